@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+#include "interp/bind_system.h"
+
+#include "interp/host.h"
+#include "interp/json.h"
+#include "interp/stop.h"
+#include "runtime/clock.h"
+#include "runtime/progress.h"
+#include "runtime/record.h"
+#include "vmctl/accel.h"
+#include "vmctl/image.h"
+#include "vmctl/qemu.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+/* Return values: nil and the text of @err, or of @why, which is freed. */
+static int push_failure(lua_State *L, int err, char *why)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, why && *why ? why : strerror(-err));
+    free(why);
+    return 2;
+}
+
+/* core.now() -> experiment seconds */
+static int now(lua_State *L)
+{
+    lua_pushnumber(L, (double)clock_now() / CLOCK_NS_PER_S);
+    return 1;
+}
+
+/* core.wall_start() -> the Unix time of experiment second 0 */
+static int wall_start(lua_State *L)
+{
+    lua_pushnumber(L, (double)clock_wall_at_start() / CLOCK_NS_PER_S);
+    return 1;
+}
+
+/* core.isolate() -> whether we are in a network namespace of our own now, and if not, why. To be
+ * called before the first link. */
+static int isolate(lua_State *L)
+{
+    struct host *host = host_of(L);
+    netns_enter(&host->netns);
+    lua_pushboolean(L, host->netns.is_private);
+    lua_pushstring(L, host->netns.why);
+    return 2;
+}
+
+/* core.finish(status): the process ends with this exit status when the loop turns */
+static int finish(lua_State *L)
+{
+    struct host *host = host_of(L);
+    host->status = (int)luaL_checkinteger(L, 1);
+    host->finished = true;
+    return 0;
+}
+
+/* core.set_seed(n): of every random choice of the network; before the first link */
+static int set_seed(lua_State *L)
+{
+    host_of(L)->seed = (uint64_t)luaL_checkinteger(L, 1);
+    return 0;
+}
+
+/* core.random_seed() -> a number that a person can type again */
+static int random_seed(lua_State *L)
+{
+    uint32_t seed = 1;
+    if (getrandom(&seed, sizeof(seed), 0) < 0)
+        seed = (uint32_t)clock_wall_at_start();
+    lua_pushinteger(L, seed % 1000000000);
+    return 1;
+}
+
+static void tell_building(const char *text)
+{
+    fprintf(stderr, "%s\n", text);
+}
+
+static void push_image(lua_State *L, struct image *image)
+{
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, image->kernel);
+    lua_setfield(L, -2, "kernel");
+    lua_pushstring(L, image->initrd);
+    lua_setfield(L, -2, "initrd");
+    lua_pushstring(L, image->version);
+    lua_setfield(L, -2, "version");
+}
+
+/* core.tiny() -> {kernel=, initrd=, version=}, or nil and why; builds the image at its first use */
+static int tiny(lua_State *L)
+{
+    struct image image;
+    char *why;
+    int err = image_tiny(&image, tell_building, host_interrupted, &why);
+    if (err)
+        return push_failure(L, err, why);
+    push_image(L, &image);
+    image_free(&image);
+    return 1;
+}
+
+static void append_path(void *arg, const char *path)
+{
+    lua_State *L = arg;
+    lua_pushstring(L, path);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+/* core.images(remove) -> list of the paths of the built images, removed if asked */
+static int images(lua_State *L)
+{
+    bool remove = lua_toboolean(L, 1);
+    lua_newtable(L);
+    int err = image_each(remove, append_path, L);
+    return err ? push_failure(L, err, NULL) : 1;
+}
+
+/* core.accel(device) -> whether KVM works, why not, whether a guest was booted to find out; or nil
+ * and why */
+static int accel(lua_State *L)
+{
+    const char *device = luaL_checkstring(L, 1);
+    struct image image;
+    struct accel found;
+    char *why;
+    int err = image_tiny(&image, tell_building, host_interrupted, &why);
+    if (err)
+        return push_failure(L, err, why);
+    err = accel_probe(&found, device, qemu_version(), &image, host_interrupted);
+    image_free(&image);
+    if (err)
+        return push_failure(L, err, NULL);
+    lua_pushboolean(L, found.kvm);
+    lua_pushstring(L, found.why);
+    lua_pushboolean(L, found.probed);
+    return 3;
+}
+
+/* core.qemu_version() -> "7.2.22", or nil and why */
+static int version(lua_State *L)
+{
+    int v = qemu_version();
+    if (v == -ENOENT)
+        return push_failure(L, v,
+                            strdup(QEMU_PROGRAM " is not installed (or not on PATH): install the "
+                                                "package " QEMU_PACKAGE));
+    if (v < 0)
+        return push_failure(L, v, strdup(QEMU_PROGRAM " --version says nothing that is known"));
+    lua_pushfstring(L, "%d.%d.%d", v / 10000, v / 100 % 100, v % 100);
+    return 1;
+}
+
+/* core.host_facts() -> table */
+static int host_facts(lua_State *L)
+{
+    struct utsname name;
+    uname(&name);
+    lua_createtable(L, 0, 6);
+    lua_pushstring(L, name.release);
+    lua_setfield(L, -2, "kernel");
+    lua_pushstring(L, name.machine);
+    lua_setfield(L, -2, "machine");
+    lua_pushinteger(L, sysconf(_SC_NPROCESSORS_ONLN));
+    lua_setfield(L, -2, "cpus");
+    lua_pushinteger(L, sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE));
+    lua_setfield(L, -2, "memory");
+    lua_pushstring(L, uv_version_string());
+    lua_setfield(L, -2, "libuv");
+    return 1;
+}
+
+/* Records */
+
+/* core.record_open(folder or nil, name) -> the run's folder, or nil and why */
+static int open_record(lua_State *L)
+{
+    struct host *host = host_of(L);
+    int err = record_open(&host->record, luaL_optstring(L, 1, NULL), luaL_checkstring(L, 2));
+    if (err == -EEXIST)
+        return push_failure(L, err, strdup("it holds the result of an earlier run"));
+    if (err)
+        return push_failure(L, err, NULL);
+    lua_pushstring(L, record_folder(host->record));
+    return 1;
+}
+
+static json_t *check_json(lua_State *L, int arg)
+{
+    const char *why;
+    json_t *value = json_from_lua(L, arg, &why);
+    if (!value)
+        luaL_argerror(L, arg, why);
+    return value;
+}
+
+/* core.event(table): a line of events.jsonl, if there is a run's folder */
+static int event(lua_State *L)
+{
+    struct host *host = host_of(L);
+    if (host->record)
+        record_event(host->record, check_json(L, 1));
+    return 0;
+}
+
+/* core.result(table) -> true, or nil and why */
+static int result(lua_State *L)
+{
+    struct host *host = host_of(L);
+    int err = host->record ? record_result(host->record, check_json(L, 1)) : -ENOENT;
+    if (err)
+        return push_failure(L, err, NULL);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+/* Progress */
+
+/* core.progress_open(level) */
+static int open_progress(lua_State *L)
+{
+    struct host *host = host_of(L);
+    if (progress_open(&host->progress, &host->loop, (int)luaL_checkinteger(L, 1)))
+        return luaL_error(L, "out of memory");
+    return 0;
+}
+
+/* core.waiting(key, text): show that this is waited for; text nil: the wait is over */
+static int waiting(lua_State *L)
+{
+    struct host *host = host_of(L);
+    const char *key = luaL_checkstring(L, 1), *text = luaL_optstring(L, 2, NULL);
+    if (!host->progress)
+        return 0;
+    if (text)
+        progress_wait(host->progress, key, text);
+    else
+        progress_done(host->progress, key);
+    return 0;
+}
+
+/* core.log(level, text): to standard error; -1 error, 0 normal, 1 verbose */
+static int log_line(lua_State *L)
+{
+    struct host *host = host_of(L);
+    int level = (int)luaL_checkinteger(L, 1);
+    const char *text = luaL_checkstring(L, 2);
+    if (host->progress)
+        progress_log(host->progress, level, text);
+    else if (level <= 0)
+        fprintf(stderr, "%s\n", text);
+    return 0;
+}
+
+/* core.print(text): to standard output */
+static int print(lua_State *L)
+{
+    size_t n;
+    struct host *host = host_of(L);
+    const char *text = luaL_checklstring(L, 1, &n);
+    if (host->progress) {
+        progress_print(host->progress, text, n);
+    } else {
+        fwrite(text, 1, n, stdout);
+        fflush(stdout);
+    }
+    return 0;
+}
+
+/* core.stop_reason() -> nil, "interrupted", "timed out" or "deadlock" */
+static int stop_reason_of(lua_State *L)
+{
+    lua_pushstring(L, stop_reason());
+    return 1;
+}
+
+/* core.time_limit(seconds): after this the run is stopped, whatever it does */
+static int time_limit(lua_State *L)
+{
+    stop_after(luaL_checknumber(L, 1));
+    return 0;
+}
+
+void system_bind(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"now", now},
+        {"wall_start", wall_start},
+        {"isolate", isolate},
+        {"finish", finish},
+        {"set_seed", set_seed},
+        {"random_seed", random_seed},
+        {"tiny", tiny},
+        {"images", images},
+        {"accel", accel},
+        {"qemu_version", version},
+        {"host_facts", host_facts},
+        {"record_open", open_record},
+        {"event", event},
+        {"result", result},
+        {"progress_open", open_progress},
+        {"waiting", waiting},
+        {"log", log_line},
+        {"print", print},
+        {"stop_reason", stop_reason_of},
+        {"time_limit", time_limit},
+        {NULL, NULL},
+    };
+    luaL_setfuncs(L, functions, 0);
+    lua_pushliteral(L, QN_VERSION);
+    lua_setfield(L, -2, "VERSION");
+}

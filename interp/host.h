@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* What one qemunet process holds while it runs an experiment. */
+#ifndef QN_INTERP_HOST_H
+#define QN_INTERP_HOST_H
+
+#include "runtime/netns.h"
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct fabric;
+struct record;
+struct progress;
+struct timers;
+struct scheduler;
+
+struct host {
+    uv_loop_t loop;
+    lua_State *L;
+    struct timers *timers;
+    struct scheduler *scheduler;
+    struct progress *progress;
+    struct netns netns;
+    struct fabric *fabric; /* NULL until the first link */
+    struct record *record; /* NULL until the run's folder is made */
+    uint64_t seed;
+    int machines; /* open ones */
+    bool finished;
+    int status; /* the process's exit status, once finished */
+};
+
+/** Return: the host that @L belongs to, any thread of it. */
+struct host *host_of(lua_State *L);
+
+/** Call the Lua function below @n_args arguments on the stack, from the loop: its error, which
+ * would be one of ours, ends the run. Stack: pops function and arguments. Does not raise. */
+void host_call(struct host *host, int n_args);
+
+/** End the run with exit status @status and a message on standard error. */
+void host_fail(struct host *host, int status, const char *message);
+
+/** Return: whether the run was asked to end (SIGINT, SIGTERM or its time limit), for long calls. */
+int host_interrupted(void);
+
+#endif

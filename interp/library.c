@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "interp/library.h"
+
+#include "interp/bind_fabric.h"
+#include "interp/bind_machine.h"
+#include "interp/bind_system.h"
+#include "interp/embed.h"
+#include "interp/host.h"
+#include "interp/json.h"
+#include "interp/stop.h"
+#include "interp/task.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PREFIX "qemunet."
+
+static int load_from_folder(lua_State *L, const char *folder, const char *name)
+{
+    const char *path = lua_pushfstring(L, "%s/%s.lua", folder, name);
+    if (luaL_loadfile(L, path) != LUA_OK)
+        return lua_error(L);
+    lua_pushvalue(L, -2);
+    return 2;
+}
+
+static int load_embedded(lua_State *L, const char *name)
+{
+    const char *path = lua_pushfstring(L, "%s.lua", name);
+    for (const struct embedded_file *file = embedded_stdlib; file->name; file++) {
+        if (strcmp(file->name, path) != 0)
+            continue;
+        const char *chunk = lua_pushfstring(L, "@stdlib/%s", path);
+        if (luaL_loadbufferx(L, (const char *)file->data, file->size, chunk, "t") != LUA_OK)
+            return lua_error(L);
+        lua_pushvalue(L, -2);
+        return 2;
+    }
+    lua_pushfstring(L, "\n\tno module '%s' in qemunet's library", name);
+    return 1;
+}
+
+/* A package searcher: module name -> loader, where it is from. */
+static int search_stdlib(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1), *folder = getenv("QEMUNET_STDLIB");
+    if (strncmp(name, PREFIX, strlen(PREFIX)) != 0)
+        return 0;
+    name += strlen(PREFIX);
+    return folder ? load_from_folder(L, folder, name) : load_embedded(L, name);
+}
+
+static int open_core(lua_State *L)
+{
+    lua_newtable(L);
+    task_bind(L);
+    machine_bind(L);
+    fabric_bind(L);
+    system_bind(L);
+    json_bind(L);
+    return 1;
+}
+
+static void add_searcher(lua_State *L)
+{
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "searchers");
+    for (lua_Integer i = (lua_Integer)lua_rawlen(L, -1); i >= 2; i--) {
+        lua_rawgeti(L, -1, i);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_pushcfunction(L, search_stdlib);
+    lua_rawseti(L, -2, 2);
+    lua_pop(L, 2);
+}
+
+static int fill(lua_State *L)
+{
+    luaL_openlibs(L);
+    add_searcher(L);
+    luaL_requiref(L, PREFIX "core", open_core, 0);
+    return 0;
+}
+
+/* A collection as often as the collector can, to find what is used and not anchored: a new cycle at
+ * once after the last, and each step a whole one. */
+static void stress_collector(lua_State *L)
+{
+#ifdef QN_GC_STRESS
+    lua_gc(L, LUA_GCINC, 1, 1000, 1);
+#else
+    (void)L;
+#endif
+}
+
+int library_open(struct host *host)
+{
+    lua_State *L = luaL_newstate();
+    if (!L)
+        return -ENOMEM;
+    host->L = L;
+    memcpy(lua_getextraspace(L), &host, sizeof(host));
+    stress_collector(L);
+    stop_hook(L);
+    lua_pushcfunction(L, fill);
+    if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
+        fprintf(stderr, "qemunet: %s\n", lua_tostring(L, -1));
+        return -ENOMEM;
+    }
+    return 0;
+}

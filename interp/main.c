@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+#include "interp/host.h"
+#include "interp/library.h"
+#include "interp/stop.h"
+#include "interp/task.h"
+#include "runtime/clock.h"
+#include "runtime/fabric/fabric.h"
+#include "runtime/progress.h"
+#include "runtime/record.h"
+#include "runtime/timers.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The machinery failed: see the exit statuses in the README. */
+#define STATUS_MACHINERY 3
+
+static int open_host(struct host *host)
+{
+    int err = uv_loop_init(&host->loop);
+    if (!err)
+        err = timers_open(&host->timers, &host->loop);
+    if (!err)
+        err = scheduler_open(host);
+    if (!err)
+        err = stop_open(host);
+    return err ? err : library_open(host);
+}
+
+static void report_leak(uv_handle_t *handle, void *arg)
+{
+    if (uv_is_closing(handle))
+        return;
+    fprintf(stderr, "qemunet: internal error: a %s handle was left open\n",
+            uv_handle_type_name(handle->type));
+    *(bool *)arg = true;
+}
+
+/* Machines go first, while what they report to is still there; lua_close() stops what is left. */
+static void close_host(struct host *host)
+{
+    bool leaked = false;
+    lua_close(host->L);
+    fabric_stop(host->fabric);
+    record_close(host->record);
+    progress_close(host->progress);
+    stop_close(host);
+    scheduler_close(host);
+    timers_close(host->timers);
+    uv_walk(&host->loop, report_leak, &leaked);
+    uv_run(&host->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&host->loop);
+    if (leaked && host->status == 0)
+        host->status = STATUS_MACHINERY;
+}
+
+/* The library's entry, stdlib/cli.lua, as the first task, with the command line's words. */
+static int spawn_main(lua_State *L)
+{
+    char **argv = lua_touserdata(L, 1);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_getfield(L, -1, "qemunet.core");
+    lua_getfield(L, -1, "spawn");
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "qemunet.cli");
+    lua_call(L, 1, 1);
+    lua_newtable(L);
+    for (int i = 1; argv[i]; i++) {
+        lua_pushstring(L, argv[i]);
+        lua_rawseti(L, -2, i);
+    }
+    lua_call(L, 2, 0);
+    return 0;
+}
+
+static void run(struct host *host)
+{
+    while (!host->finished) {
+        bool more = scheduler_run(host);
+        if (host->finished)
+            break;
+        if (!more && host->machines == 0 && scheduler_stalled(host) && !stop_reason())
+            stop_deadlock(host);
+        else
+            uv_run(&host->loop, more ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct host host = {0};
+    (void)argc;
+    clock_start();
+    int err = open_host(&host);
+    if (err) {
+        fprintf(stderr, "qemunet: cannot start: %s\n", strerror(-err));
+        return STATUS_MACHINERY;
+    }
+    lua_pushcfunction(host.L, spawn_main);
+    lua_pushlightuserdata(host.L, argv);
+    if (lua_pcall(host.L, 1, 0, 0) != LUA_OK)
+        host_fail(&host, STATUS_MACHINERY, lua_tostring(host.L, -1));
+    run(&host);
+    close_host(&host);
+    return host.status;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "interp/stop.h"
+
+#include "interp/host.h"
+#include "interp/task.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+/* Virtual machine instructions between two looks: some tens of microseconds. */
+#define HOOK_COUNT 10000
+
+/* A signal handler reaches nothing but globals. */
+static volatile sig_atomic_t asked;       /* the signal that asked; 0: none; -1: deadlock */
+static volatile sig_atomic_t undelivered; /* asked, and nothing was raised for it yet */
+static int wake_fd = -1;
+
+static uv_poll_t *watch;
+
+const char *stop_reason(void)
+{
+    switch (asked) {
+    case 0:
+        return NULL;
+    case SIGALRM:
+        return "timed out";
+    case -1:
+        return "deadlock";
+    default:
+        return "interrupted";
+    }
+}
+
+int host_interrupted(void)
+{
+    return asked != 0;
+}
+
+static void on_signal(int sig)
+{
+    int saved = errno;
+    uint64_t one = 1;
+    if (asked && sig != SIGALRM)
+        _exit(130);
+    if (!asked) {
+        asked = sig;
+        undelivered = 1;
+    }
+    if (write(wake_fd, &one, sizeof(one)) < 0)
+        _exit(130);
+    errno = saved;
+}
+
+static void on_wake(uv_poll_t *handle, int status, int events)
+{
+    struct host *host = handle->data;
+    uint64_t count;
+    (void)status;
+    (void)events;
+    if (read(wake_fd, &count, sizeof(count)) < 0)
+        return;
+    undelivered = 0;
+    scheduler_cancel_all(host);
+}
+
+static void on_hook(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    if (!undelivered || scheduler_running(host_of(L)) == NULL)
+        return;
+    undelivered = 0;
+    task_push_cancel(L);
+    lua_error(L);
+}
+
+void stop_hook(lua_State *L)
+{
+    lua_sethook(L, on_hook, LUA_MASKCOUNT, HOOK_COUNT);
+}
+
+static void on_watch_freed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+int stop_open(struct host *host)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    watch = malloc(sizeof(*watch));
+    if (wake_fd < 0 || !watch || uv_poll_init(&host->loop, watch, wake_fd))
+        return -ENOMEM;
+    watch->data = host;
+    uv_poll_start(watch, UV_READABLE, on_wake);
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    sigaction(SIGALRM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return 0;
+}
+
+void stop_close(struct host *host)
+{
+    (void)host;
+    if (watch)
+        uv_close((uv_handle_t *)watch, on_watch_freed);
+    watch = NULL;
+}
+
+void stop_after(double seconds)
+{
+    double whole = floor(seconds);
+    struct itimerval limit = {.it_value = {.tv_sec = (time_t)whole,
+                                           .tv_usec = (suseconds_t)((seconds - whole) * 1e6) + 1}};
+    setitimer(ITIMER_REAL, &limit, NULL);
+}
+
+void stop_deadlock(struct host *host)
+{
+    if (!asked)
+        asked = -1;
+    scheduler_cancel_all(host);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* How a run is stopped from outside: SIGINT, SIGTERM, its time limit; and when nothing can happen
+ * any more. Works against a script that computes without end, too. A second SIGINT or SIGTERM ends
+ * the process at once; the kernel then ends its children. */
+#ifndef QN_INTERP_STOP_H
+#define QN_INTERP_STOP_H
+
+#include <lua.h>
+
+struct host;
+
+/** Install the handlers and watch for them on the host's loop. Return: 0 or negative errno. */
+int stop_open(struct host *host);
+void stop_close(struct host *host);
+
+/** Make @L, and every coroutine made from it, look for a stop now and then. */
+void stop_hook(lua_State *L);
+
+/** Ask for a stop after @seconds of wall-clock time. */
+void stop_after(double seconds);
+
+/** Ask for a stop because every task waits for what cannot come. */
+void stop_deadlock(struct host *host);
+
+/** Return: why a stop was asked for, or NULL. */
+const char *stop_reason(void);
+
+#endif

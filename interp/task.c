@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: MIT */
+#include "interp/task.h"
+
+#include "interp/host.h"
+#include "runtime/clock.h"
+#include "runtime/timers.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define TASK "qemunet.task"
+#define FUTURE "qemunet.future"
+
+/* A year: longer waits are as good as endless, and their nanoseconds stay far from overflow. */
+#define WAIT_MAX_S (366.0 * 86400)
+
+/* READY -> RUNNING -> WAITING -> READY ... -> ENDED. A task that is not ENDED is anchored in the
+ * registry under its address; one that is WAITING is in the waiters of each future that it waits
+ * for, and those futures are kept alive by the table on its own stack. */
+enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_ENDED };
+
+struct task {
+    struct host *host;
+    lua_State *co; /* kept alive by the task's user value */
+    enum task_state state;
+    int n_args;     /* on co's stack for the next resume */
+    bool cancelled; /* raise CANCEL at the next resume */
+    int woken_by;   /* place in the awaited list of the future that woke it; 0: the timer */
+    struct timer timer;
+    struct task *next_ready;
+    struct task *prev, *next; /* all that have not ended */
+};
+
+struct waiter {
+    struct task *task;
+    int place;
+};
+
+struct future {
+    bool set;
+    struct waiter *waiters;
+    int n_waiters, room;
+};
+
+struct scheduler {
+    struct task *running;
+    struct task *ready, **ready_end;
+    struct task *all;
+};
+
+/* Addresses used as unique values. */
+static const char cancel_value, wait_sentinel;
+
+void task_push_cancel(lua_State *L)
+{
+    lua_pushlightuserdata(L, (void *)&cancel_value);
+}
+
+int scheduler_open(struct host *host)
+{
+    host->scheduler = calloc(1, sizeof(*host->scheduler));
+    if (!host->scheduler)
+        return -ENOMEM;
+    host->scheduler->ready_end = &host->scheduler->ready;
+    return 0;
+}
+
+void scheduler_close(struct host *host)
+{
+    free(host->scheduler);
+    host->scheduler = NULL;
+}
+
+static void make_ready(struct task *task)
+{
+    struct scheduler *s = task->host->scheduler;
+    timer_stop(task->host->timers, &task->timer);
+    task->state = TASK_READY;
+    task->next_ready = NULL;
+    *s->ready_end = task;
+    s->ready_end = &task->next_ready;
+}
+
+/* Futures */
+
+static struct future *check_future(lua_State *L, int arg)
+{
+    return luaL_checkudata(L, arg, FUTURE);
+}
+
+/* core.future() -> future */
+static int new_future(lua_State *L)
+{
+    struct future *future = lua_newuserdatauv(L, sizeof(*future), 1);
+    *future = (struct future){0};
+    luaL_setmetatable(L, FUTURE);
+    return 1;
+}
+
+/* May raise (memory). */
+static void add_waiter(lua_State *L, struct future *future, struct task *task, int place)
+{
+    if (future->n_waiters == future->room) {
+        int room = future->room * 2 + 2;
+        struct waiter *waiters = realloc(future->waiters, (size_t)room * sizeof(*waiters));
+        if (!waiters)
+            luaL_error(L, "out of memory");
+        future->waiters = waiters;
+        future->room = room;
+    }
+    future->waiters[future->n_waiters++] = (struct waiter){task, place};
+}
+
+static void remove_waiter(struct future *future, const struct task *task)
+{
+    int kept = 0;
+    for (int i = 0; i < future->n_waiters; i++) {
+        if (future->waiters[i].task != task)
+            future->waiters[kept++] = future->waiters[i];
+    }
+    future->n_waiters = kept;
+}
+
+/* future:set(...) -> whether it was not set before */
+static int future_set(lua_State *L)
+{
+    struct future *future = check_future(L, 1);
+    if (future->set) {
+        lua_pushboolean(L, false);
+        return 1;
+    }
+    int n = lua_gettop(L) - 1;
+    lua_createtable(L, n, 1);
+    lua_insert(L, 2);
+    for (int i = n; i > 0; i--)
+        lua_rawseti(L, 2, i);
+    lua_pushinteger(L, n);
+    lua_setfield(L, 2, "n");
+    lua_setiuservalue(L, 1, 1);
+    future->set = true;
+    for (int i = 0; i < future->n_waiters; i++) {
+        struct waiter *waiter = &future->waiters[i];
+        if (waiter->task->state != TASK_WAITING)
+            continue;
+        waiter->task->woken_by = waiter->place;
+        make_ready(waiter->task);
+    }
+    free(future->waiters);
+    future->waiters = NULL;
+    future->n_waiters = future->room = 0;
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+/* future:is_set() -> boolean */
+static int future_is_set(lua_State *L)
+{
+    lua_pushboolean(L, check_future(L, 1)->set);
+    return 1;
+}
+
+/* future:values() -> what it was set to */
+static int future_values(lua_State *L)
+{
+    luaL_argcheck(L, check_future(L, 1)->set, 1, "the future is not set yet");
+    lua_getiuservalue(L, 1, 1);
+    lua_getfield(L, -1, "n");
+    int n = (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    luaL_checkstack(L, n, "too many values");
+    for (int i = 1; i <= n; i++)
+        lua_rawgeti(L, 2, i);
+    return n;
+}
+
+static int future_gc(lua_State *L)
+{
+    struct future *future = check_future(L, 1);
+    free(future->waiters);
+    future->waiters = NULL;
+    future->n_waiters = future->room = 0;
+    return 0;
+}
+
+/* Waiting */
+
+static struct task *running_task(lua_State *L)
+{
+    struct task *task = host_of(L)->scheduler->running;
+    if (!task)
+        luaL_error(L, "this call waits, and can only be made from a task");
+    return task;
+}
+
+static int find_set(lua_State *L, int list)
+{
+    int n = (int)lua_rawlen(L, list);
+    for (int i = 1; i <= n; i++) {
+        lua_rawgeti(L, list, i);
+        bool set = check_future(L, -1)->set;
+        lua_pop(L, 1);
+        if (set)
+            return i;
+    }
+    return 0;
+}
+
+static void forget_waiter(lua_State *L, int list, const struct task *task)
+{
+    int n = (int)lua_rawlen(L, list);
+    for (int i = 1; i <= n; i++) {
+        lua_rawgeti(L, list, i);
+        remove_waiter(check_future(L, -1), task);
+        lua_pop(L, 1);
+    }
+}
+
+static int raise_cancel(lua_State *L, struct task *task)
+{
+    task->cancelled = false;
+    task_push_cancel(L);
+    return lua_error(L);
+}
+
+/* Stack: the list at 1. Serves the wait that ended at once and the one that was resumed. */
+static int finish_wait(lua_State *L, int status, lua_KContext ctx)
+{
+    struct task *task = running_task(L);
+    (void)ctx;
+    if (status == LUA_YIELD)
+        forget_waiter(L, 1, task);
+    if (task->cancelled)
+        return raise_cancel(L, task);
+    if (task->woken_by)
+        lua_pushinteger(L, task->woken_by);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+static void on_wait_timer(void *arg)
+{
+    struct task *task = arg;
+    task->woken_by = 0;
+    make_ready(task);
+}
+
+/* core.wait(list of futures, seconds or nil) -> place of the first that is set, or nil when the
+ * time has passed */
+static int task_wait(lua_State *L)
+{
+    struct task *task = running_task(L);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    double seconds = luaL_optnumber(L, 2, INFINITY);
+    lua_settop(L, 1);
+    task->woken_by = find_set(L, 1);
+    if (task->woken_by || task->cancelled)
+        return finish_wait(L, LUA_OK, 0);
+    if (seconds < WAIT_MAX_S &&
+        timer_start(task->host->timers, &task->timer,
+                    clock_now() + (int64_t)(fmax(seconds, 0) * (double)CLOCK_NS_PER_S)))
+        return luaL_error(L, "out of memory");
+    int n = (int)lua_rawlen(L, 1);
+    for (int i = 1; i <= n; i++) {
+        lua_rawgeti(L, 1, i);
+        add_waiter(L, check_future(L, -1), task, i);
+        lua_pop(L, 1);
+    }
+    task->state = TASK_WAITING;
+    lua_pushlightuserdata(L, (void *)&wait_sentinel);
+    return lua_yieldk(L, 1, 0, finish_wait);
+}
+
+/* core.is_wait(value) -> whether a coroutine that yielded this waits in core.wait, so that what
+ * resumed it must pass the yield on with core.pass_wait() and then resume it again */
+static int is_wait(lua_State *L)
+{
+    lua_pushboolean(L, lua_touserdata(L, 1) == &wait_sentinel);
+    return 1;
+}
+
+/* core.pass_wait(): yield as core.wait does, for a wait inside a coroutine of the script's own */
+static int pass_wait(lua_State *L)
+{
+    lua_pushlightuserdata(L, (void *)&wait_sentinel);
+    return lua_yield(L, 1);
+}
+
+/* Tasks */
+
+static struct task *check_task(lua_State *L, int arg)
+{
+    return luaL_checkudata(L, arg, TASK);
+}
+
+static void link_task(struct task *task)
+{
+    struct scheduler *s = task->host->scheduler;
+    task->next = s->all;
+    if (s->all)
+        s->all->prev = task;
+    s->all = task;
+}
+
+static void unlink_task(struct task *task)
+{
+    if (task->prev)
+        task->prev->next = task->next;
+    else
+        task->host->scheduler->all = task->next;
+    if (task->next)
+        task->next->prev = task->prev;
+}
+
+/* core.spawn(fn, ...) -> task, that will call fn(...) when the loop turns. fn must not raise. */
+static int spawn(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    int n = lua_gettop(L);
+    struct task *task = lua_newuserdatauv(L, sizeof(*task), 1);
+    *task = (struct task){.host = host_of(L), .n_args = n - 1, .timer.fn = on_wait_timer};
+    task->timer.arg = task;
+    task->state = TASK_ENDED; /* until it holds what it needs */
+    luaL_setmetatable(L, TASK);
+    task->co = lua_newthread(L);
+    lua_setiuservalue(L, -2, 1);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, task);
+    lua_insert(L, 1);
+    luaL_checkstack(task->co, n, "too many arguments");
+    lua_xmove(L, task->co, n);
+    link_task(task);
+    make_ready(task);
+    return 1;
+}
+
+/* core.current() -> the running task */
+static int current(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, running_task(L));
+    return 1;
+}
+
+static void cancel_task(struct task *task)
+{
+    if (task->state == TASK_ENDED)
+        return;
+    task->cancelled = true;
+    if (task->state == TASK_WAITING)
+        make_ready(task);
+}
+
+/* core.cancel(task): raise CANCEL where the task waits, or will wait next */
+static int task_cancel(lua_State *L)
+{
+    cancel_task(check_task(L, 1));
+    return 0;
+}
+
+void scheduler_cancel_all(struct host *host)
+{
+    for (struct task *task = host->scheduler->all; task; task = task->next)
+        cancel_task(task);
+}
+
+static void end_task(lua_State *L, struct task *task)
+{
+    timer_stop(task->host->timers, &task->timer);
+    task->state = TASK_ENDED;
+    unlink_task(task);
+    lua_resetthread(task->co);
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, task);
+}
+
+/* The stdlib's entry function catches what a script raises, so an error here is one of ours. */
+static void report_failure(struct task *task)
+{
+    lua_State *L = task->host->L;
+    luaL_traceback(L, task->co, luaL_tolstring(task->co, -1, NULL), 0);
+    host_fail(task->host, 3, lua_tostring(L, -1));
+    lua_pop(L, 1);
+}
+
+static void run_task(struct task *task)
+{
+    struct host *host = task->host;
+    int n_results = 0;
+    task->state = TASK_RUNNING;
+    host->scheduler->running = task;
+    int status = lua_resume(task->co, host->L, task->n_args, &n_results);
+    host->scheduler->running = NULL;
+    task->n_args = 0;
+    if (status == LUA_YIELD && task->state != TASK_RUNNING) {
+        lua_pop(task->co, n_results);
+        return;
+    }
+    if (status == LUA_YIELD) {
+        lua_pop(task->co, n_results);
+        lua_pushliteral(task->co, "coroutine.yield() outside a coroutine");
+    }
+    if (status != LUA_OK)
+        report_failure(task);
+    end_task(host->L, task);
+}
+
+bool scheduler_run(struct host *host)
+{
+    struct scheduler *s = host->scheduler;
+    struct task *batch = s->ready;
+    s->ready = NULL;
+    s->ready_end = &s->ready;
+    while (batch && !host->finished) {
+        struct task *task = batch;
+        batch = task->next_ready;
+        run_task(task);
+    }
+    return s->ready != NULL;
+}
+
+bool scheduler_stalled(const struct host *host)
+{
+    return !host->scheduler->ready && timers_running(host->timers) == 0;
+}
+
+lua_State *scheduler_running(const struct host *host)
+{
+    const struct scheduler *s = host->scheduler;
+    return s && s->running ? s->running->co : NULL;
+}
+
+void task_bind(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"future", new_future},   {"wait", task_wait}, {"is_wait", is_wait},
+        {"pass_wait", pass_wait}, {"spawn", spawn},    {"current", current},
+        {"cancel", task_cancel},  {NULL, NULL},
+    };
+    static const luaL_Reg future_methods[] = {
+        {"set", future_set}, {"is_set", future_is_set}, {"values", future_values}, {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+    task_push_cancel(L);
+    lua_setfield(L, -2, "CANCEL");
+    luaL_newmetatable(L, FUTURE);
+    luaL_newlib(L, future_methods);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, future_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+    luaL_newmetatable(L, TASK);
+    lua_pop(L, 1);
+}

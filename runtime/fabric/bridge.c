@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/fabric/bridge.h"
+
+#include "runtime/fabric/direction.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define MAC_GROUP_BIT (UINT64_C(1) << 40)
+
+struct bridge *bridge_new(int64_t ageing_ns, bool hub)
+{
+    struct bridge *b = calloc(1, sizeof(*b));
+    if (!b)
+        return NULL;
+    b->ageing_ns = ageing_ns;
+    b->stations = hub ? NULL : mactable_new();
+    if (!hub && !b->stations) {
+        free(b);
+        return NULL;
+    }
+    return b;
+}
+
+void bridge_free(struct bridge *b)
+{
+    free(b->stations);
+    free(b->members);
+    free(b);
+}
+
+static int grow(struct bridge *b)
+{
+    size_t room = b->room ? 2 * b->room : 8;
+    struct direction **members = realloc(b->members, room * sizeof(struct direction *));
+    if (!members)
+        return -ENOMEM;
+    b->members = members;
+    b->room = room;
+    return 0;
+}
+
+int bridge_attach(struct bridge *b, struct direction *out)
+{
+    if (b->len == b->room && grow(b) < 0)
+        return -ENOMEM;
+    b->members[b->len++] = out;
+    return 0;
+}
+
+/* The others keep their order, which is the order they are flooded in. */
+void bridge_detach(struct bridge *b, struct direction *out)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < b->len; i++) {
+        if (b->members[i] != out)
+            b->members[kept++] = b->members[i];
+    }
+    b->len = kept;
+    bridge_forget(b, out);
+}
+
+void bridge_forget(struct bridge *b, const struct direction *out)
+{
+    if (b->stations)
+        mactable_forget(b->stations, out);
+}
+
+static uint64_t read_mac(const uint8_t *bytes)
+{
+    uint64_t mac = 0;
+    for (int i = 0; i < 6; i++)
+        mac = mac << 8 | bytes[i];
+    return mac;
+}
+
+static struct direction *way_to(const struct bridge *b, uint64_t mac, int64_t now)
+{
+    if (!b->stations || (mac & MAC_GROUP_BIT))
+        return NULL;
+    return mactable_find(b->stations, mac, b->ageing_ns ? now - b->ageing_ns : INT64_MIN);
+}
+
+static void flood(struct plane *p, struct bridge *b, const struct direction *back,
+                  struct packet *pkt)
+{
+    int64_t at = packet_due(pkt);
+    for (size_t i = 0; i < b->len; i++) {
+        if (b->members[i] == back)
+            continue;
+        struct packet *copy = packet_clone(&p->pool, pkt);
+        if (copy)
+            direction_offer(p, b->members[i], copy, at);
+        else
+            p->totals.no_memory++;
+    }
+    packet_free(&p->pool, pkt);
+}
+
+/* Hops alone do not bound the copies of a frame where each switch of a loop doubles it. */
+static bool is_lost_in_a_loop(struct packet *pkt)
+{
+    return ++pkt->hops > BRIDGE_HOPS_MAX || ++pkt->frame->visits > BRIDGE_VISITS_MAX;
+}
+
+static void learn(struct bridge *b, uint64_t mac, struct direction *out, int64_t now)
+{
+    if (b->stations && !(mac & MAC_GROUP_BIT))
+        mactable_learn(b->stations, mac, out, now);
+}
+
+void bridge_forward(struct plane *p, struct bridge *b, struct direction *in, struct packet *pkt)
+{
+    int64_t at = packet_due(pkt);
+    struct direction *back = in->reverse;
+    if (is_lost_in_a_loop(pkt)) {
+        p->totals.hop_drops++;
+        packet_free(&p->pool, pkt);
+        return;
+    }
+    learn(b, read_mac(pkt->frame->data + 6), back, at);
+    struct direction *out = way_to(b, read_mac(pkt->frame->data), at);
+    if (!out)
+        flood(p, b, back, pkt);
+    else if (out == back)
+        packet_free(&p->pool, pkt);
+    else
+        direction_offer(p, out, pkt, at);
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* The control thread's side: each function of fabric.h beside what it has the fabric's thread do.
+ */
+#include "runtime/fabric/fabric.h"
+
+#include "runtime/fabric/engine.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+struct fabric {
+    pthread_t thread;
+    struct command_queue commands;
+    struct engine engine; /* the thread's own */
+};
+
+static void *thread_main(void *arg)
+{
+    struct fabric *f = arg;
+    prctl(PR_SET_NAME, "fabric");
+    prctl(PR_SET_TIMERSLACK, 1);
+    engine_run(&f->engine, &f->commands);
+    return NULL;
+}
+
+/* A thread inherits the signal mask, so it never runs with signals open. */
+static int start_thread(struct fabric *f)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    int err = pthread_create(&f->thread, NULL, thread_main, f);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return -err;
+}
+
+static int open_engine_and_start(struct fabric *f, uint64_t seed)
+{
+    int err = engine_open(&f->engine, seed, &f->commands);
+    if (err < 0)
+        return err;
+    err = start_thread(f);
+    if (err < 0)
+        engine_close(&f->engine);
+    return err;
+}
+
+static int start(struct fabric *f, uint64_t seed)
+{
+    int err = command_queue_init(&f->commands);
+    if (err < 0)
+        return err;
+    err = open_engine_and_start(f, seed);
+    if (err < 0)
+        command_queue_destroy(&f->commands);
+    return err;
+}
+
+struct fabric *fabric_start(uint64_t seed)
+{
+    struct fabric *f = calloc(1, sizeof(*f));
+    if (!f)
+        return NULL;
+    int err = start(f, seed);
+    if (err < 0) {
+        free(f);
+        errno = -err;
+        return NULL;
+    }
+    return f;
+}
+
+static int do_stop(struct engine *e, void *arg)
+{
+    (void)arg;
+    e->stopping = true;
+    return 0;
+}
+
+void fabric_stop(struct fabric *f)
+{
+    if (!f)
+        return;
+    command_call(&f->commands, do_stop, NULL);
+    pthread_join(f->thread, NULL);
+    engine_close(&f->engine);
+    command_queue_destroy(&f->commands);
+    free(f);
+}
+
+static int do_port_add(struct engine *e, void *arg)
+{
+    return engine_port_add(e, *(int *)arg);
+}
+
+int fabric_port_add(struct fabric *f, int fd)
+{
+    return command_call(&f->commands, do_port_add, &fd);
+}
+
+static int do_port_remove(struct engine *e, void *arg)
+{
+    return engine_port_remove(e, *(int *)arg);
+}
+
+int fabric_port_remove(struct fabric *f, int port)
+{
+    return command_call(&f->commands, do_port_remove, &port);
+}
+
+struct switch_args {
+    int64_t ageing_ns;
+    unsigned flags;
+};
+
+static int do_switch_add(struct engine *e, void *arg)
+{
+    const struct switch_args *a = arg;
+    return engine_switch_add(e, a->ageing_ns, a->flags);
+}
+
+int fabric_switch_add(struct fabric *f, int64_t ageing_ns, unsigned flags)
+{
+    struct switch_args a = {ageing_ns, flags};
+    return command_call(&f->commands, do_switch_add, &a);
+}
+
+static int do_switch_remove(struct engine *e, void *arg)
+{
+    return engine_switch_remove(e, *(int *)arg);
+}
+
+int fabric_switch_remove(struct fabric *f, int id)
+{
+    return command_call(&f->commands, do_switch_remove, &id);
+}
+
+struct link_add_args {
+    struct fabric_end ends[2];
+    const struct link_config *cfg;
+};
+
+static int do_link_add(struct engine *e, void *arg)
+{
+    const struct link_add_args *a = arg;
+    return engine_link_add(e, a->ends, a->cfg);
+}
+
+int fabric_link_add(struct fabric *f, struct fabric_end a, struct fabric_end b,
+                    const struct link_config cfg[2])
+{
+    struct link_add_args args = {{a, b}, cfg};
+    return command_call(&f->commands, do_link_add, &args);
+}
+
+struct link_set_args {
+    int link;
+    const struct link_config *cfg[2]; /* NULL: leave that direction */
+};
+
+static int do_link_set(struct engine *e, void *arg)
+{
+    const struct link_set_args *a = arg;
+    struct link *l = engine_link(e, a->link);
+    if (!l)
+        return -ENOENT;
+    for (int i = 0; i < 2; i++) {
+        if (a->cfg[i] && link_config_check(a->cfg[i]))
+            return -EINVAL;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (a->cfg[i])
+            direction_set(&e->plane, &l->directions[i], a->cfg[i]);
+    }
+    return 0;
+}
+
+int fabric_link_set(struct fabric *f, int link, int dir, const struct link_config *cfg)
+{
+    if (dir != 0 && dir != 1)
+        return -EINVAL;
+    struct link_set_args a = {.link = link};
+    a.cfg[dir] = cfg;
+    return command_call(&f->commands, do_link_set, &a);
+}
+
+int fabric_link_set_both(struct fabric *f, int link, const struct link_config cfg[2])
+{
+    struct link_set_args a = {link, {&cfg[0], &cfg[1]}};
+    return command_call(&f->commands, do_link_set, &a);
+}
+
+struct link_up_args {
+    int link;
+    bool up;
+};
+
+static int do_link_up(struct engine *e, void *arg)
+{
+    const struct link_up_args *a = arg;
+    struct link *l = engine_link(e, a->link);
+    if (!l)
+        return -ENOENT;
+    link_up(&e->plane, l, a->up);
+    return 0;
+}
+
+int fabric_link_up(struct fabric *f, int link, bool up)
+{
+    struct link_up_args a = {link, up};
+    return command_call(&f->commands, do_link_up, &a);
+}
+
+static int do_link_remove(struct engine *e, void *arg)
+{
+    return engine_link_remove(e, *(int *)arg);
+}
+
+int fabric_link_remove(struct fabric *f, int link)
+{
+    return command_call(&f->commands, do_link_remove, &link);
+}
+
+struct link_stats_args {
+    int link;
+    struct link_stats *out;
+};
+
+static int do_link_stats(struct engine *e, void *arg)
+{
+    const struct link_stats_args *a = arg;
+    const struct link *l = engine_link(e, a->link);
+    if (!l)
+        return -ENOENT;
+    a->out[0] = link_read_stats(l, 0);
+    a->out[1] = link_read_stats(l, 1);
+    return 0;
+}
+
+int fabric_link_stats(struct fabric *f, int link, struct link_stats out[2])
+{
+    struct link_stats_args a = {link, out};
+    return command_call(&f->commands, do_link_stats, &a);
+}
+
+static int do_totals(struct engine *e, void *arg)
+{
+    *(struct fabric_totals *)arg = e->plane.totals;
+    return 0;
+}
+
+int fabric_totals(struct fabric *f, struct fabric_totals *out)
+{
+    return command_call(&f->commands, do_totals, out);
+}

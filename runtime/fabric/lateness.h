@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef QN_FABRIC_LATENESS_H
+#define QN_FABRIC_LATENESS_H
+
+#include "runtime/fabric/fabric.h"
+
+/** Count one frame handed over @ns after it was due. */
+void lateness_add(struct fabric_lateness *l, int64_t ns);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* The fabric's thread. One turn: release what is due, read a bounded share of what has come, send,
+ * then carry out commands - after the reading, so that a frame that was sent before a command was
+ * given meets the fabric as it was before the command. */
+#include "runtime/clock.h"
+#include "runtime/fabric/engine.h"
+#include "runtime/fabric/port.h"
+
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+
+#define TURN_EVENTS 16
+#define RELEASE_BATCH 256
+
+static void release_due(struct plane *p)
+{
+    for (int i = 0; i < RELEASE_BATCH && schedule_next(&p->schedule) <= p->now; i++)
+        direction_step(p, direction_of(schedule_first(&p->schedule)));
+}
+
+/* Return: whether something is due already, so that the loop must not wait. */
+static bool arm_timer(struct engine *e)
+{
+    int64_t at = schedule_next(&e->plane.schedule);
+    if (at <= e->plane.now)
+        return true;
+    if (at == e->timer_at)
+        return false;
+    struct itimerspec spec = {0};
+    if (at != SCHEDULE_NEVER) {
+        int64_t ns = clock_to_monotonic(at);
+        spec.it_value = (struct timespec){ns / CLOCK_NS_PER_S, ns % CLOCK_NS_PER_S};
+    }
+    timerfd_settime(e->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+    e->timer_at = at;
+    return false;
+}
+
+/* Return: whether the event says that there are commands. */
+static bool dispatch(struct engine *e, const struct epoll_event *event, void *commands)
+{
+    struct plane *p = &e->plane;
+    if (event->data.ptr == commands)
+        return true;
+    if (event->data.ptr == &e->timer_fd)
+        return false;
+    port_event(p, event->data.ptr, event->events, e->receiver);
+    release_due(p);
+    return false;
+}
+
+static void turn(struct engine *e, struct command_queue *q, int timeout)
+{
+    struct epoll_event events[TURN_EVENTS];
+    bool commands = false;
+    int n = epoll_wait(e->plane.epoll_fd, events, TURN_EVENTS, timeout);
+    e->plane.totals.turns++;
+    e->plane.now = clock_now();
+    release_due(&e->plane);
+    for (int i = 0; i < n; i++)
+        commands |= dispatch(e, &events[i], q);
+    ports_flush(&e->plane);
+    if (commands) {
+        e->plane.now = clock_now();
+        command_serve(q, e);
+    }
+}
+
+void engine_run(struct engine *e, struct command_queue *q)
+{
+    while (!e->stopping)
+        turn(e, q, arm_timer(e) ? 0 : -1);
+}

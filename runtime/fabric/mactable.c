@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/fabric/mactable.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Fibonacci hashing: the product's top bits depend on all bits of the address. */
+static unsigned set_of(uint64_t mac)
+{
+    return (unsigned)((mac * 0x9e3779b97f4a7c15) >> 54);
+}
+
+_Static_assert(MACTABLE_SETS == 1 << (64 - 54), "set_of() gives the set's number");
+
+struct mactable *mactable_new(void)
+{
+    return calloc(1, sizeof(struct mactable));
+}
+
+/* Return: the station's entry, or else the one to give it: a free one or the oldest. */
+static struct mac_entry *place_for(struct mac_entry set[MACTABLE_WAYS], uint64_t mac)
+{
+    struct mac_entry *best = &set[0];
+    for (int i = 0; i < MACTABLE_WAYS; i++) {
+        if (set[i].out && set[i].mac == mac)
+            return &set[i];
+        if (best->out && (!set[i].out || set[i].heard < best->heard))
+            best = &set[i];
+    }
+    return best;
+}
+
+void mactable_learn(struct mactable *t, uint64_t mac, struct direction *out, int64_t now)
+{
+    *place_for(t->entries[set_of(mac)], mac) = (struct mac_entry){mac, now, out};
+}
+
+struct direction *mactable_find(const struct mactable *t, uint64_t mac, int64_t since)
+{
+    const struct mac_entry *set = t->entries[set_of(mac)];
+    for (int i = 0; i < MACTABLE_WAYS; i++) {
+        if (set[i].out && set[i].mac == mac)
+            return set[i].heard >= since ? set[i].out : NULL;
+    }
+    return NULL;
+}
+
+void mactable_forget(struct mactable *t, const struct direction *out)
+{
+    struct mac_entry *e = &t->entries[0][0];
+    for (int i = 0; i < MACTABLE_SETS * MACTABLE_WAYS; i++) {
+        if (e[i].out == out)
+            memset(&e[i], 0, sizeof(e[i]));
+    }
+}

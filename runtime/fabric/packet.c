@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/fabric/packet.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLAB_BYTES (256 * 1024)
+#define SLAB_ALIGN 64
+
+static_assert(offsetof(struct packet, node) == 0, "packet_of() is a cast");
+
+/* Cut a new slab into free items of @size bytes; its first bytes link it to the other slabs. */
+static bool refill(struct pool *p, struct pool_item **list, size_t size)
+{
+    char *slab = aligned_alloc(SLAB_ALIGN, SLAB_BYTES);
+    if (!slab)
+        return false;
+    ((struct pool_item *)slab)->next = p->slabs;
+    p->slabs = (struct pool_item *)slab;
+    for (size_t at = SLAB_ALIGN; at + size <= SLAB_BYTES; at += size) {
+        struct pool_item *item = (struct pool_item *)(slab + at);
+        item->next = *list;
+        *list = item;
+    }
+    return true;
+}
+
+static void *take(struct pool *p, struct pool_item **list, size_t size)
+{
+    if (!*list && !refill(p, list, size))
+        return NULL;
+    struct pool_item *item = *list;
+    *list = item->next;
+    return item;
+}
+
+static void give(struct pool_item **list, void *memory)
+{
+    struct pool_item *item = memory;
+    item->next = *list;
+    *list = item;
+}
+
+static struct pool_item **frame_list(struct pool *p, size_t room)
+{
+    if (room == FRAME_SMALL_ROOM)
+        return &p->small;
+    return room == FRAME_STANDARD_ROOM ? &p->standard : NULL;
+}
+
+static size_t room_class(size_t room)
+{
+    if (room <= FRAME_SMALL_ROOM)
+        return FRAME_SMALL_ROOM;
+    return room <= FRAME_STANDARD_ROOM ? FRAME_STANDARD_ROOM : room;
+}
+
+struct frame *frame_new(struct pool *p, size_t room)
+{
+    room = room_class(room);
+    struct pool_item **list = frame_list(p, room);
+    size_t size = sizeof(struct frame) + room;
+    struct frame *f = list ? take(p, list, size) : malloc(size);
+    if (f)
+        *f = (struct frame){.refs = 1, .room = (uint32_t)room};
+    return f;
+}
+
+void frame_free(struct pool *p, struct frame *f)
+{
+    if (--f->refs > 0)
+        return;
+    struct pool_item **list = frame_list(p, f->room);
+    if (list)
+        give(list, f);
+    else
+        free(f);
+}
+
+struct packet *packet_new(struct pool *p, struct frame *f)
+{
+    struct packet *pkt = take(p, &p->packets, sizeof(*pkt));
+    if (!pkt) {
+        frame_free(p, f);
+        return NULL;
+    }
+    pkt->frame = f;
+    pkt->hops = 0;
+    pkt->late_recorded = false;
+    return pkt;
+}
+
+struct packet *packet_clone(struct pool *p, const struct packet *pkt)
+{
+    struct packet *copy = take(p, &p->packets, sizeof(*copy));
+    if (!copy)
+        return NULL;
+    *copy = *pkt;
+    copy->frame->refs++;
+    return copy;
+}
+
+void packet_free(struct pool *p, struct packet *pkt)
+{
+    frame_free(p, pkt->frame);
+    give(&p->packets, pkt);
+}
+
+void pool_free(struct pool *p)
+{
+    while (p->slabs) {
+        struct pool_item *slab = p->slabs;
+        p->slabs = slab->next;
+        free(slab);
+    }
+    memset(p, 0, sizeof(*p));
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* A port: the socket to one peer, and the few frames that wait for it to take them. */
+#ifndef QN_FABRIC_PORT_H
+#define QN_FABRIC_PORT_H
+
+#include "runtime/fabric/plane.h"
+#include "runtime/fabric/receiver.h"
+
+struct direction;
+
+#define PORT_HELD_MAX 256
+
+struct port {
+    int fd;
+    struct direction
+        *out; /* the link's direction that leaves here, or NULL; out->reverse comes in */
+    struct packet_list held;
+    uint32_t held_len;
+    bool blocked;   /* the socket is full; epoll tells when it is not */
+    bool unflushed; /* in p->unflushed */
+    struct port *next_unflushed;
+};
+
+/** Make a port over @fd, which it owns, also on error, and watch it. Return: 0 or negative errno.
+ */
+int port_open(struct plane *p, int fd, struct port **port);
+
+/** Close the socket and free the port; it must have no link and not be unflushed. */
+void port_close(struct plane *p, struct port *port);
+
+/** Read one batch of frames and offer them to the link; sets p->now to when they were read. */
+void port_receive(struct plane *p, struct port *port, struct receiver *r);
+
+/** Act on what epoll says of the port: @events. */
+void port_event(struct plane *p, struct port *port, uint32_t events, struct receiver *r);
+
+/** Hand @pkt to the port, to go out when the ports are flushed. */
+void port_send(struct plane *p, struct port *port, struct packet *pkt);
+
+/** Drop the frames that wait for the peer. */
+void port_clear(struct plane *p, struct port *port);
+
+/** Send what the ports have been handed. */
+void ports_flush(struct plane *p);
+
+#endif

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+# One command processing unit in the guest: sh FOLDER/unit NUMBER
+# FOLDER holds its FIFOs. Two virtio-serial ports belong to the unit: on qn.cN commands
+# come in and standard output goes out; on qn.eN standard input comes in and standard error goes out.
+#
+# Each command runs in a shell of its own, started ahead and waiting, leader of its own session, with
+# FIFOs for output. A relay copies each FIFO to its port. The relay opens the FIFO for the next command
+# only once every writer of the last one has gone, so a unit says "ready" only when nothing that an
+# earlier command left behind can still write. What tells results from output is a key that commands
+# never see: it comes over the port and stays in this shell.
+d=${0%/*} u=$1 c='' e='' key=''
+for port in /sys/class/virtio-ports/*; do
+    read -r name <"$port/name"
+    case $name in
+    "qn.c$u") c=/dev/${port##*/} ;;
+    "qn.e$u") e=/dev/${port##*/} ;;
+    esac
+done
+[ -c "$c" ] && [ -c "$e" ] || exit 1
+exec 3<>"$c" 6<>"$e"
+read -r key <&3
+b=$d/$u
+mkfifo "$b.i" "$b.o0" "$b.o1" "$b.e0" "$b.e1" || exit 1
+
+outs='' errs='' n=0
+while [ $n -lt 50 ]; do
+    outs="$outs $u.o0 $u.o1" errs="$errs $u.e0 $u.e1" n=$((n + 1))
+done
+relays='' n=0
+while :; do
+    if [ $((n % 100)) = 0 ]; then
+        [ -z "$relays" ] || wait $relays
+        (cd "$d" && exec cat $outs >&3 3>&- 6>&-) </dev/null &
+        relays=$!
+        (cd "$d" && exec cat $errs >&6 3>&- 6>&-) </dev/null &
+        relays="$relays $!"
+    fi
+    exec 4>"$b.o$((n % 2))" 5>"$b.e$((n % 2))"
+    setsid sh -c '. "$0"/slot' "$d" "$b" </dev/null >&4 2>&5 4>&- 5>&- &
+    pid=$!
+    echo "$key ready $n $pid" >&3
+    wait $pid
+    status=$? how=e
+    if [ $status -gt 128 ]; then
+        if [ -e "$b.x" ]; then rm -f "$b.x"; else how=s; fi
+    fi
+    echo "$key end $n $status $how" >&4
+    echo "$key end $n $status $how" >&5
+    exec 4>&- 5>&-
+    n=$((n + 1))
+done

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* What a person sees on standard error while an experiment runs: on a terminal, live lines below
+ * the output, one for each thing waited for; elsewhere plain lines, and few of them. */
+#ifndef QN_RUNTIME_PROGRESS_H
+#define QN_RUNTIME_PROGRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+struct progress;
+
+/** @level: -1 quiet (errors only), 0 normal, 1 verbose. Return: 0 or negative errno. */
+int progress_open(struct progress **out, uv_loop_t *loop, int level);
+void progress_close(struct progress *progress);
+
+/** Show that @what is waited for, since now; the same @key replaces its text and keeps its start.
+ */
+void progress_wait(struct progress *progress, const char *key, const char *what);
+/** The wait @key is over. */
+void progress_done(struct progress *progress, const char *key);
+
+/** One lasting line: at @level 0 normally, 1 only when verbose, -1 always (errors: in red). */
+void progress_log(struct progress *progress, int level, const char *text);
+
+/** Write to standard output without tearing the live lines. */
+void progress_print(struct progress *progress, const char *data, size_t n);
+
+#endif

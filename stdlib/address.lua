@@ -1,0 +1,51 @@
+-- SPDX-License-Identifier: MIT
+-- Addresses: IPv4 subnets for links and switches, and MAC addresses for network interfaces.
+
+local address = {}
+
+local function parse_octets(text)
+    local a, b, c, d = text:match("^(%d+)%.(%d+)%.(%d+)%.(%d+)$")
+    a, b, c, d = tonumber(a), tonumber(b), tonumber(c), tonumber(d)
+    if not a or a > 255 or b > 255 or c > 255 or d > 255 then return nil end
+    return a << 24 | b << 16 | c << 8 | d
+end
+
+local function format(number)
+    return ("%d.%d.%d.%d"):format(number >> 24 & 255, number >> 16 & 255, number >> 8 & 255, number & 255)
+end
+
+local Subnet = { __name = "subnet" }
+Subnet.__index = Subnet
+
+--- Parses "10.1.0.0/24". Returns the subnet, or nil and what is wrong with it.
+function address.subnet(text)
+    local base, len = text:match("^([%d.]+)/(%d+)$")
+    local number = base and parse_octets(base)
+    len = tonumber(len)
+    if not number or len > 30 then return nil, ('bad subnet %q (want "10.1.0.0/24")'):format(text) end
+    local hosts = (1 << (32 - len)) - 1
+    if number & hosts ~= 0 then
+        return nil, ('bad subnet %q: it has host bits set; its network is "%s/%d"'):format(text, format(number & ~hosts), len)
+    end
+    return setmetatable({ base = number, len = len, used = 0 }, Subnet)
+end
+
+--- The next free host address. Returns nil when all are taken.
+function Subnet:next_host()
+    if self.used >= (1 << (32 - self.len)) - 2 then return nil end
+    self.used = self.used + 1
+    return format(self.base + self.used)
+end
+
+--- The n-th automatic subnet, from 0: 10.0.0.0/24, 10.0.1.0/24, ...; nil when there are no more.
+function address.automatic(n)
+    if n > 0xffff then return nil end
+    return setmetatable({ base = 10 << 24 | n << 8, len = 24, used = 0 }, Subnet)
+end
+
+--- The MAC address of a node's network interface: QEMU's prefix, then both numbers (from 1; node to 65535).
+function address.mac(node, nic)
+    return ("52:54:00:%02x:%02x:%02x"):format(node >> 8 & 255, node & 255, nic & 255)
+end
+
+return address

@@ -1,0 +1,60 @@
+-- SPDX-License-Identifier: MIT
+-- The script's own coroutines and protected calls inside tasks. A call that waits inside a coroutine of the script
+-- suspends the whole task, not the coroutine: the wait is passed on outwards and the coroutine resumed when it is over.
+-- A cancelled task cannot be kept alive by pcall.
+
+local core = require "qemunet.core"
+
+local coroutines = {}
+
+local raw_resume, raw_pcall, raw_xpcall = coroutine.resume, pcall, xpcall
+
+local function pump(co, ok, first, ...)
+    if ok and core.is_wait(first) then
+        core.pass_wait()
+        return pump(co, raw_resume(co))
+    end
+    return ok, first, ...
+end
+
+local function resume(co, ...) return pump(co, raw_resume(co, ...)) end
+
+local function unwrap(co, ok, first, ...)
+    if ok then return first, ... end
+    coroutine.close(co)
+    if type(first) == "string" then error(first, 0) end
+    error(first)
+end
+
+local function wrap(fn)
+    local co = coroutine.create(fn)
+    return function(...) return unwrap(co, resume(co, ...)) end
+end
+
+local function uncancelled(ok, err, ...)
+    if not ok and err == core.CANCEL then error(err, 0) end
+    return ok, err, ...
+end
+
+local function safe_pcall(fn, ...) return uncancelled(raw_pcall(fn, ...)) end
+
+local function safe_xpcall(fn, handler, ...)
+    local function pass_cancel(err)
+        if err == core.CANCEL then return err end
+        return handler(err)
+    end
+    return uncancelled(raw_xpcall(fn, pass_cancel, ...))
+end
+
+--- Puts the wrapped coroutine library and protected calls into `env`. core.is_wait must not see a value that a script
+--- yields, and does not: scripts never hold the one that marks a wait.
+function coroutines.install(env)
+    local library = {}
+    for name, fn in pairs(coroutine) do library[name] = fn end
+    library.resume, library.wrap = resume, wrap
+    env.coroutine, env.pcall, env.xpcall = library, safe_pcall, safe_xpcall
+end
+
+coroutines.pcall = safe_pcall
+
+return coroutines

@@ -1,0 +1,166 @@
+-- SPDX-License-Identifier: MIT
+-- One command on a node: its output as it streams, and its result.
+
+local core = require "qemunet.core"
+local errors = require "qemunet.errors"
+local options = require "qemunet.options"
+local tasks = require "qemunet.tasks"
+local units = require "qemunet.units"
+
+local job = {}
+
+local Job = { __name = "job" }
+
+local SIGNALS = {
+    HUP = true, INT = true, QUIT = true, KILL = true, USR1 = true, USR2 = true, PIPE = true, ALRM = true, TERM = true,
+    CHLD = true, CONT = true, STOP = true, TSTP = true, WINCH = true, ABRT = true,
+}
+
+local function did_you_mean(name, set)
+    local known = {}
+    for key in pairs(set) do known[#known + 1] = key end
+    local near = options.nearest(tostring(name), known)
+    return near and ('; did you mean "%s"?'):format(near) or ""
+end
+
+function Job:__index(name)
+    if name == "running" then return not self.done:is_set() end
+    if Job[name] == nil then
+        errors.raise(("a job has no field or method %q%s"):format(tostring(name), did_you_mean(name, Job)))
+    end
+    return Job[name]
+end
+
+function Job:__tostring() return ("job %q on %s"):format(self.cmd, self.node.name) end
+
+local Result = { __name = "result" }
+
+function Result:__tostring()
+    local how = self.error or self.timed_out and "timed out" or self.signal and "killed by signal " .. self.signal or
+        "status " .. tostring(self.status)
+    return ("result of %q on %s: %s, %s"):format(self.cmd, self.node, how, units.format_duration(self.duration))
+end
+
+local function finish_result(self, result)
+    result.cmd, result.node = self.cmd, self.node.name
+    result.duration = result.started and result.finished - result.started or 0
+    result.ok = result.status == 0 and not result.timed_out and not result.error
+    return setmetatable(result, Result)
+end
+
+--- A result for a command that could not be started.
+function job.unstarted(node, cmd, why)
+    local now = core.now()
+    return finish_result({ node = node, cmd = cmd },
+        { stdout = "", stderr = "", timed_out = false, truncated = false, error = why, finished = now })
+end
+
+local function cut_lines(self, stream, data)
+    local text = self.partial[stream] .. data
+    local from = 1
+    for line, next_from in text:gmatch("([^\n]*)\n()") do
+        self.queue[#self.queue + 1] = { line, stream }
+        from = next_from
+    end
+    self.partial[stream] = text:sub(from)
+end
+
+local function wake_reader(self)
+    self.more:set()
+    self.more = core.future()
+end
+
+local function on_output(self, stream, data)
+    self.queued = self.queued + #data
+    if self.queued > self.max_output then return end
+    cut_lines(self, stream, data)
+    wake_reader(self)
+end
+
+local function on_done(self, result)
+    for _, stream in ipairs { "stdout", "stderr" } do
+        if self.partial[stream] ~= "" then self.queue[#self.queue + 1] = { self.partial[stream], stream } end
+        self.partial[stream] = ""
+    end
+    self.result = finish_result(self, result)
+    core.event { t = core.now(), kind = "command", node = self.node.name, cmd = self.cmd, status = result.status,
+        signal = result.signal, timed_out = result.timed_out or nil, error = result.error, started = result.started,
+        finished = result.finished, stdout_bytes = #result.stdout, stderr_bytes = #result.stderr }
+    wake_reader(self)
+    self.done:set()
+end
+
+local function end_unstarted(self, why)
+    self.result = job.unstarted(self.node, self.cmd, why)
+    self.done:set()
+    return self
+end
+
+--- Starts a command on a machine of the core. `spec`: {text= what the shell runs, cmd= as shown, stdin= the data, or
+--- pipe=true to leave it open for job:write, max_output=, timeout=, stream= whether lines are kept for lines()}.
+--- Without a machine, `why` says why there is none. Returns the job, which has ended already when it could not start.
+function job.start(node, machine, spec, why)
+    local self = setmetatable({
+        result = false, node = node, cmd = spec.cmd, done = core.future(), more = core.future(), partial = { stdout = "", stderr = "" },
+        queue = {}, read = 0, queued = 0, max_output = spec.max_output,
+    }, Job)
+    if not machine then return end_unstarted(self, why) end
+    local handle, problem = machine:start {
+        command = spec.text, stdin = spec.pipe or spec.stdin ~= nil, max_output = spec.max_output, timeout = spec.timeout,
+        output = spec.stream and function(stream, data) on_output(self, stream, data) end or nil,
+        done = function(result) on_done(self, result) end,
+    }
+    if not handle then return end_unstarted(self, problem) end
+    rawset(self, "handle", handle)
+    if spec.stdin then
+        handle:write(spec.stdin)
+        handle:close_stdin()
+    end
+    return self
+end
+
+function Job:outcome() return self.result end
+
+--- job:wait(timeout) -> result; nil, "timed out" when the time has passed and the command still runs.
+function Job:wait(timeout)
+    local seconds = timeout ~= nil and units.duration(timeout, "timeout", 2) or nil
+    if not tasks.wait(self.done, seconds) then return nil, "timed out", "timeout" end
+    return self.result
+end
+
+--- job:kill(signal="TERM"): signals the command's process group.
+function Job:kill(signal)
+    local name = tostring(signal or "TERM"):upper():gsub("^SIG", "")
+    if not SIGNALS[name] then
+        error(("kill: unknown signal %q%s"):format(tostring(signal), did_you_mean(name, SIGNALS)), 2)
+    end
+    if self.running and rawget(self, "handle") then self.handle:kill(name) end
+end
+
+--- job:write(data): to its standard input. Returns true, or nil and why not.
+function Job:write(data)
+    if type(data) ~= "string" then error("write: want a string, not " .. type(data), 2) end
+    if not rawget(self, "handle") then return nil, "the command has ended" end
+    return self.handle:write(data)
+end
+
+--- job:close_stdin(): end of its standard input.
+function Job:close_stdin()
+    if rawget(self, "handle") then self.handle:close_stdin() end
+end
+
+local function next_line(self)
+    while self.read >= #self.queue do
+        if self.done:is_set() then return nil end
+        core.wait { self.more }
+    end
+    self.read = self.read + 1
+    local entry = self.queue[self.read]
+    self.queue[self.read] = false
+    return entry[1], entry[2]
+end
+
+--- job:lines() -> iterator over its output, line by line as it comes: line, "stdout" or "stderr".
+function Job:lines() return function() return next_line(self) end end
+
+return job

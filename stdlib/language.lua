@@ -1,0 +1,88 @@
+-- SPDX-License-Identifier: MIT
+-- The names that an experiment sees: one table, the globals of the script and what require "qemunet" gives.
+
+local core = require "qemunet.core"
+local coroutines = require "qemunet.coroutines"
+local inspect = require "qemunet.inspect"
+local link = require "qemunet.link"
+local node = require "qemunet.node"
+local options = require "qemunet.options"
+local recorder = require "qemunet.recorder"
+local stats = require "qemunet.stats"
+local tasks = require "qemunet.tasks"
+local text = require "qemunet.text"
+local vm = require "qemunet.vm"
+
+local language = {}
+
+-- Setting a default that does not exist is a typing error.
+local function strict_defaults()
+    return setmetatable({}, {
+        __index = function(_, key)
+            if node.defaults[key] == nil then error(("defaults has no %q"):format(tostring(key)), 2) end
+            return node.defaults[key]
+        end,
+        __newindex = function(_, key, value)
+            if node.defaults[key] == nil then
+                local near = options.nearest(tostring(key), { "timeout", "max_output" })
+                error(("defaults has no %q%s"):format(tostring(key), near and ('; did you mean "%s"?'):format(near) or ""), 2)
+            end
+            node.defaults[key] = value
+        end,
+    })
+end
+
+local json = {}
+
+--- json.encode(value, pretty) -> text.
+function json.encode(value, pretty)
+    local encoded, why = core.json_encode(value, pretty)
+    if not encoded then error("json.encode: " .. why, 2) end
+    return encoded
+end
+
+--- json.decode(text) -> value; nil and why for what is not JSON.
+function json.decode(encoded)
+    if type(encoded) ~= "string" then error("json.decode: want a string", 2) end
+    return core.json_decode(encoded)
+end
+
+local function print_values(...)
+    local parts = table.pack(...)
+    for i = 1, parts.n do parts[i] = tostring(parts[i]) end
+    core.print(table.concat(parts, "\t", 1, parts.n) .. "\n")
+end
+
+--- The names of the language. `suite`: the suite's globals; `args`: the words after "--".
+function language.names(suite, args)
+    local names = {
+        vm = vm.vm, vms = vm.vms, boot = vm.boot,
+        link = link.link, switch = link.switch, hub = link.hub, lan = link.lan,
+        now = core.now, sleep = tasks.sleep, after = tasks.after, at = tasks.at, every = tasks.every, go = tasks.go,
+        all = tasks.all, any = tasks.any, event = tasks.event, barrier = tasks.barrier, timeout = tasks.timeout,
+        eventually = tasks.eventually, always = tasks.always,
+        mark = recorder.mark, record = recorder.record, param = recorder.param,
+        stats = stats, json = json, inspect = inspect, columns = text.columns,
+        defaults = strict_defaults(), args = args, print = print_values,
+    }
+    for name, value in pairs(suite) do names[name] = value end
+    return names
+end
+
+--- The environment of a script: Lua's own globals and the language's names; reading an unknown one raises.
+function language.environment(names)
+    local env = {}
+    for name, value in pairs(_G) do env[name] = value end
+    for name, value in pairs(names) do env[name] = value end
+    coroutines.install(env)
+    env._G = env
+    package.loaded.qemunet = names
+    local function known()
+        local list = {}
+        for name in pairs(env) do list[#list + 1] = name end
+        return list
+    end
+    return options.strict(env, known) or env
+end
+
+return language

@@ -1,0 +1,265 @@
+-- SPDX-License-Identifier: MIT
+-- What every node can do, whatever it is made of: run commands, move files, say its addresses. A kind of node (vm) adds
+-- how it starts, and gives `channel()`: the machine that commands go to, or nil and why not.
+
+local core = require "qemunet.core"
+local errors = require "qemunet.errors"
+local job = require "qemunet.job"
+local options = require "qemunet.options"
+local tasks = require "qemunet.tasks"
+local units = require "qemunet.units"
+
+local node = {}
+
+node.defaults = { timeout = 60, max_output = 64 << 20 }
+
+local COMMAND = {
+    timeout = { type = "duration" },
+    stdin = { type = "string" },
+    env = { type = "table" },
+    cwd = { type = "string" },
+    user = { type = "string" },
+    on_line = { type = "function" },
+    max_output = { type = "size" },
+}
+
+local Node = {}
+node.methods = Node
+
+local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+node.quote = quote
+
+local function check_command(self, cmd, where)
+    if type(cmd) ~= "string" then
+        error(("%s: %s: want a command, a string, not %s"):format(self.name, where, type(cmd)), 3)
+    end
+    if cmd:find("\0", 1, true) then error(("%s: %s: the command has a NUL byte"):format(self.name, where), 3) end
+end
+
+local function environment(env)
+    local names, parts = {}, {}
+    for name, value in pairs(env) do
+        if type(name) ~= "string" or not name:match("^[%a_][%w_]*$") then
+            error(("env: bad variable name %q"):format(tostring(name)), 4)
+        end
+        if tostring(value):find("\0", 1, true) then error(("env: %s has a NUL byte"):format(name), 4) end
+        names[#names + 1] = name
+    end
+    table.sort(names)
+    for i, name in ipairs(names) do parts[i] = ("export %s=%s; "):format(name, quote(tostring(env[name]))) end
+    return table.concat(parts)
+end
+
+-- The text that the guest's shell runs for a command and its options.
+local function shell_text(cmd, opts)
+    local text = opts.env and environment(opts.env) or ""
+    if opts.cwd then text = text .. ("cd -- %s || exit 1; "):format(quote(opts.cwd)) end
+    if opts.user then return text .. ("exec su -s /bin/sh %s -c %s"):format(quote(opts.user), quote(cmd)) end
+    return text .. cmd
+end
+
+local function spec_of(self, cmd, opts, where)
+    check_command(self, cmd, where)
+    local checked = options.check(opts, COMMAND, self.name .. ": " .. where, 3)
+    return {
+        cmd = cmd, text = shell_text(cmd, checked), stdin = checked.stdin, on_line = checked.on_line,
+        timeout = checked.timeout or units.duration(node.defaults.timeout, "defaults.timeout", 3),
+        max_output = checked.max_output or units.size(node.defaults.max_output, "defaults.max_output", 3),
+    }
+end
+
+-- Lines are handed over in a task of their own, so that the callback may wait.
+local function read_lines(running, on_line)
+    return tasks.go(function()
+        for line, stream in running:lines() do on_line(line, stream) end
+    end)
+end
+
+local function run(self, spec)
+    local machine, why = self:channel()
+    spec.stream = spec.on_line ~= nil
+    local running = job.start(self, machine, spec, why)
+    local reader = spec.on_line and read_lines(running, spec.on_line)
+    local key <close> = self:show_wait(spec.cmd)
+    core.wait { running.done }
+    if reader then reader:join() end
+    return running.result
+end
+
+-- Shows that a command runs, until the value that it returns is closed.
+function Node:show_wait(cmd)
+    local key = tostring({})
+    local shown = #cmd > 60 and cmd:sub(1, 57) .. "..." or cmd
+    core.waiting(key, ("%s: %s"):format(self.name, (shown:gsub("%c", " "))))
+    return setmetatable({}, { __close = function() core.waiting(key) end })
+end
+
+--- n:run(cmd, opts) -> result. Never raises for what the command does.
+function Node:run(cmd, opts)
+    local spec = spec_of(self, cmd, opts, "run")
+    return run(self, spec)
+end
+
+local function tail(text, lines)
+    local kept = {}
+    for line in text:gmatch("[^\n]+") do kept[#kept + 1] = line end
+    return table.concat(kept, "\n    ", math.max(1, #kept - lines + 1))
+end
+
+local function outcome_text(result)
+    if result.timed_out then return ("timed out after %s"):format(units.format_duration(result.duration)) end
+    if result.error then return "failed: " .. result.error end
+    if result.signal then return ("was killed by signal %d"):format(result.signal) end
+    return ("ended with status %d"):format(result.status)
+end
+
+local function failure_text(self, result)
+    local parts = { ("%s: command %s: %s"):format(self.name, outcome_text(result), result.cmd) }
+    if result.stderr ~= "" then parts[#parts + 1] = "  standard error:\n    " .. tail(result.stderr, 20) end
+    local console = self:console_tail()
+    if console ~= "" then parts[#parts + 1] = "  console:\n    " .. tail(console, 8) end
+    return table.concat(parts, "\n")
+end
+
+--- n:succeed(cmd, opts) -> stdout, result. Raises unless the status is 0.
+function Node:succeed(cmd, opts)
+    local spec = spec_of(self, cmd, opts, "succeed")
+    local result = run(self, spec)
+    if not result.ok then error(failure_text(self, result), 2) end
+    return result.stdout, result
+end
+
+--- n:fail(cmd, opts) -> result. Raises when the status is 0, and when the command did not end by itself.
+function Node:fail(cmd, opts)
+    local spec = spec_of(self, cmd, opts, "fail")
+    local result = run(self, spec)
+    if result.ok then error(("%s: command succeeded, and was to fail: %s"):format(self.name, cmd), 2) end
+    if result.error or result.timed_out then error(failure_text(self, result), 2) end
+    return result
+end
+
+--- n:ok(cmd, opts) -> whether the status is 0.
+function Node:ok(cmd, opts)
+    local spec = spec_of(self, cmd, opts, "ok")
+    return run(self, spec).ok
+end
+
+--- n:spawn(cmd, opts) -> job. Without opts.stdin, its standard input is open for job:write. There is no timeout unless
+--- one is given.
+function Node:spawn(cmd, opts)
+    local spec = spec_of(self, cmd, opts, "spawn")
+    if not (opts and opts.timeout) then spec.timeout = nil end
+    spec.pipe, spec.stream = spec.stdin == nil, true
+    local machine, why = self:channel()
+    local running = job.start(self, machine, spec, why)
+    if spec.on_line then read_lines(running, spec.on_line) end
+    return running
+end
+
+local function poll(self, what, timeout, level, condition)
+    local seconds = units.duration(timeout or node.defaults.timeout, "timeout", level + 1)
+    local ok, err = pcall(tasks.eventually, seconds, condition, { every = 0.1 })
+    if ok then return true end
+    if err == errors.CANCEL then errors.again(err) end
+    error(("%s: %s: %s"):format(self.name, what, tostring(err)), level + 1)
+end
+
+--- n:wait_until(cmd, timeout): until the command succeeds; raises when the time has passed.
+function Node:wait_until(cmd, timeout)
+    check_command(self, cmd, "wait_until")
+    return poll(self, "wait_until " .. cmd, timeout, 2, function() return self:ok(cmd) end)
+end
+
+--- n:wait_port(port, timeout): until something listens on this TCP port.
+function Node:wait_port(port, timeout)
+    if math.type(port) ~= "integer" or port < 1 or port > 65535 then error("wait_port: want a port, 1 to 65535", 2) end
+    local cmd = ("grep -qE '^ *[0-9]+: [0-9A-F]+:%04X [0-9A-F:]+ 0A' /proc/net/tcp /proc/net/tcp6"):format(port)
+    return poll(self, ("wait_port %d"):format(port), timeout, 2, function() return self:ok(cmd) end)
+end
+
+--- n:wait_file(path, timeout): until the path exists.
+function Node:wait_file(path, timeout)
+    if type(path) ~= "string" then error("wait_file: want a path", 2) end
+    return poll(self, "wait_file " .. path, timeout, 2, function() return self:ok("[ -e " .. quote(path) .. " ]") end)
+end
+
+--- n:read(path) -> the file's bytes; nil and why when it cannot be read.
+function Node:read(path)
+    if type(path) ~= "string" then error("read: want a path", 2) end
+    local result = run(self, spec_of(self, "cat -- " .. quote(path), { max_output = 1 << 40 }, "read"))
+    if not result.ok then return nil, result.error or tail(result.stderr, 2), "read" end
+    return result.stdout
+end
+
+--- n:write(path, data): the file appears whole or not at all. Returns true, or nil and why not.
+function Node:write(path, data)
+    if type(path) ~= "string" then error("write: want a path", 2) end
+    if type(data) ~= "string" then error("write: want a string, not " .. type(data), 2) end
+    local cmd = ('p=%s; t="$p.qn.$$"; cat >"$t" && [ "$(wc -c <"$t")" -eq %d ] && mv -f -- "$t" "$p" || { rm -f -- "$t"; exit 1; }')
+        :format(quote(path), #data)
+    local result = run(self, spec_of(self, cmd, { stdin = data }, "write"))
+    if not result.ok then return nil, result.error or tail(result.stderr, 2), "write" end
+    return true
+end
+
+--- n:put(local_path, remote): copies a file into the node. Raises when the local file cannot be read.
+function Node:put(local_path, remote)
+    local file, why = io.open(local_path, "rb")
+    if not file then error("put: " .. why, 2) end
+    local data = file:read("a")
+    file:close()
+    return self:write(remote, data)
+end
+
+--- n:get(remote, local_path): copies a file out of the node.
+function Node:get(remote, local_path)
+    local data, why, code = self:read(remote)
+    if not data then return nil, why, code end
+    local file, problem = io.open(local_path, "wb")
+    if not file then error("get: " .. problem, 2) end
+    file:write(data)
+    file:close()
+    return true
+end
+
+-- The network interface on a link or switch, or with a number; raises at the caller's caller.
+local function find_nic(self, key, where)
+    if key == nil then key = 1 end
+    for i, nic in ipairs(self.nics) do
+        if i == key or nic.link == key or nic.link.switch == key and key ~= nil then return nic end
+    end
+    error(("%s: %s: no network interface %s (it has %d)"):format(self.name, where, tostring(key), #self.nics), 3)
+end
+
+--- n:ip(link_or_index=1) -> its address there, as "10.0.0.1"; nil on a link without addresses.
+function Node:ip(key)
+    local nic = find_nic(self, key, "ip")
+    return nic.ip
+end
+
+--- n:ifname(link_or_index=1) -> the interface's name in the node, as "eth0".
+function Node:ifname(key)
+    local nic = find_nic(self, key, "ifname")
+    return nic.ifname
+end
+
+--- Makes a class of nodes with a readable error for what it does not have.
+function node.class(name, methods)
+    local class = { __name = name }
+    local all = setmetatable(methods, { __index = Node })
+    function class.__index(self, key)
+        local value = all[key]
+        if value ~= nil then return value end
+        local known = {}
+        for _, set in ipairs { methods, Node } do
+            for method in pairs(set) do known[#known + 1] = method end
+        end
+        local near = options.nearest(tostring(key), known)
+        errors.raise(("%s %s has no field or method %q%s"):format(name, rawget(self, "name"), tostring(key),
+            near and ('; did you mean "%s"?'):format(near) or ""))
+    end
+    function class.__tostring(self) return ("%s %s (%s)"):format(name, self.name, self.state) end
+    return class
+end
+
+return node

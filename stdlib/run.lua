@@ -1,0 +1,165 @@
+-- SPDX-License-Identifier: MIT
+-- Runs an experiment or suite file: its environment, its verdict, its records, its end.
+
+local core = require "qemunet.core"
+local errors = require "qemunet.errors"
+local language = require "qemunet.language"
+local recorder = require "qemunet.recorder"
+local suite = require "qemunet.suite"
+local tasks = require "qemunet.tasks"
+local testbed = require "qemunet.testbed"
+local vm = require "qemunet.vm"
+
+local run = {}
+
+run.PASSED, run.FAILED, run.USAGE, run.MACHINERY, run.TIMED_OUT, run.INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+local STOPPED = {
+    ["interrupted"] = { verdict = "interrupted", status = run.INTERRUPTED, error = "interrupted" },
+    ["timed out"] = { verdict = "timed out", status = run.TIMED_OUT, error = "the experiment's time limit has passed" },
+    ["deadlock"] = { verdict = "failed", status = run.FAILED,
+        error = "deadlock: every task waits, and nothing is left that could wake one" },
+}
+
+local isolated = false
+
+-- What has to be there before the first machine or link. The image comes before the isolation, which cuts this process
+-- off from the network that the image's packages come from.
+local function prepare()
+    recorder.folder()
+    if isolated then return end
+    isolated = true
+    vm.find_image()
+    local private, why = core.isolate()
+    if not private then core.log(0, "no private network namespace: " .. why) end
+end
+
+local function base_name(path) return (path:gsub("^.*/", ""):gsub("%.lua$", "")) end
+
+-- A script's main part and what it left, under the handler: nil, or the failure.
+local function attempt(fn)
+    local ok, failure = xpcall(fn, errors.handler)
+    if not ok then return failure end
+end
+
+local function stop_verdict() return STOPPED[core.stop_reason() or ""] end
+
+local function failure_verdict(failure)
+    if failure.message == errors.CANCEL then return stop_verdict() or STOPPED["interrupted"] end
+    local machinery = errors.is_machinery(failure.message)
+    local skipped = suite.skipped(failure.message)
+    if skipped then return { verdict = "skipped", status = run.PASSED, error = skipped } end
+    return {
+        verdict = machinery and "machinery failed" or "failed", status = machinery and run.MACHINERY or run.FAILED,
+        error = tostring(failure.message), trace = failure.trace,
+    }
+end
+
+local function load_script(path, env)
+    local file, why = io.open(path, "rb")
+    if not file then return nil, "cannot read " .. why end
+    local text = file:read("a")
+    file:close()
+    if not text then return nil, "cannot read " .. path end
+    text = text:gsub("^#[^\n]*", "")
+    return load(text, "@" .. path, "t", env)
+end
+
+-- require finds modules beside the file, before those elsewhere.
+local function search_beside(path)
+    local folder = path:match("^(.*)/[^/]*$") or "."
+    local before = package.path
+    package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, before)
+    return before
+end
+
+local function report(verdict)
+    if verdict.verdict == "passed" then return end
+    if verdict.verdict == "skipped" then return core.log(0, "skipped: " .. verdict.error) end
+    core.log(-1, ("%s: %s"):format(verdict.verdict, verdict.error or "see above"))
+    if verdict.trace and verdict.trace ~= "" then core.log(-1, "  where:\n" .. verdict.trace) end
+end
+
+local function versions()
+    return { qemunet = core.VERSION, lua = _VERSION, qemu = core.qemu_version(), accelerator = vm.accel_used(),
+        guest_kernel = vm.kernel_version }
+end
+
+-- The main part runs in a task of its own, so that the failure of another task can end it.
+local function run_main(fn)
+    local failure, thrown
+    local main = tasks.go(function() failure = attempt(fn) end)
+    tasks.on_failure = function(other)
+        thrown = thrown or other
+        main:cancel()
+    end
+    core.wait { main.done }
+    if thrown then return thrown end
+    if failure then return failure end
+    return tasks.unjoined_failures()[1]
+end
+
+local function suite_verdict(summary)
+    local failed = summary.failed > 0
+    return { verdict = failed and "failed" or "passed", status = failed and run.FAILED or run.PASSED,
+        error = failed and ("%d of %d tests failed"):format(summary.failed, summary.failed + summary.passed) or nil,
+        tests = summary.results }
+end
+
+local function console_path(name) return ("%s/console/%s.log"):format(recorder.folder(), name) end
+
+local function new_suite() return suite.new { fatal = function(err) return err == errors.CANCEL end } end
+
+local function setup_run(opts)
+    core.set_seed(opts.seed)
+    math.randomseed(opts.seed)
+    vm.accel = opts.accel or "auto"
+    vm.prepare, vm.console_path = prepare, console_path
+    tasks.forget()
+    recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
+        args = opts.args, lazy = opts.lazy }
+end
+
+local function passed() return { verdict = "passed", status = run.PASSED } end
+
+-- Runs the loaded chunk, and then the tests that it registered.
+local function run_chunk(chunk, registry, opts)
+    local summary
+    local failure = run_main(function()
+        if opts.suite then
+            summary = suite.run_file(registry, base_name(opts.file), chunk, opts.suite)
+        else
+            chunk()
+            if #registry.tests > 0 then
+                summary = suite.run(registry, { print = function(line) core.print(line .. "\n") end, clock = core.now })
+            end
+        end
+    end)
+    if failure then return failure_verdict(failure), summary end
+    return stop_verdict() or summary and suite_verdict(summary) or passed(), summary
+end
+
+--- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, suite= options for a suite run, lazy=}.
+--- Returns the verdict, {verdict=, status=, error=, trace=, tests=}, and the suite's summary if it was one.
+function run.file(opts)
+    setup_run(opts)
+    local registry = new_suite()
+    local env = language.environment(language.names(suite.globals(registry), opts.args))
+    local path_before = search_beside(opts.file)
+    local chunk, problem = load_script(opts.file, env)
+    local verdict, summary
+    if chunk then
+        core.event { t = core.now(), kind = "start", file = opts.file, seed = opts.seed }
+        verdict, summary = run_chunk(chunk, registry, opts)
+    else
+        verdict = { verdict = "failed", status = run.FAILED, error = problem }
+    end
+    package.path = path_before
+    testbed.teardown()
+    core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
+    recorder.finish(verdict, recorder.made() and versions() or nil)
+    if not opts.suite or (verdict.status ~= run.PASSED and not summary) then report(verdict) end
+    return verdict, summary
+end
+
+return run

@@ -1,0 +1,264 @@
+-- SPDX-License-Identifier: MIT
+-- Descriptive statistics of a list of numbers, for experiments that repeat a measurement: location, spread, quantiles,
+-- a confidence interval of the mean, the empirical distribution and a histogram.
+
+local inspect = require "qemunet.inspect"
+local units = require "qemunet.units"
+
+local stats = {}
+
+-- Level, in each private function that raises: 1 is the line that called the public function.
+local function misuse(who, text, level)
+    error("stats." .. who .. ": " .. text, level + 2)
+end
+
+local function element_problem(v, finite)
+    if type(v) ~= "number" then return inspect(v, { depth = 0, string = 60 }) .. ", not a number" end
+    if v ~= v then return "nan" end
+    if finite and v - v ~= 0 then return tostring(v) end
+end
+
+-- Raises unless t is a list of at least `least` numbers (none nan; with finite, none infinite either).
+local function expect_list(who, t, least, finite, level)
+    if type(t) ~= "table" then
+        misuse(who, "want a list of numbers, got " .. inspect(t, { string = 60 }), level + 1)
+    end
+    for i = 1, #t do
+        local problem = element_problem(t[i], finite)
+        if problem then misuse(who, string.format("element %d is %s", i, problem), level + 1) end
+    end
+    if #t == 0 then misuse(who, "the list is empty", level + 1) end
+    if #t < least then misuse(who, string.format("needs at least %d values, got %d", least, #t), level + 1) end
+end
+
+local function sorted(t)
+    local copy = table.move(t, 1, #t, 1, {})
+    table.sort(copy)
+    return copy
+end
+
+-- Compensated summation of f(x) over t (Neumaier, ZAMM 54, 1974).
+local function sum(t, f)
+    local total, lost = 0.0, 0.0
+    for i = 1, #t do
+        local x = f and f(t[i]) or t[i]
+        local new = total + x
+        if math.abs(total) >= math.abs(x) then
+            lost = lost + ((total - new) + x)
+        else
+            lost = lost + ((x - new) + total)
+        end
+        total = new
+    end
+    return total + lost
+end
+
+local function mean_of(t) return sum(t) / #t end
+
+-- Two passes, the second corrected for the rounding of the mean (Chan, Golub & LeVeque, Am. Stat. 37(3), 1983).
+local function stdev_of(t)
+    local m, n = mean_of(t), #t
+    local squares = sum(t, function(x) return (x - m) * (x - m) end)
+    local drift = sum(t, function(x) return x - m end)
+    return math.sqrt(math.max(0.0, squares - drift * drift / n) / (n - 1))
+end
+
+local function quantile_of(ordered, q)
+    local h = (#ordered - 1) * q + 1
+    local i = math.floor(h)
+    local a, b = ordered[i], ordered[math.min(i + 1, #ordered)]
+    if a == b or h == i then return a end
+    return a + (h - i) * (b - a)
+end
+
+-- log(gamma(x)), x > 0: Lanczos' approximation with g = 7 and nine terms (Lanczos, SIAM J. Numer. Anal. B 1, 1964;
+-- coefficients by Godfrey, 2001); its relative error is about 1e-15.
+local LANCZOS = {
+    676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059, 12.507343278686905,
+    -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7,
+}
+local function log_gamma(x)
+    local series = 0.99999999999980993
+    for i, c in ipairs(LANCZOS) do series = series + c / (x - 1 + i) end
+    local base = x + 6.5
+    return 0.5 * math.log(2 * math.pi) + (x - 0.5) * math.log(base) - base + math.log(series)
+end
+
+-- The continued fraction of the incomplete beta function (DLMF 8.17.22) by the modified Lentz method (Thompson &
+-- Barnett, J. Comput. Phys. 64, 1986); it converges fast for x < (a + 1) / (a + b + 2).
+local function beta_fraction(x, a, b)
+    local TINY = 1e-300
+    local function nonzero(v) return math.abs(v) < TINY and TINY or v end
+    local c, d = 1.0, 1 / nonzero(1 - (a + b) * x / (a + 1))
+    local value = d
+    for m = 1, 10000 do
+        local even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        local odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        d, c = 1 / nonzero(1 + even * d), nonzero(1 + even / c)
+        value = value * d * c
+        d, c = 1 / nonzero(1 + odd * d), nonzero(1 + odd / c)
+        value = value * d * c
+        if math.abs(d * c - 1) < 1e-15 then break end
+    end
+    return value
+end
+
+-- The regularised incomplete beta function I_x(a, b), given x and y = 1 - x, each exact to its own last digit.
+local function beta(x, y, a, b)
+    if x <= 0 then return 0.0 end
+    if y <= 0 then return 1.0 end
+    local front = math.exp(log_gamma(a + b) - log_gamma(a) - log_gamma(b) + a * math.log(x) + b * math.log(y))
+    if x < (a + 1) / (a + b + 2) then return front * beta_fraction(x, a, b) / a end
+    return 1 - front * beta_fraction(y, b, a) / b
+end
+
+-- P(T > t), t >= 0, of Student's t (Abramowitz & Stegun 26.7.1): half of I_x(df/2, 1/2) at x = df / (df + t^2).
+local function t_tail(t, df)
+    local square = t * t
+    return 0.5 * beta(df / (df + square), square / (df + square), df / 2, 0.5)
+end
+
+-- P(Z > z), z >= 0, of the normal distribution, by the series of Abramowitz & Stegun 26.2.11.
+local function normal_tail(z)
+    local term, total, k = z, z, 1
+    while term > total * 1e-17 do
+        k = k + 2
+        term = term * z * z / k
+        total = total + term
+    end
+    return 0.5 - total * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+end
+
+-- The t >= 0 at which a falling tail function is p, by bisection to the last bit.
+local function solve_tail(tail, p)
+    local lo, hi = 0.0, 1.0
+    while tail(hi) > p and hi < 1e300 do lo, hi = hi, hi * 2 end
+    for _ = 1, 1100 do
+        local middle = lo + (hi - lo) / 2
+        if middle <= lo or middle >= hi then break end
+        if tail(middle) > p then lo = middle else hi = middle end
+    end
+    return hi
+end
+
+-- Beyond this the cancellation of log_gamma costs more than 1/df, which is what t differs from z by, relatively.
+local NEARLY_NORMAL = 1e7
+
+local function t_upper(tail, df)
+    if tail == 0.5 then return 0.0 end
+    if df <= NEARLY_NORMAL then return solve_tail(function(t) return t_tail(t, df) end, tail) end
+    local z = solve_tail(normal_tail, tail)
+    return z + (z * z * z + z) / (4 * df) -- Abramowitz & Stegun 26.7.5, first term
+end
+
+local function interval(t, confidence)
+    local m = mean_of(t)
+    local half = t_upper((1 - confidence) / 2, #t - 1) * stdev_of(t) / math.sqrt(#t)
+    return m - half, m + half
+end
+
+-- The functions below take t, a list of numbers (in any unit; results are in the same), and leave it as it is. They
+-- raise for something else, an empty list, an element that is no number (named by its index) and nan. Infinite elements
+-- are refused except by median, quantile and ecdf, where order is all that matters.
+
+--- mean(t): the arithmetic mean.
+function stats.mean(t)
+    expect_list("mean", t, 1, true, 1)
+    return mean_of(t)
+end
+
+--- median(t): the middle value, or the mean of the two middle ones; quantile(t, 0.5).
+function stats.median(t)
+    expect_list("median", t, 1, false, 1)
+    return quantile_of(sorted(t), 0.5)
+end
+
+--- quantile(t, q): the value below which the fraction q lies, linear between neighbours at h = (n - 1) q + 1: type 7
+-- of Hyndman & Fan, "Sample Quantiles in Statistical Packages", Am. Stat. 50(4), 1996 (the default of R and NumPy).
+-- @param q  0 to 1, or "95%"
+function stats.quantile(t, q)
+    expect_list("quantile", t, 1, false, 1)
+    return quantile_of(sorted(t), (units.fraction(q, "stats.quantile", 2)))
+end
+
+--- stdev(t): the sample standard deviation, with n - 1; needs two values.
+function stats.stdev(t)
+    expect_list("stdev", t, 2, true, 1)
+    return stdev_of(t)
+end
+
+--- ci(t, confidence) -> lo, hi: the two-sided confidence interval of the mean, mean -/+ t_{(1+c)/2, n-1} s / sqrt(n),
+-- by Student's t (NIST/SEMATECH e-Handbook 1.3.5.2). It supposes independent values, about normal or many; needs two.
+-- @param confidence  above 0 and below 1, or "99%"; default 0.95
+function stats.ci(t, confidence)
+    expect_list("ci", t, 2, true, 1)
+    local c = confidence == nil and 0.95 or units.fraction(confidence, "stats.ci", 2)
+    if c <= 0 or c >= 1 then misuse("ci", "confidence must lie between 0 and 1", 1) end
+    return interval(t, c)
+end
+
+--- ci95(t) -> lo, hi: ci(t, 0.95).
+function stats.ci95(t)
+    expect_list("ci95", t, 2, true, 1)
+    return interval(t, 0.95)
+end
+
+--- ecdf(t): the empirical distribution function, a list of { x =, p = } with x rising and distinct; p is the fraction
+-- of the values that are <= x, so that the last p is 1.
+function stats.ecdf(t)
+    expect_list("ecdf", t, 1, false, 1)
+    local ordered, out = sorted(t), {}
+    for i, x in ipairs(ordered) do
+        if x ~= ordered[i + 1] then out[#out + 1] = { x = x, p = i / #ordered } end
+    end
+    return out
+end
+
+-- The bounds of a histogram; values that are all the same get a range of 1 around them.
+local function bounds(t)
+    local lo, hi = math.huge, -math.huge
+    for _, x in ipairs(t) do lo, hi = math.min(lo, x), math.max(hi, x) end
+    if lo == hi then return lo - 0.5, hi + 0.5 end
+    return lo, hi
+end
+
+-- The bin of x: the division may round across an edge, and the edges decide.
+local function bin_of(x, edges, bins)
+    local i = math.floor((x - edges[1]) / (edges[bins + 1] - edges[1]) * bins) + 1
+    i = math.max(1, math.min(bins, i))
+    if x < edges[i] then return i - 1 end
+    if i < bins and x >= edges[i + 1] then return i + 1 end
+    return i
+end
+
+--- histogram(t, bins) -> { lo =, hi =, counts =, edges = }: bins of equal width from the least value to the greatest.
+-- Bin i holds edges[i] <= x < edges[i + 1], the last one x <= hi as well; there are #counts + 1 edges.
+-- @param bins  how many, from 1 (default 10)
+function stats.histogram(t, bins)
+    expect_list("histogram", t, 1, true, 1)
+    bins = bins == nil and 10 or bins
+    local n = type(bins) == "number" and math.tointeger(bins)
+    if not n or n < 1 then misuse("histogram", "bins must be a whole number from 1, got " .. inspect(bins), 1) end
+    local lo, hi = bounds(t)
+    local counts, edges = {}, {}
+    for i = 1, n do counts[i], edges[i] = 0, lo + (hi - lo) * (i - 1) / n end
+    edges[n + 1] = hi
+    for _, x in ipairs(t) do
+        local i = bin_of(x, edges, n)
+        counts[i] = counts[i] + 1
+    end
+    return { lo = lo, hi = hi, counts = counts, edges = edges }
+end
+
+--- t_quantile(p, df): the p-quantile of Student's t with df degrees of freedom, found by bisection of the incomplete
+-- beta function (Abramowitz & Stegun 26.7.1).
+-- @param p   above 0 and below 1
+-- @param df  above 0, not necessarily whole; math.huge is the normal distribution
+function stats.t_quantile(p, df)
+    if type(p) ~= "number" or not (p > 0 and p < 1) then misuse("t_quantile", "p must lie between 0 and 1", 1) end
+    if type(df) ~= "number" or not (df > 0) then misuse("t_quantile", "df must be a number above 0", 1) end
+    if p < 0.5 then return -t_upper(p, df) end
+    return t_upper(1 - p, df)
+end
+
+return stats

@@ -1,0 +1,119 @@
+-- SPDX-License-Identifier: MIT
+-- Plain-text tables for terminals and logs, aligned by the columns that characters take on a screen.
+
+local inspect = require "qemunet.inspect"
+
+local text = {}
+
+-- Code points that take two columns: the blocks that are Wide or Fullwidth throughout (Unicode, UAX #11), and emoji.
+local WIDE = {
+    { 0x1100, 0x115F }, { 0x2E80, 0x303E }, { 0x3041, 0xA4CF }, { 0xAC00, 0xD7A3 }, { 0xF900, 0xFAFF },
+    { 0xFE30, 0xFE6F }, { 0xFF00, 0xFF60 }, { 0xFFE0, 0xFFE6 }, { 0x1F300, 0x1F64F }, { 0x1F900, 0x1F9FF },
+    { 0x20000, 0x3FFFD },
+}
+-- Code points that take none: combining marks, zero-width spaces and joiners, variation selectors.
+local NONE = { { 0x300, 0x36F }, { 0x200B, 0x200F }, { 0x20D0, 0x20FF }, { 0xFE00, 0xFE0F } }
+
+local function among(code, ranges)
+    for _, range in ipairs(ranges) do
+        if code >= range[1] and code <= range[2] then return true end
+    end
+    return false
+end
+
+--- The columns that a string takes on a terminal; its length in bytes when it is not valid UTF-8.
+function text.width(s)
+    if not s:find("[\x80-\xFF]") then return #s end
+    if not utf8.len(s) then return #s end
+    local width = 0
+    for _, code in utf8.codes(s) do
+        if among(code, WIDE) then
+            width = width + 2
+        elseif not among(code, NONE) then
+            width = width + 1
+        end
+    end
+    return width
+end
+
+local function cell_text(v, float)
+    if v == nil then return "" end
+    if math.type(v) == "float" then return (string.format(float, v)) end
+    if type(v) ~= "string" then v = type(v) == "table" and inspect(v, { width = math.huge }) or tostring(v) end
+    return (v:gsub("%c", " "))
+end
+
+-- A number, or a string that is a number with at most a unit after it: "1.25 ms", "80%".
+local function is_numeric(v)
+    if type(v) == "number" then return true end
+    return type(v) == "string" and v:find("^[-+]?%d+%.?%d*%s?%a*/?%a*%%?$") ~= nil
+end
+
+-- A column is numeric when some cell below the header is, and the others are empty or a dash.
+local function column_is_numeric(rows, column)
+    local found = false
+    for i = 2, #rows do
+        local v = rows[i][column]
+        if is_numeric(v) then
+            found = true
+        elseif v ~= nil and v ~= "" and v ~= "-" then
+            return false
+        end
+    end
+    return found
+end
+
+local function column_count(rows)
+    local count = 0
+    for i, row in ipairs(rows) do
+        if type(row) ~= "table" then error("text.columns: row " .. i .. " is not a list", 3) end
+        for k in pairs(row) do
+            if math.type(k) == "integer" and k > count then count = k end
+        end
+    end
+    return count
+end
+
+local function pad(s, width, right)
+    local blank = (" "):rep(width - text.width(s))
+    return right and blank .. s or s .. blank
+end
+
+local function widths_of(cells, count)
+    local widths = {}
+    for column = 1, count do
+        widths[column] = 0
+        for _, row in ipairs(cells) do widths[column] = math.max(widths[column], text.width(row[column])) end
+    end
+    return widths
+end
+
+--- A table as aligned text: columns(rows, opts) -> string of lines, no newline after the last one.
+-- @param rows  a list of lists, the first one the header; cells are strings, numbers, nil (empty) or anything else.
+--              A column of numbers ("1.25 ms" counts as one) is set to the right, any other to the left.
+-- @param opts  gap = text between columns (default two spaces), rule = true (a line of dashes below the header),
+--              float = format of floats (default "%.6g"), align = { [column] = "left"|"right" }
+-- Raises when rows, or one of them, is not a table.
+function text.columns(rows, opts)
+    if type(rows) ~= "table" then error("text.columns: want a list of rows, got " .. inspect(rows), 2) end
+    opts = opts or {}
+    local count, cells = column_count(rows), {}
+    for i, row in ipairs(rows) do
+        cells[i] = {}
+        for column = 1, count do cells[i][column] = cell_text(row[column], opts.float or "%.6g") end
+    end
+    local widths, right, dashes = widths_of(cells, count), {}, {}
+    for column = 1, count do
+        local align = opts.align and opts.align[column]
+        if align then right[column] = align == "right" else right[column] = column_is_numeric(rows, column) end
+        dashes[column] = ("-"):rep(widths[column])
+    end
+    if opts.rule and cells[1] then table.insert(cells, 2, dashes) end
+    for i, row in ipairs(cells) do
+        for column = 1, count do row[column] = pad(row[column], widths[column], right[column]) end
+        cells[i] = table.concat(row, opts.gap or "  "):gsub("%s+$", "")
+    end
+    return table.concat(cells, "\n")
+end
+
+return text

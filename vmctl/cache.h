@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* The user's cache folder: what can be made again. $XDG_CACHE_HOME/qemunet, else ~/.cache/qemunet.
+ */
+#ifndef QN_VMCTL_CACHE_H
+#define QN_VMCTL_CACHE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** Make the folder if need be. Return: its malloc'ed path, or NULL with errno set. */
+char *cache_folder(void);
+
+/** Take the exclusive lock NAME.lock in the cache folder, waiting for another holder; it is
+ * released when the descriptor is closed or the process dies.
+ * @interrupted  asked while waiting; may be NULL
+ * Return: a descriptor, or negative errno (-EINTR: interrupted). */
+int cache_lock(const char *name, int (*interrupted)(void));
+
+/* FNV-1a, 64 bit: http://www.isthe.com/chongo/tech/comp/fnv/ */
+#define CACHE_HASH_START 0xcbf29ce484222325u
+
+/** Return: @hash gone on with @n bytes. Keys a cache entry by its inputs; not a defence. */
+uint64_t cache_hash(uint64_t hash, const void *data, size_t n);
+
+#endif

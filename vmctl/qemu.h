@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* QEMU's command line for one virtual machine, and which QEMU there is. */
+#ifndef QN_VMCTL_QEMU_H
+#define QN_VMCTL_QEMU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define QEMU_PROGRAM "qemu-system-x86_64"
+#define QEMU_PACKAGE "qemu-system-x86"
+
+struct qemu_nic {
+    int fd; /* QEMU's end of a Unix datagram socket pair: a frame a datagram */
+    uint8_t mac[6];
+};
+
+struct qemu_port {
+    char name[24]; /* as the guest sees it in /sys/class/virtio-ports */
+    int fd;        /* QEMU's end of a Unix stream socket pair */
+};
+
+struct qemu_config {
+    const char *name;
+    const char *kernel, *initrd, *append; /* direct kernel boot; append may be NULL */
+    uint64_t memory;                      /* bytes */
+    unsigned cpus;
+    bool kvm;
+    int monitor_fd, console_fd; /* QEMU's ends of stream socket pairs */
+    const struct qemu_nic *nics;
+    size_t n_nics;
+    const struct qemu_port *ports;
+    size_t n_ports;
+    const char *const *extra; /* NULL-terminated further arguments, or NULL */
+};
+
+struct qemu_args {
+    char **argv; /* NULL-terminated */
+    size_t n, room;
+    int *fds; /* the descriptors that the command line names */
+    size_t n_fds, fds_room;
+};
+
+/** Build the command line. Every string is copied.
+ * Return: 0 or -ENOMEM; free with qemu_args_free() either way. */
+int qemu_args_build(struct qemu_args *args, const struct qemu_config *config);
+void qemu_args_free(struct qemu_args *args);
+
+/** Return: the version as major * 10000 + minor * 100 + micro, or negative errno (-ENOENT: not
+ * installed). */
+int qemu_version(void);
+
+/** Parse the first line of `qemu-system-x86_64 --version`. Return: as above, or -EPROTO. */
+int qemu_version_parse(const char *line);
+
+#endif

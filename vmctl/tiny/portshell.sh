@@ -1,0 +1,18 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Opens the virtio-serial port named qn.shell and runs a plain shell on it: all that the host needs.
+# busybox init starts this script again should that shell ever end.
+export PATH=/sbin:/bin HOME=/root
+tries=0
+while [ $tries -lt 100 ]; do
+    for port in /sys/class/virtio-ports/*; do
+        [ -r "$port/name" ] || continue
+        read -r name <"$port/name"
+        [ "$name" = qn.shell ] && [ -c "/dev/${port##*/}" ] || continue
+        cd /root && exec sh <>"/dev/${port##*/}" >&0 2>&1
+    done
+    tries=$((tries + 1))
+    usleep 50000
+done
+echo "qemunet: no virtio-serial port named qn.shell; commands cannot reach this guest" >/dev/console
+sleep 10
