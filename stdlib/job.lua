@@ -124,6 +124,7 @@ function Job:outcome() return self.result end
 --- job:wait(timeout) -> result; nil, "timed out" when the time has passed and the command still runs.
 function Job:wait(timeout)
     local seconds = timeout ~= nil and units.duration(timeout, "timeout", 2) or nil
+    local shown <close> = tasks.show_main(("%s: %s"):format(self.node.name, self.cmd:sub(1, 60):gsub("%c", " ")))
     if not tasks.wait(self.done, seconds) then return nil, "timed out", "timeout" end
     return self.result
 end
@@ -150,6 +151,7 @@ function Job:close_stdin()
 end
 
 local function next_line(self)
+    local shown <close> = tasks.show_main(("%s: output of %s"):format(self.node.name, self.cmd:sub(1, 60):gsub("%c", " ")))
     while self.read >= #self.queue do
         if self.done:is_set() then return nil end
         core.wait { self.more }

@@ -75,23 +75,20 @@ local function read_lines(running, on_line)
     end)
 end
 
+local function short(cmd)
+    local shown = #cmd > 60 and cmd:sub(1, 57) .. "..." or cmd
+    return (shown:gsub("%c", " "))
+end
+
 local function run(self, spec)
     local machine, why = self:channel()
     spec.stream = spec.on_line ~= nil
     local running = job.start(self, machine, spec, why)
     local reader = spec.on_line and read_lines(running, spec.on_line)
-    local key <close> = self:show_wait(spec.cmd)
+    local shown <close> = tasks.showing(("%s: %s"):format(self.name, short(spec.cmd)))
     core.wait { running.done }
     if reader then reader:join() end
     return running.result
-end
-
--- Shows that a command runs, until the value that it returns is closed.
-function Node:show_wait(cmd)
-    local key = tostring({})
-    local shown = #cmd > 60 and cmd:sub(1, 57) .. "..." or cmd
-    core.waiting(key, ("%s: %s"):format(self.name, (shown:gsub("%c", " "))))
-    return setmetatable({}, { __close = function() core.waiting(key) end })
 end
 
 --- n:run(cmd, opts) -> result. Never raises for what the command does.

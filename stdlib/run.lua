@@ -88,7 +88,10 @@ end
 -- The main part runs in a task of its own, so that the failure of another task can end it.
 local function run_main(fn)
     local failure, thrown
-    local main = tasks.go(function() failure = attempt(fn) end)
+    local main = tasks.go(function()
+        tasks.show_waits()
+        failure = attempt(fn)
+    end)
     tasks.on_failure = function(other)
         thrown = thrown or other
         main:cancel()

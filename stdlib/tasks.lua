@@ -14,6 +14,28 @@ local DEFAULT_POLL = 0.1
 -- How long a cancelled task may take to clean up before the one that waits for it goes on without it.
 local CANCEL_GRACE = 5
 
+-- The task whose waits are shown to the person at the terminal: the script's main part.
+local shown_thread
+
+--- Makes the calling task the one whose waits are shown.
+function tasks.show_waits() shown_thread = core.current() end
+
+local nothing = setmetatable({}, { __close = function() end })
+
+--- Shows `text` as what is waited for, since now, until the value that it returns is closed.
+function tasks.showing(text)
+    local key = tostring({})
+    core.waiting(key, text)
+    return setmetatable({}, { __close = function() core.waiting(key) end })
+end
+
+-- The same, if the calling task is the one whose waits are shown.
+local function show_main(text)
+    if core.current() ~= shown_thread then return nothing end
+    return tasks.showing(text)
+end
+tasks.show_main = show_main
+
 -- What becomes of an error that nothing can join; set by the run.
 tasks.on_failure = function(failure) io.stderr:write(tostring(failure.message), "\n") end
 
@@ -78,6 +100,7 @@ end
 
 function Task:join(timeout)
     local seconds = check_timeout(timeout, 2)
+    local shown <close> = show_main("waiting for a task")
     if not tasks.wait(self.done, seconds) then return nil, "timed out", "timeout" end
     return self:outcome()
 end
@@ -94,7 +117,11 @@ end
 function tasks.forget() unjoined = {} end
 
 --- sleep(d): suspends the calling task for a duration.
-function tasks.sleep(d) core.wait({}, check_duration(d, "sleep", 2)) end
+function tasks.sleep(d)
+    local seconds = check_duration(d, "sleep", 2)
+    local shown <close> = show_main("sleeping for " .. units.format_duration(seconds))
+    core.wait({}, seconds)
+end
 
 local function sleep_until(t) core.wait({}, t - core.now()) end
 
@@ -154,6 +181,7 @@ function tasks.all(list)
     if type(list) ~= "table" then error("all: want a table of tasks, jobs, events or handles", 2) end
     local seconds = check_timeout(list.timeout, 2)
     local deadline = seconds and core.now() + seconds
+    local shown <close> = show_main(("waiting for all of %d"):format(#list))
     local futures, values = futures_of(list, "all"), {}
     for i, future in ipairs(futures) do
         if not tasks.wait(future, remaining(deadline)) then error("all: timed out", 2) end
@@ -168,6 +196,7 @@ function tasks.any(list)
     if type(list) ~= "table" then error("any: want a table of tasks, jobs, events or handles", 2) end
     local seconds = check_timeout(list.timeout, 2)
     if #list == 0 then error("any: the table is empty", 2) end
+    local shown <close> = show_main(("waiting for one of %d"):format(#list))
     local i = core.wait(futures_of(list, "any"), seconds)
     if not i then return nil, "timed out", "timeout" end
     return i, list[i]:outcome()
@@ -197,6 +226,7 @@ function tasks.eventually(d, fn, opts)
     check_function(fn, "eventually", 2)
     local every = options.check(opts, EVENTUALLY, "eventually", 2).every
     local deadline, last = core.now() + seconds, "it was not called"
+    local shown <close> = show_main("waiting for a condition, at most " .. units.format_duration(seconds))
     repeat
         local ok, value = coroutines.pcall(tasks.timeout, math.max(remaining(deadline), 0.001), fn)
         if ok and value then return value end
@@ -236,6 +266,7 @@ function Event:outcome() return (self.done:values()) end
 
 function Event:wait(timeout)
     local seconds = check_timeout(timeout, 2)
+    local shown <close> = show_main(("waiting for the event %s"):format(self.name))
     if not tasks.wait(self.done, seconds) then return nil, "timed out", "timeout" end
     return self:outcome()
 end
