@@ -296,7 +296,7 @@ static void on_reply(void *arg, json_t *value, const char *error)
 static int machine_qmp_method(lua_State *L)
 {
     struct lua_machine *machine = check_machine(L);
-    const char *name = luaL_checkstring(L, 2), *why;
+    const char *name = luaL_checkstring(L, 2), *why = NULL;
     luaL_checktype(L, 4, LUA_TFUNCTION);
     json_t *arguments = lua_isnil(L, 3) ? NULL : json_from_lua(L, 3, &why);
     if (!lua_isnil(L, 3) && !arguments)

@@ -219,7 +219,8 @@ static int encode(lua_State *L)
         lua_pushstring(L, why);
         return 2;
     }
-    size_t flags = JSON_ENCODE_ANY | JSON_SORT_KEYS | JSON_REAL_PRECISION(15) | (lua_toboolean(L, 2) ? JSON_INDENT(2) : 0);
+    size_t flags = JSON_ENCODE_ANY | JSON_SORT_KEYS | JSON_REAL_PRECISION(15) |
+                   (lua_toboolean(L, 2) ? JSON_INDENT(2) : 0);
     char *text = json_dumps(value, flags);
     json_decref(value);
     lua_pushstring(L, text);

@@ -102,7 +102,7 @@ static int new_future(lua_State *L)
 /* May raise (memory). */
 static void add_waiter(lua_State *L, struct future *future, struct task *task, int place)
 {
-    if (future->n_waiters == future->room) {
+    if (!future->waiters || future->n_waiters == future->room) {
         int room = future->room * 2 + 2;
         struct waiter *waiters = realloc(future->waiters, (size_t)room * sizeof(*waiters));
         if (!waiters)
@@ -110,7 +110,8 @@ static void add_waiter(lua_State *L, struct future *future, struct task *task, i
         future->waiters = waiters;
         future->room = room;
     }
-    future->waiters[future->n_waiters++] = (struct waiter){task, place};
+    struct waiter *waiter = future->waiters + future->n_waiters++;
+    *waiter = (struct waiter){task, place};
 }
 
 static void remove_waiter(struct future *future, const struct task *task)

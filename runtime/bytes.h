@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,9 @@ struct bytes {
 /** Return: 0 or -ENOMEM, with @bytes as it was. */
 static inline int bytes_add(struct bytes *bytes, const void *data, size_t n)
 {
-    if (bytes->n + n + 1 > bytes->room) {
+    if (n > SIZE_MAX / 4)
+        return -ENOMEM;
+    if (!bytes->data || bytes->n + n + 1 > bytes->room) {
         size_t room = (bytes->n + n + 1) + (bytes->n + n) / 2;
         char *more = realloc(bytes->data, room);
         if (!more)

@@ -9,6 +9,7 @@
 #include "runtime/timers.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@ struct job {
     bool with_stdin, stdin_closed;
     bool killing; /* past its deadline; the kill was sent */
     size_t max_output;
+    long pid;     /* its shell, and process group */
     int64_t started;
     struct job_result result;
     const struct job_handler *handler;
@@ -56,9 +58,10 @@ struct unit {
     struct channel *channel;
     unsigned number;
     enum unit_state state;
-    bool ready; /* READY for command seq was seen */
-    uint64_t seq;
+    bool ready; /* READY was seen for the command after the running one */
+    uint64_t seq; /* what the last READY said */
     long pid;
+    uint64_t running; /* the running command's number */
     struct job *job;
     struct port port[2];
 };
@@ -144,11 +147,11 @@ static void end_job(struct job *job, const char *error)
     free_job(job);
 }
 
-static void kill_group(struct unit *unit, const char *signal_name)
+static void kill_group(struct job *job, const char *signal_name)
 {
     char line[96];
-    snprintf(line, sizeof(line), "kill -s %s -- -%ld 2>/dev/null\n", signal_name, unit->pid);
-    channel_shell(unit->channel, line);
+    snprintf(line, sizeof(line), "kill -s %s -- -%ld 2>/dev/null\n", signal_name, job->pid);
+    channel_shell(job->channel, line);
 }
 
 static void on_deadline(void *arg)
@@ -159,10 +162,10 @@ static void on_deadline(void *arg)
         end_job(job, "timed out while it waited for one of the guest's busy command units");
     } else if (!job->killing) {
         job->killing = true;
-        kill_group(job->unit, "KILL");
+        kill_group(job, "KILL");
         timer_start(job->channel->timers, &job->timer, clock_now() + KILL_GRACE_NS);
     } else {
-        job->unit->state = UNIT_DEAD;
+        /* The unit stays busy, and is of use again should the end come after all. */
         end_job(job, "timed out, and the guest did not confirm that it was killed");
     }
 }
@@ -209,7 +212,7 @@ static void on_ready(struct unit *unit, const struct framing_event *event)
 static void on_end(struct port *port, const struct framing_event *event)
 {
     struct unit *unit = port->unit;
-    if (unit->state != UNIT_BUSY)
+    if (unit->state != UNIT_BUSY || event->seq != unit->running)
         return;
     port->ended = true;
     if (unit->job) {
@@ -321,9 +324,9 @@ static int send_stdin(struct unit *unit, const char *data, size_t n)
 
 static void run_on(struct unit *unit, struct job *job)
 {
-    char head[64];
+    char head[96];
     bool lines = job->command.n <= COMMAND_LINES_MAX;
-    snprintf(head, sizeof(head), "%s %zu %d\n", lines ? "lines" : "bytes",
+    snprintf(head, sizeof(head), "%" PRIu64 " %s %zu %d\n", unit->seq, lines ? "lines" : "bytes",
              lines ? count_lines(&job->command) : job->command.n, job->with_stdin);
     struct bytes frame = {0};
     if (bytes_add_text(&frame, head) || bytes_add(&frame, job->command.data, job->command.n) ||
@@ -334,7 +337,9 @@ static void run_on(struct unit *unit, struct job *job)
     }
     unit->state = UNIT_BUSY;
     unit->ready = false;
+    unit->running = unit->seq;
     unit->job = job;
+    job->pid = unit->pid;
     job->unit = unit;
     job->state = JOB_RUNNING;
     job->started = clock_now();
@@ -540,7 +545,7 @@ int job_kill(struct job *job, const char *signal_name)
     if (job->state == JOB_QUEUED)
         end_job(job, "killed before it was started");
     else if (job->state == JOB_RUNNING)
-        kill_group(job->unit, signal_name);
+        kill_group(job, signal_name);
     return 0;
 }
 

@@ -2,9 +2,9 @@
 #include "runtime/framing.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 void framing_init(struct framing *framing, const char *key)
 {
@@ -18,25 +18,59 @@ static void emit_data(const char *data, size_t n, framing_fn *fn, void *arg)
         fn(arg, &(struct framing_event){.kind = FRAMING_DATA, .data = data, .n = n});
 }
 
-/* The message is the NUL-terminated text between the key and the newline. */
-static int emit_message(const char *text, framing_fn *fn, void *arg)
+/* Steps over @word. */
+static bool skip(const char **at, const char *word)
 {
-    struct framing_event event = {.kind = FRAMING_READY};
-    char how = 0;
-    int used = 0;
-    if (sscanf(text, " ready %" SCNu64 " %ld%n", &event.seq, &event.pid, &used) == 2 &&
-        !text[used] && event.pid > 1) {
-        fn(arg, &event);
-        return 0;
-    }
-    event.kind = FRAMING_END;
-    if (sscanf(text, " end %" SCNu64 " %d %c%n", &event.seq, &event.status, &how, &used) == 3 &&
-        !text[used] && event.status >= 0 && event.status <= 255) {
-        event.signaled = how == 's';
-        fn(arg, &event);
-        return 0;
-    }
-    return -EPROTO;
+    size_t n = strlen(word);
+    if (strncmp(*at, word, n) != 0)
+        return false;
+    *at += n;
+    return true;
+}
+
+/* Steps over digits. Return: whether there is a number of at most @max. */
+static bool read_number(const char **at, uint64_t max, uint64_t *out)
+{
+    char *end;
+    if (**at < '0' || **at > '9')
+        return false;
+    errno = 0;
+    *out = strtoull(*at, &end, 10);
+    *at = end;
+    return !errno && *out <= max;
+}
+
+static bool read_ready(const char *text, struct framing_event *event)
+{
+    uint64_t pid;
+    event->kind = FRAMING_READY;
+    if (!skip(&text, " ready ") || !read_number(&text, UINT64_MAX, &event->seq) ||
+        !skip(&text, " ") || !read_number(&text, INT32_MAX, &pid))
+        return false;
+    event->pid = (long)pid;
+    return pid > 1 && !*text;
+}
+
+static bool read_end(const char *text, struct framing_event *event)
+{
+    uint64_t status;
+    event->kind = FRAMING_END;
+    if (!skip(&text, " end ") || !read_number(&text, UINT64_MAX, &event->seq) ||
+        !skip(&text, " ") || !read_number(&text, 255, &status) || !skip(&text, " "))
+        return false;
+    event->status = (int)status;
+    event->signaled = *text == 's' && status > 128;
+    return (*text == 's' || *text == 'e') && !text[1];
+}
+
+/* The message is the text between the key and the newline: @n bytes, and a NUL behind them. */
+static int emit_message(const char *text, size_t n, framing_fn *fn, void *arg)
+{
+    struct framing_event event = {0};
+    if (strlen(text) != n || (!read_ready(text, &event) && !read_end(text, &event)))
+        return -EPROTO;
+    fn(arg, &event);
+    return 0;
 }
 
 /* Return: how many bytes at the end of @data could be the start of the key. */
@@ -70,11 +104,11 @@ static ssize_t parse(const struct framing *framing, const char *data, size_t n, 
         const char *end = memchr(text, '\n', left);
         if (!end && left < FRAMING_MESSAGE_MAX)
             return (ssize_t)done;
-        char message[FRAMING_MESSAGE_MAX + 1] = "";
-        if (!end || end - text > FRAMING_MESSAGE_MAX)
+        char message[FRAMING_MESSAGE_MAX] = "";
+        if (!end || end - text >= FRAMING_MESSAGE_MAX)
             return -EPROTO;
         memcpy(message, text, (size_t)(end - text));
-        if (emit_message(message, fn, arg))
+        if (emit_message(message, (size_t)(end - text), fn, arg))
             return -EPROTO;
         done = (size_t)(end + 1 - data);
     }

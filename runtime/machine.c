@@ -53,7 +53,7 @@ struct machine {
     FILE *console_log;
     struct bytes console_tail, error_tail;
     int64_t boot_timeout_ns;
-    bool killed, boot_expired, closing;
+    bool was_up, killed, boot_expired, closing;
     const struct machine_handler *handler;
     void *arg;
 };
@@ -215,6 +215,7 @@ static void on_channel_up(void *arg)
 {
     struct machine *machine = arg;
     timer_stop(machine->timers, &machine->boot_timer);
+    machine->was_up = true;
     set_state(machine, MACHINE_UP, NULL);
 }
 
@@ -243,10 +244,22 @@ static void add_section(struct bytes *text, const char *title, const struct byte
         text->data[--text->n] = '\0';
 }
 
+/* A kernel that panics before its pvpanic driver is loaded only resets: the console tells. */
+static bool console_shows_panic(const struct machine *machine)
+{
+    static const char words[] = "Kernel panic - not syncing";
+    const struct bytes *tail = &machine->console_tail;
+    return tail->n && memmem(tail->data, tail->n, words, sizeof(words) - 1);
+}
+
 static void describe_end(struct machine *machine, int status, struct bytes *text)
 {
-    char line[160];
-    if (machine->boot_expired)
+    char line[240];
+    if (machine->last_words == MACHINE_RESET && !machine->was_up)
+        snprintf(line, sizeof(line),
+                 "it reset before its shell answered (a kernel with too little memory does: try a "
+                 "larger mem)");
+    else if (machine->boot_expired)
         snprintf(
             line, sizeof(line),
             "its shell did not answer within %.0f s of power-on (too little memory for the kernel "
@@ -272,8 +285,9 @@ static void describe_end(struct machine *machine, int status, struct bytes *text
 
 static enum machine_state end_state(const struct machine *machine)
 {
-    bool announced = !machine->killed && is_final(machine->last_words);
-    return announced ? machine->last_words : MACHINE_CRASHED;
+    if (machine->killed || !is_final(machine->last_words))
+        return MACHINE_CRASHED;
+    return machine->last_words;
 }
 
 /* Take what the pipes still hold, so that the last words are there when the end is reported. */
@@ -298,6 +312,8 @@ static void on_process_end(uv_poll_t *watch, int uv_status, int events)
     drain(stream_fd(machine->monitor), on_monitor_data, machine);
     drain(stream_fd(machine->console), on_console_data, machine);
     drain(stream_fd(machine->errors), on_error_data, machine);
+    if (machine->last_words == MACHINE_RESET && console_shows_panic(machine))
+        machine->last_words = MACHINE_PANICKED;
     struct bytes why = {0};
     describe_end(machine, status, &why);
     channel_close(machine->channel, why.data);

@@ -107,7 +107,8 @@ int record_open(struct record **out, const char *folder, const char *name)
 
 void record_event(struct record *record, json_t *event)
 {
-    if (record && event && json_dumpf(event, record->events, JSON_COMPACT | JSON_REAL_PRECISION(15)) == 0) {
+    if (record && event &&
+        json_dumpf(event, record->events, JSON_COMPACT | JSON_REAL_PRECISION(15)) == 0) {
         fputc('\n', record->events);
         fflush(record->events);
     }
@@ -119,7 +120,8 @@ int record_result(struct record *record, json_t *result)
     char *path = join(record->folder, "result.json"),
          *part = join(record->folder, "result.json.part");
     int err = path && part ? 0 : -ENOMEM;
-    if (!err && json_dump_file(result, part, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(15)))
+    if (!err &&
+        json_dump_file(result, part, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(15)))
         err = -EIO;
     if (!err && rename(part, path))
         err = -errno;

@@ -117,6 +117,9 @@ function commands.run(words)
     local opts = parse(words, RUN)
     if #opts.files ~= 1 then usage(#opts.files == 0 and "run wants a file" or "run wants one file; arguments go behind --") end
     opts.file = opts.files[1]
+    local file, why = io.open(opts.file, "rb")
+    if not file then usage("cannot read " .. why) end
+    file:close()
     start(opts)
     local verdict = run.file(opts)
     for _, name in ipairs(recorder.unused_params()) do

@@ -75,6 +75,6 @@ uint64_t cache_hash(uint64_t hash, const void *data, size_t n)
 {
     const unsigned char *bytes = data;
     for (size_t i = 0; i < n; i++)
-        hash = (hash ^ bytes[i]) * 0x100000001b3u;
+        hash = (hash ^ bytes[i]) * 0x100000001b3U;
     return hash;
 }

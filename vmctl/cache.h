@@ -17,7 +17,7 @@ char *cache_folder(void);
 int cache_lock(const char *name, int (*interrupted)(void));
 
 /* FNV-1a, 64 bit: http://www.isthe.com/chongo/tech/comp/fnv/ */
-#define CACHE_HASH_START 0xcbf29ce484222325u
+#define CACHE_HASH_START 0xcbf29ce484222325U
 
 /** Return: @hash gone on with @n bytes. Keys a cache entry by its inputs; not a defence. */
 uint64_t cache_hash(uint64_t hash, const void *data, size_t n);

@@ -29,14 +29,18 @@ done
 relays='' n=0
 while :; do
     if [ $((n % 100)) = 0 ]; then
+        # shellcheck disable=SC2086 # lists of words
         [ -z "$relays" ] || wait $relays
+        # shellcheck disable=SC2086
         (cd "$d" && exec cat $outs >&3 3>&- 6>&-) </dev/null &
         relays=$!
+        # shellcheck disable=SC2086
         (cd "$d" && exec cat $errs >&6 3>&- 6>&-) </dev/null &
         relays="$relays $!"
     fi
     exec 4>"$b.o$((n % 2))" 5>"$b.e$((n % 2))"
-    setsid sh -c '. "$0"/slot' "$d" "$b" </dev/null >&4 2>&5 4>&- 5>&- &
+    # shellcheck disable=SC2016 # expanded by that shell
+    setsid sh -c '. "$0"/slot' "$d" "$b" $n </dev/null >&4 2>&5 4>&- 5>&- &
     pid=$!
     echo "$key ready $n $pid" >&3
     wait $pid

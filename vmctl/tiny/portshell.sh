@@ -8,8 +8,10 @@ while [ $tries -lt 100 ]; do
     for port in /sys/class/virtio-ports/*; do
         [ -r "$port/name" ] || continue
         read -r name <"$port/name"
-        [ "$name" = qn.shell ] && [ -c "/dev/${port##*/}" ] || continue
-        cd /root && exec sh <>"/dev/${port##*/}" >&0 2>&1
+        if [ "$name" != qn.shell ] || [ ! -c "/dev/${port##*/}" ]; then continue; fi
+        cd /root || exit 1
+        # shellcheck disable=SC2093 # the loop goes on only while there is no such port
+        exec sh <>"/dev/${port##*/}" >&0 2>&1
     done
     tries=$((tries + 1))
     usleep 50000

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/unit/check.h"
+#include "vmctl/qemu.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct qemu_config plain = {
+    .name = "a", .memory = 256 << 20, .cpus = 2, .monitor_fd = 40, .console_fd = 41};
+
+/* Return: whether the option is there with that value, anywhere. */
+static bool has(const struct qemu_args *args, const char *option, const char *value)
+{
+    for (size_t i = 0; i + 1 < args->n; i++) {
+        if (strcmp(args->argv[i], option) == 0 && strcmp(args->argv[i + 1], value) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Return: the value of the option's first use, or NULL. */
+static const char *value_of(const struct qemu_args *args, const char *option)
+{
+    for (size_t i = 0; i + 1 < args->n; i++) {
+        if (strcmp(args->argv[i], option) == 0)
+            return args->argv[i + 1];
+    }
+    return NULL;
+}
+
+static bool lists_fd(const struct qemu_args *args, int fd)
+{
+    for (size_t i = 0; i < args->n_fds; i++) {
+        if (args->fds[i] == fd)
+            return true;
+    }
+    return false;
+}
+
+static void versions(void)
+{
+    CHECK_INT(qemu_version_parse("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)\n"), 70222);
+    CHECK_INT(qemu_version_parse("QEMU emulator version 10.0.2\n"), 100002);
+    CHECK_INT(qemu_version_parse("QEMU emulator version 8.1\n"), 80100);
+    CHECK_INT(qemu_version_parse("QEMU emulator version 9.2.0-rc1 (v9.2.0-rc1)"), 90200);
+    CHECK_INT(qemu_version_parse(""), -EPROTO);
+    CHECK_INT(qemu_version_parse("version"), -EPROTO);
+    CHECK_INT(qemu_version_parse("QEMU emulator version x.y"), -EPROTO);
+    CHECK_INT(qemu_version_parse("QEMU emulator version 7\n"), -EPROTO);
+}
+
+static void the_basics(void)
+{
+    struct qemu_args args;
+    CHECK_INT(qemu_args_build(&args, &plain), 0);
+    CHECK_STR(args.argv[0], QEMU_PROGRAM);
+    CHECK(args.argv[args.n] == NULL);
+    CHECK(has(&args, "-m", "262144k"));
+    CHECK(has(&args, "-smp", "2"));
+    CHECK(has(&args, "-device", "pvpanic-pci"));
+    CHECK(has(&args, "-chardev", "socket,id=qmp,fd=40"));
+    CHECK(has(&args, "-chardev", "socket,id=console,fd=41"));
+    CHECK(!value_of(&args, "-kernel") && !value_of(&args, "-netdev"));
+    CHECK_INT(args.n_fds, 2);
+    CHECK(lists_fd(&args, 40) && lists_fd(&args, 41));
+    qemu_args_free(&args);
+    qemu_args_free(&args);
+}
+
+static void commas_are_doubled(void)
+{
+    struct qemu_config config = plain;
+    struct qemu_args args;
+    config.name = ",a,,b,process=evil";
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK_STR(value_of(&args, "-name"), ",,a,,,,b,,process=evil,debug-threads=on");
+    qemu_args_free(&args);
+}
+
+static void accelerators(void)
+{
+    struct qemu_config config = plain;
+    struct qemu_args args;
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK(strstr(value_of(&args, "-machine"), "accel=tcg"));
+    CHECK_STR(value_of(&args, "-cpu"), "max");
+    qemu_args_free(&args);
+    config.kvm = true;
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK(strstr(value_of(&args, "-machine"), "accel=kvm"));
+    CHECK_STR(value_of(&args, "-cpu"), "host");
+    qemu_args_free(&args);
+}
+
+static void kernels(void)
+{
+    struct qemu_config config = plain;
+    struct qemu_args args;
+    config.kernel = "/k with space";
+    config.initrd = "/i";
+    config.append = "console=ttyS0 a=\"b c\"";
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK(has(&args, "-kernel", "/k with space"));
+    CHECK(has(&args, "-initrd", "/i"));
+    CHECK(has(&args, "-append", "console=ttyS0 a=\"b c\""));
+    qemu_args_free(&args);
+    config.initrd = config.append = NULL;
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK(!value_of(&args, "-initrd") && !value_of(&args, "-append"));
+    qemu_args_free(&args);
+}
+
+static void interfaces(void)
+{
+    const struct qemu_nic nics[] = {{.fd = 50, .mac = {0x52, 0x54, 0, 1, 2, 0xff}},
+                                    {.fd = 51, .mac = {0x52, 0x54, 0, 0xa, 0xb, 0xc}}};
+    struct qemu_config config = plain;
+    struct qemu_args args;
+    config.nics = nics;
+    config.n_nics = 2;
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK(has(&args, "-netdev", "dgram,id=net0,local.type=fd,local.str=50"));
+    CHECK(has(&args, "-netdev", "dgram,id=net1,local.type=fd,local.str=51"));
+    CHECK(
+        has(&args, "-device", "virtio-net-pci,id=nic0,netdev=net0,romfile=,mac=52:54:00:01:02:ff"));
+    CHECK(
+        has(&args, "-device", "virtio-net-pci,id=nic1,netdev=net1,romfile=,mac=52:54:00:0a:0b:0c"));
+    CHECK(lists_fd(&args, 50) && lists_fd(&args, 51));
+    CHECK_INT(args.n_fds, 4);
+    qemu_args_free(&args);
+}
+
+/* More than fit in one growth of the lists. */
+static void ports(void)
+{
+    enum { N = 40 };
+    struct qemu_port list[N];
+    struct qemu_config config = plain;
+    struct qemu_args args;
+    char device[128];
+    for (int i = 0; i < N; i++) {
+        list[i].fd = 100 + i;
+        snprintf(list[i].name, sizeof(list[i].name), "qn.c%d", i);
+    }
+    config.ports = list;
+    config.n_ports = N;
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK_INT(args.n_fds, N + 2);
+    for (int i = 0; i < N; i++) {
+        snprintf(device, sizeof(device),
+                 "virtserialport,bus=qnserial.0,chardev=qn.c%d,id=d-qn.c%d,name=qn.c%d", i, i, i);
+        CHECK(has(&args, "-device", device));
+        snprintf(device, sizeof(device), "socket,id=qn.c%d,fd=%d", i, 100 + i);
+        CHECK(has(&args, "-chardev", device));
+        CHECK(lists_fd(&args, 100 + i));
+    }
+    qemu_args_free(&args);
+}
+
+static void extra_arguments_come_last(void)
+{
+    static const char *const extra[] = {"-device", "isa-debug-exit,iobase=0xf4", NULL};
+    struct qemu_config config = plain;
+    struct qemu_args args;
+    config.extra = extra;
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK_STR(args.argv[args.n - 2], "-device");
+    CHECK_STR(args.argv[args.n - 1], "isa-debug-exit,iobase=0xf4");
+    qemu_args_free(&args);
+}
+
+/* Through a program on PATH that says so, and one that is not there. */
+static void the_installed_version(void)
+{
+    char folder[] = "/tmp/qn-test-qemu-XXXXXX", path[128], *before = strdup(getenv("PATH"));
+    CHECK(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/" QEMU_PROGRAM, folder);
+    setenv("PATH", folder, 1);
+    CHECK_INT(qemu_version(), -ENOENT);
+    FILE *program = fopen(path, "w");
+    fputs("#!/bin/sh\necho 'QEMU emulator version 8.2.1 (made up)'\n", program);
+    fchmod(fileno(program), 0755);
+    fclose(program);
+    CHECK_INT(qemu_version(), 80201);
+    setenv("PATH", before, 1);
+    free(before);
+    unlink(path);
+    rmdir(folder);
+}
+
+static const struct check_test tests[] = {
+    {"versions are parsed", versions},
+    {"the basic arguments", the_basics},
+    {"commas in the name are doubled", commas_are_doubled},
+    {"KVM and TCG", accelerators},
+    {"a kernel, with and without its companions", kernels},
+    {"network interfaces", interfaces},
+    {"many ports", ports},
+    {"extra arguments come last", extra_arguments_come_last},
+    {"the installed version, or that there is none", the_installed_version},
+};
+
+CHECK_MAIN(tests)
