@@ -10,10 +10,12 @@
 #include <stdint.h>
 #include <uv.h>
 
-/* Each unit's two ports hold one MiB of the guest's memory. QEMU's control queue to the guest has
- * 32 places, a port's arrival may take two, and what finds no place is lost without notice
- * (measured: the 17th port never opened): with the shell's, 2 * (2 * 6 + 1) places. */
-#define CHANNEL_UNITS 6
+/* The units that are there from the start, and the most there can be. Each unit's two ports hold
+ * one MiB of the guest's memory. More come as they are needed, one by one: QEMU's control queue to
+ * the guest has 32 places, a port's arrival may take two, and what finds no place is lost without
+ * notice (measured: of 17 ports at once, the last never opened). */
+#define CHANNEL_UNITS 3
+#define CHANNEL_UNITS_MAX 100
 #define CHANNEL_SHELL_PORT "qn.shell"
 
 struct channel;
@@ -54,15 +56,22 @@ struct job_spec {
 struct channel_handler {
     /* The guest's shell answers and the first unit is ready. Called once. */
     void (*up)(void *arg);
+    /* Another unit is needed: give the guest the ports qn.cN and qn.eN, then call
+     * channel_plugged(). Return: 0, or a negative errno when that cannot be. */
+    int (*plug)(void *arg, unsigned number);
     /* The guest cannot be commanded any more. Called at most once. */
     void (*lost)(void *arg, const char *why);
 };
 
 /** @shell_fd and @unit_fds (two a unit: qn.cN, qn.eN) are our ends of the ports' socket pairs; they
- * pass to the channel, on failure too. Return: 0 or negative errno. */
+ * pass to the channel, on failure too. @max_units: how many units the guest's memory has room for.
+ * Return: 0 or negative errno. */
 int channel_open(struct channel **out, uv_loop_t *loop, struct timers *timers, int shell_fd,
-                 const int unit_fds[][2], size_t n_units, const struct channel_handler *handler,
-                 void *arg);
+                 const int unit_fds[CHANNEL_UNITS][2], size_t max_units,
+                 const struct channel_handler *handler, void *arg);
+
+/** The ports of unit @number were added; @fds are our ends, which pass to the channel. */
+void channel_plugged(struct channel *channel, unsigned number, const int fds[2]);
 
 /** End every job with @why as its error, then free. No callback comes after this. */
 void channel_close(struct channel *channel, const char *why);

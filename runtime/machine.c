@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "runtime/machine.h"
+#include "runtime/machine_private.h"
 
 #include "runtime/bytes.h"
 #include "runtime/clock.h"
@@ -18,6 +18,9 @@
 
 #define CONSOLE_TAIL 4096
 #define STDERR_TAIL 4096
+/* A unit beyond the first few needs this much guest memory to be worth its place: its ports take
+ * one MiB, its four processes about as much again. */
+#define UNIT_MEMORY (4U << 20)
 
 static const char *const state_names[] = {
     [MACHINE_BOOTING] = "booting", [MACHINE_UP] = "up",       [MACHINE_PAUSED] = "paused",
@@ -31,32 +34,6 @@ const char *machine_state_name(enum machine_state state)
 {
     return state_names[state];
 }
-
-struct pending_reply {
-    struct pending_reply *next;
-    uint64_t id;
-    machine_reply_fn *fn;
-    void *arg;
-};
-
-struct machine {
-    uv_loop_t *loop;
-    enum machine_state state, last_words; /* last_words: what QMP announced before the end */
-    struct child child;
-    uv_poll_t *exit_watch;
-    struct timers *timers;
-    struct timer boot_timer;
-    struct stream *monitor, *console, *errors;
-    struct qmp qmp;
-    struct pending_reply *replies;
-    struct channel *channel;
-    FILE *console_log;
-    struct bytes console_tail, error_tail;
-    int64_t boot_timeout_ns;
-    bool was_up, killed, boot_expired, closing;
-    const struct machine_handler *handler;
-    void *arg;
-};
 
 static bool is_final(enum machine_state state)
 {
@@ -225,8 +202,8 @@ static void on_channel_lost(void *arg, const char *why)
     (void)why;
 }
 
-static const struct channel_handler channel_handler = {.up = on_channel_up,
-                                                       .lost = on_channel_lost};
+static const struct channel_handler channel_handler = {
+    .up = on_channel_up, .plug = machine_plug_unit, .lost = on_channel_lost};
 
 struct channel *machine_channel(struct machine *machine)
 {
@@ -452,7 +429,7 @@ static int open_streams(struct machine *machine, struct sockets *s)
         units[i][1] = take(&s->units[i][1][0]);
     }
     return channel_open(&machine->channel, machine->loop, machine->timers, take(&s->shell[0]),
-                        units, CHANNEL_UNITS, &channel_handler, machine);
+                        units, machine->max_units, &channel_handler, machine);
 }
 
 static void on_handle_freed(uv_handle_t *handle)
@@ -505,6 +482,7 @@ int machine_open(struct machine **out, uv_loop_t *loop, struct timers *timers,
     machine->handler = config->handler;
     machine->arg = config->arg;
     machine->boot_timeout_ns = config->boot_timeout_ns;
+    machine->max_units = CHANNEL_UNITS + config->qemu.memory / UNIT_MEMORY;
     machine->child.pidfd = -1;
     qmp_init(&machine->qmp, &qmp_handler, machine);
     int err = start(machine, config);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define STREAM_READ_SIZE 65536
@@ -95,6 +96,30 @@ int stream_write(struct stream *stream, const void *data, size_t n)
     if (err)
         free(request);
     return err;
+}
+
+int stream_send_fd(struct stream *stream, const void *data, size_t n, int pass)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec part = {(void *)data, n};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof(control.bytes)};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &pass, sizeof(int));
+    if (stream_pending(stream))
+        return -EAGAIN;
+    ssize_t sent = sendmsg(stream_fd(stream), &message, MSG_NOSIGNAL);
+    if (sent < 0)
+        return -errno;
+    return (size_t)sent == n ? 0 : -EIO;
 }
 
 size_t stream_pending(const struct stream *stream)

@@ -23,6 +23,11 @@ int stream_open(struct stream **out, uv_loop_t *loop, int fd, const struct strea
 /** Queue a copy of @data. Return: 0 or negative errno. */
 int stream_write(struct stream *stream, const void *data, size_t n);
 
+/** Send @data with a copy of the descriptor @pass (SCM_RIGHTS) at once.
+ * Return: 0, -EAGAIN when earlier bytes are still queued or the socket is full, or negative errno.
+ */
+int stream_send_fd(struct stream *stream, const void *data, size_t n, int pass);
+
 /** Return: bytes queued and not yet taken by the other end. */
 size_t stream_pending(const struct stream *stream);
 

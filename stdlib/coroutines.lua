@@ -17,7 +17,16 @@ local function pump(co, ok, first, ...)
     return ok, first, ...
 end
 
-local function resume(co, ...) return pump(co, raw_resume(co, ...)) end
+-- A cancelled task's coroutine takes the task along.
+local function uncancelled_in(co, ok, first, ...)
+    if not ok and first == core.CANCEL then
+        coroutine.close(co)
+        error(first, 0)
+    end
+    return ok, first, ...
+end
+
+local function resume(co, ...) return uncancelled_in(co, pump(co, raw_resume(co, ...))) end
 
 local function unwrap(co, ok, first, ...)
     if ok then return first, ... end

@@ -30,7 +30,8 @@ local function check(opts, spec, where, level)
     for key in pairs(type(opts) == "table" and opts or {}) do
         if NOT_YET[key] then error(("%s: option %q is not in this version yet"):format(where, key), level + 1) end
     end
-    return options.check(opts, spec, where, level + 1)
+    local checked = options.check(opts, spec, where, level + 1)
+    return checked -- not a tail call, which would lose a level
 end
 
 local function merge(config, opts)

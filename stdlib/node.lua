@@ -31,18 +31,18 @@ node.quote = quote
 
 local function check_command(self, cmd, where)
     if type(cmd) ~= "string" then
-        error(("%s: %s: want a command, a string, not %s"):format(self.name, where, type(cmd)), 3)
+        errors.raise(("%s: %s: want a command, a string, not %s"):format(self.name, where, type(cmd)))
     end
-    if cmd:find("\0", 1, true) then error(("%s: %s: the command has a NUL byte"):format(self.name, where), 3) end
+    if cmd:find("\0", 1, true) then errors.raise(("%s: %s: the command has a NUL byte"):format(self.name, where)) end
 end
 
 local function environment(env)
     local names, parts = {}, {}
     for name, value in pairs(env) do
         if type(name) ~= "string" or not name:match("^[%a_][%w_]*$") then
-            error(("env: bad variable name %q"):format(tostring(name)), 4)
+            errors.raise(("env: bad variable name %q"):format(tostring(name)))
         end
-        if tostring(value):find("\0", 1, true) then error(("env: %s has a NUL byte"):format(name), 4) end
+        if tostring(value):find("\0", 1, true) then errors.raise(("env: %s has a NUL byte"):format(name)) end
         names[#names + 1] = name
     end
     table.sort(names)
@@ -156,7 +156,7 @@ end
 local function poll(self, what, timeout, level, condition)
     local seconds = units.duration(timeout or node.defaults.timeout, "timeout", level + 1)
     local ok, err = pcall(tasks.eventually, seconds, condition, { every = 0.1 })
-    if ok then return true end
+    if ok then return end
     if err == errors.CANCEL then errors.again(err) end
     error(("%s: %s: %s"):format(self.name, what, tostring(err)), level + 1)
 end
@@ -164,20 +164,23 @@ end
 --- n:wait_until(cmd, timeout): until the command succeeds; raises when the time has passed.
 function Node:wait_until(cmd, timeout)
     check_command(self, cmd, "wait_until")
-    return poll(self, "wait_until " .. cmd, timeout, 2, function() return self:ok(cmd) end)
+    poll(self, "wait_until " .. cmd, timeout, 2, function() return self:ok(cmd) end)
+    return true
 end
 
 --- n:wait_port(port, timeout): until something listens on this TCP port.
 function Node:wait_port(port, timeout)
     if math.type(port) ~= "integer" or port < 1 or port > 65535 then error("wait_port: want a port, 1 to 65535", 2) end
     local cmd = ("grep -qE '^ *[0-9]+: [0-9A-F]+:%04X [0-9A-F:]+ 0A' /proc/net/tcp /proc/net/tcp6"):format(port)
-    return poll(self, ("wait_port %d"):format(port), timeout, 2, function() return self:ok(cmd) end)
+    poll(self, ("wait_port %d"):format(port), timeout, 2, function() return self:ok(cmd) end)
+    return true
 end
 
 --- n:wait_file(path, timeout): until the path exists.
 function Node:wait_file(path, timeout)
     if type(path) ~= "string" then error("wait_file: want a path", 2) end
-    return poll(self, "wait_file " .. path, timeout, 2, function() return self:ok("[ -e " .. quote(path) .. " ]") end)
+    poll(self, "wait_file " .. path, timeout, 2, function() return self:ok("[ -e " .. quote(path) .. " ]") end)
+    return true
 end
 
 --- n:read(path) -> the file's bytes; nil and why when it cannot be read.

@@ -79,12 +79,15 @@ function tasks.go(fn, ...)
     return start(keep_for_join, fn, ...)
 end
 
-local function check_duration(d, what, level) return units.duration(d, what, level + 1) end
+local function check_duration(d, what, level)
+    local seconds = units.duration(d, what, level + 1)
+    return seconds -- not a tail call, which would lose a level
+end
 
 -- nil, or seconds.
 local function check_timeout(d, level)
-    if d == nil then return nil end
-    return units.duration(d, "timeout", level + 1)
+    local seconds = d ~= nil and units.duration(d, "timeout", level + 1) or nil
+    return seconds
 end
 
 --- Waits until `future` is set. Returns whether it is; false: `seconds` (nil: endless) have passed.
@@ -282,12 +285,14 @@ end
 
 function Barrier:wait(timeout)
     local seconds, gate = check_timeout(timeout, 2), self.gate
+    local left <close> = setmetatable({}, { __close = function()
+        if self.gate == gate then self.waiting = self.waiting - 1 end
+    end})
     self.waiting = self.waiting + 1
     if self.waiting == self.n then
         self.gate, self.waiting = core.future(), 0
         gate:set()
     elseif not tasks.wait(gate, seconds) then
-        self.waiting = self.waiting - 1
         return nil, "timed out", "timeout"
     end
     return true

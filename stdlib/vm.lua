@@ -76,6 +76,7 @@ end
 function vm.accel_used() return accel_found and (accel_found.kvm and "kvm" or "tcg") or vm.accel ~= "auto" and vm.accel or nil end
 
 local function declare(name, opts, level)
+    if type(name) ~= "string" then error('vm: want a name, as vm("a")', level + 1) end
     for key in pairs(opts) do
         if NOT_YET[key] then error(("vm: option %q is not in this version yet"):format(key), level + 1) end
     end

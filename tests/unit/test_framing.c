@@ -90,9 +90,10 @@ static void many_messages_in_one_feed(void)
 
 static void split_at_every_byte(void)
 {
-    static const char input[] =
-        "before" KEY " end 12 130 e\n" KEY " ready 13 4711\nbetween\n\036" KEY " end 13 137 s\nafter";
-    static const char text[] = "before[end 12 130 0][ready 13 4711]between\n\036[end 13 137 1]after";
+    static const char input[] = "before" KEY " end 12 130 e\n" KEY
+                                " ready 13 4711\nbetween\n\036" KEY " end 13 137 s\nafter";
+    static const char text[] =
+        "before[end 12 130 0][ready 13 4711]between\n\036[end 13 137 1]after";
     size_t n = sizeof(input) - 1;
     for (size_t at = 0; at <= n; at++) {
         struct framing framing;

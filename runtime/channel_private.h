@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* What channel.c, unit.c and job.c share. A channel owns its units and the queue of jobs; a job is
+ * on the queue, or on a unit, or gone. */
+#ifndef QN_RUNTIME_CHANNEL_PRIVATE_H
+#define QN_RUNTIME_CHANNEL_PRIVATE_H
+
+#include "runtime/bytes.h"
+#include "runtime/channel.h"
+#include "runtime/framing.h"
+#include "runtime/stream.h"
+#include "runtime/timers.h"
+
+enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_ENDED };
+
+struct job {
+    struct channel *channel;
+    struct job *next; /* in the channel's queue */
+    struct unit *unit;
+    enum job_state state;
+    struct bytes command, stdin_wait, out[2];
+    bool with_stdin, stdin_closed;
+    bool killing; /* past its deadline; the kill was sent */
+    size_t max_output;
+    long pid; /* its shell, and process group */
+    int64_t started;
+    struct job_result result;
+    const struct job_handler *handler;
+    void *arg;
+    struct timer timer;
+};
+
+/* ABSENT -> PLUGGING (the machine adds its ports) -> UNUSED -> STARTING -> IDLE -> BUSY -> IDLE, or
+ * LINGERING while something that a command left behind can still write -> IDLE. DEAD: given up.
+ * READY arrives on the command port and END on both ports; the loop may see them in any order, so a
+ * unit takes its next command only when it has seen all three. */
+enum unit_state {
+    UNIT_ABSENT,
+    UNIT_PLUGGING,
+    UNIT_UNUSED,
+    UNIT_STARTING,
+    UNIT_IDLE,
+    UNIT_BUSY,
+    UNIT_LINGERING,
+    UNIT_DEAD
+};
+
+struct port {
+    struct unit *unit;
+    enum job_stream which;
+    int fd; /* until the stream owns it */
+    struct stream *stream;
+    struct framing framing;
+    bool ended; /* END of the running command was seen here */
+};
+
+struct unit {
+    struct channel *channel;
+    unsigned number;
+    enum unit_state state;
+    bool ready;   /* READY was seen for the command after the running one */
+    uint64_t seq; /* what the last READY said */
+    long pid;
+    uint64_t running; /* the running command's number */
+    struct job *job;
+    struct port port[2];
+    struct timer timer; /* while PLUGGING or STARTING: the deadline */
+};
+
+struct channel {
+    uv_loop_t *loop;
+    struct timers *timers;
+    struct stream *shell;
+    char key[FRAMING_KEY_LEN + 1];
+    struct bytes shell_tail;
+    bool answered, up, lost, closing;
+    struct unit units[CHANNEL_UNITS_MAX];
+    size_t max_units;
+    struct job *queue, **queue_end;
+    const struct channel_handler *handler;
+    void *arg;
+};
+
+/** Give jobs to idle units, and have more units come for those that are left. */
+void channel_assign(struct channel *channel);
+
+/** Report that the guest cannot be commanded any more. */
+void channel_lose(struct channel *channel, const char *why);
+
+/** Ask the machine for the ports of an ABSENT unit. */
+void unit_plug(struct unit *unit);
+
+/** Start an UNUSED unit: open its ports, and have the shell run it. */
+void unit_start(struct unit *unit);
+
+/** Run a queued job, which has left the queue, on an idle unit. */
+void unit_run(struct unit *unit, struct job *job);
+
+/** Send @job's bytes, or the end, of standard input. Return: 0 or negative errno. */
+int unit_send_stdin(struct unit *unit, const char *data, size_t n);
+void unit_end_stdin(struct unit *unit);
+
+/** Free what @unit holds. */
+void unit_close(struct unit *unit);
+
+/** Keep and pass on output, within the job's bound. */
+void job_take_output(struct job *job, enum job_stream which, const char *data, size_t n);
+
+/** Hand the result over and free the job. @error: NULL, or why its end was not seen. */
+void job_end(struct job *job, const char *error);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/channel_private.h"
+#include "runtime/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* How long a killed command may take to be seen ended before its result goes without. */
+#define KILL_GRACE_NS (5 * CLOCK_NS_PER_S)
+
+static void free_job(struct job *job)
+{
+    timer_stop(job->channel->timers, &job->timer);
+    bytes_free(&job->command);
+    bytes_free(&job->stdin_wait);
+    bytes_free(&job->out[0]);
+    bytes_free(&job->out[1]);
+    free(job);
+}
+
+static void unlink_job(struct job *job)
+{
+    struct channel *channel = job->channel;
+    struct job **at = &channel->queue;
+    while (*at && *at != job)
+        at = &(*at)->next;
+    if (*at)
+        *at = job->next;
+    for (channel->queue_end = &channel->queue; *channel->queue_end;)
+        channel->queue_end = &(*channel->queue_end)->next;
+}
+
+static void end_stdin(struct job *job)
+{
+    if (!job->stdin_closed && job->unit)
+        unit_end_stdin(job->unit);
+    job->stdin_closed = true;
+}
+
+void job_end(struct job *job, const char *error)
+{
+    if (job->state == JOB_ENDED)
+        return;
+    if (job->state == JOB_QUEUED)
+        unlink_job(job);
+    end_stdin(job);
+    job->state = JOB_ENDED;
+    if (job->unit)
+        job->unit->job = NULL;
+    timer_stop(job->channel->timers, &job->timer);
+    job->result.started = job->started;
+    job->result.finished = clock_now();
+    job->result.error = error;
+    for (int i = 0; i < 2; i++) {
+        job->result.out[i] = job->out[i].data ? job->out[i].data : "";
+        job->result.n_out[i] = job->out[i].n;
+    }
+    job->handler->end(job->arg, &job->result);
+    free_job(job);
+}
+
+static void kill_group(struct job *job, const char *signal_name)
+{
+    char line[96];
+    snprintf(line, sizeof(line), "kill -s %s -- -%ld 2>/dev/null\n", signal_name, job->pid);
+    channel_shell(job->channel, line);
+}
+
+static void on_deadline(void *arg)
+{
+    struct job *job = arg;
+    job->result.timed_out = true;
+    if (job->state == JOB_QUEUED) {
+        job_end(job, "timed out while it waited for one of the guest's busy command units");
+    } else if (!job->killing) {
+        job->killing = true;
+        kill_group(job, "KILL");
+        timer_start(job->channel->timers, &job->timer, clock_now() + KILL_GRACE_NS);
+    } else {
+        /* The unit stays busy, and is of use again should the end come after all. */
+        job_end(job, "timed out, and the guest did not confirm that it was killed");
+    }
+}
+
+void job_take_output(struct job *job, enum job_stream which, const char *data, size_t n)
+{
+    struct bytes *out = &job->out[which];
+    size_t room = job->max_output > out->n ? job->max_output - out->n : 0;
+    size_t keep = n < room ? n : room;
+    if (keep < n || (keep && bytes_add(out, data, keep)))
+        job->result.truncated = true;
+    if (job->handler->output)
+        job->handler->output(job->arg, which, data, n);
+}
+
+int channel_start(struct channel *channel, const struct job_spec *spec, struct job **out)
+{
+    struct job *job = calloc(1, sizeof(*job));
+    if (!job)
+        return -ENOMEM;
+    if (bytes_add(&job->command, spec->command, spec->n)) {
+        free(job);
+        return -ENOMEM;
+    }
+    job->channel = channel;
+    job->with_stdin = spec->with_stdin;
+    job->stdin_closed = !spec->with_stdin;
+    job->max_output = spec->max_output;
+    job->handler = spec->handler;
+    job->arg = spec->arg;
+    job->started = -1;
+    job->timer.fn = on_deadline;
+    job->timer.arg = job;
+    if (spec->timeout_ns &&
+        timer_start(channel->timers, &job->timer, clock_now() + spec->timeout_ns)) {
+        free_job(job);
+        return -ENOMEM;
+    }
+    *channel->queue_end = job;
+    channel->queue_end = &job->next;
+    *out = job;
+    channel_assign(channel);
+    return 0;
+}
+
+int job_kill(struct job *job, const char *signal_name)
+{
+    if (job->state == JOB_QUEUED)
+        job_end(job, "killed before it was started");
+    else if (job->state == JOB_RUNNING)
+        kill_group(job, signal_name);
+    return 0;
+}
+
+int job_write(struct job *job, const char *data, size_t n)
+{
+    if (job->stdin_closed)
+        return -EPIPE;
+    if (job->state == JOB_QUEUED)
+        return job->stdin_wait.n + n > JOB_STDIN_MAX ? -ENOBUFS
+                                                     : bytes_add(&job->stdin_wait, data, n);
+    if (stream_pending(job->unit->port[JOB_STDERR].stream) + n > JOB_STDIN_MAX)
+        return -ENOBUFS;
+    return unit_send_stdin(job->unit, data, n);
+}
+
+int job_close_stdin(struct job *job)
+{
+    end_stdin(job);
+    return 0;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/channel_private.h"
+#include "runtime/clock.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* A command longer than this is read by the guest's shell with dd instead of its own byte-wise
+ * read. */
+#define COMMAND_LINES_MAX 2048
+#define STDIN_CHUNK 32768
+/* Starting one takes some tens of ms; a guest that is out of memory never gets it started. */
+#define START_TIMEOUT_NS (60 * CLOCK_NS_PER_S)
+
+static void finish_command(struct unit *unit)
+{
+    struct job *job = unit->job;
+    unit->state = unit->ready ? UNIT_IDLE : UNIT_LINGERING;
+    unit->port[0].ended = unit->port[1].ended = false;
+    if (job)
+        job_end(job, NULL);
+    channel_assign(unit->channel);
+}
+
+static void on_ready(struct unit *unit, const struct framing_event *event)
+{
+    struct channel *channel = unit->channel;
+    unit->ready = true;
+    unit->seq = event->seq;
+    unit->pid = event->pid;
+    if (unit->state == UNIT_BUSY)
+        return; /* an END is still on its way */
+    timer_stop(channel->timers, &unit->timer);
+    unit->state = UNIT_IDLE;
+    if (!channel->up) {
+        channel->up = true;
+        channel->handler->up(channel->arg);
+    }
+    channel_assign(channel);
+}
+
+static void on_end(struct port *port, const struct framing_event *event)
+{
+    struct unit *unit = port->unit;
+    if (unit->state != UNIT_BUSY || event->seq != unit->running)
+        return;
+    port->ended = true;
+    if (unit->job) {
+        unit->job->result.has_status = true;
+        unit->job->result.status = event->status;
+        unit->job->result.signal = event->signaled ? event->status - 128 : 0;
+    }
+    if (unit->port[0].ended && unit->port[1].ended)
+        finish_command(unit);
+}
+
+static void on_framing(void *arg, const struct framing_event *event)
+{
+    struct port *port = arg;
+    struct unit *unit = port->unit;
+    if (unit->channel->closing || unit->state == UNIT_DEAD)
+        return;
+    if (event->kind == FRAMING_READY)
+        on_ready(unit, event);
+    else if (event->kind == FRAMING_END)
+        on_end(port, event);
+    else if (unit->job && !port->ended)
+        job_take_output(unit->job, port->which, event->data, event->n);
+}
+
+static void lose_unit(struct unit *unit, const char *why)
+{
+    unit->state = UNIT_DEAD;
+    if (unit->job)
+        job_end(unit->job, why);
+}
+
+static void on_port_data(void *arg, const char *data, size_t n)
+{
+    struct port *port = arg;
+    if (framing_feed(&port->framing, data, n, on_framing, port))
+        lose_unit(port->unit, "the guest's command unit sent what is not of its protocol");
+}
+
+static void on_port_end(void *arg, int err)
+{
+    struct port *port = arg;
+    (void)err;
+    channel_lose(port->unit->channel, "the virtual machine closed its command ports");
+}
+
+static const struct stream_handler port_handler = {.data = on_port_data, .end = on_port_end};
+
+static int open_port(struct unit *unit, enum job_stream which)
+{
+    struct port *port = &unit->port[which];
+    int fd = port->fd;
+    port->fd = -1;
+    framing_init(&port->framing, unit->channel->key);
+    return stream_open(&port->stream, unit->channel->loop, fd, &port_handler, port);
+}
+
+static void on_start_deadline(void *arg)
+{
+    struct unit *unit = arg;
+    lose_unit(unit, "its command unit did not start");
+    channel_assign(unit->channel);
+}
+
+static int set_deadline(struct unit *unit)
+{
+    unit->timer.fn = on_start_deadline;
+    unit->timer.arg = unit;
+    return timer_start(unit->channel->timers, &unit->timer, clock_now() + START_TIMEOUT_NS);
+}
+
+void unit_plug(struct unit *unit)
+{
+    struct channel *channel = unit->channel;
+    unit->state = UNIT_PLUGGING;
+    if (set_deadline(unit) || channel->handler->plug(channel->arg, unit->number))
+        unit->state = UNIT_DEAD;
+}
+
+void unit_start(struct unit *unit)
+{
+    char text[96];
+    if (set_deadline(unit) || open_port(unit, JOB_STDOUT) || open_port(unit, JOB_STDERR)) {
+        unit->state = UNIT_DEAD;
+        return;
+    }
+    unit->state = UNIT_STARTING;
+    int n = snprintf(text, sizeof(text), "%s\n", unit->channel->key);
+    stream_write(unit->port[JOB_STDOUT].stream, text, (size_t)n);
+    snprintf(text, sizeof(text), "sh \"$qn_d/unit\" %u </dev/null >/dev/null 2>&1 &\n",
+             unit->number);
+    channel_shell(unit->channel, text);
+}
+
+void unit_close(struct unit *unit)
+{
+    timer_stop(unit->channel->timers, &unit->timer);
+    for (int which = 0; which < 2; which++) {
+        stream_close(unit->port[which].stream);
+        if (unit->port[which].fd >= 0)
+            close(unit->port[which].fd);
+    }
+}
+
+static size_t count_lines(const struct bytes *text)
+{
+    size_t lines = 1;
+    for (size_t i = 0; i < text->n; i++)
+        lines += text->data[i] == '\n';
+    return lines;
+}
+
+int unit_send_stdin(struct unit *unit, const char *data, size_t n)
+{
+    struct bytes framed = {0};
+    int err = 0;
+    while (n && !err) {
+        size_t part = n < STDIN_CHUNK ? n : STDIN_CHUNK;
+        char size[24];
+        snprintf(size, sizeof(size), "%zu\n", part);
+        err = bytes_add_text(&framed, size) || bytes_add(&framed, data, part) ? -ENOMEM : 0;
+        data += part;
+        n -= part;
+    }
+    if (!err && framed.n)
+        err = stream_write(unit->port[JOB_STDERR].stream, framed.data, framed.n);
+    bytes_free(&framed);
+    return err;
+}
+
+void unit_end_stdin(struct unit *unit)
+{
+    stream_write(unit->port[JOB_STDERR].stream, "0\n", 2);
+}
+
+void unit_run(struct unit *unit, struct job *job)
+{
+    char head[96];
+    bool lines = job->command.n <= COMMAND_LINES_MAX;
+    snprintf(head, sizeof(head), "%" PRIu64 " %s %zu %d\n", unit->seq, lines ? "lines" : "bytes",
+             lines ? count_lines(&job->command) : job->command.n, job->with_stdin);
+    struct bytes frame = {0};
+    if (bytes_add_text(&frame, head) || bytes_add(&frame, job->command.data, job->command.n) ||
+        (lines && bytes_add_text(&frame, "\n"))) {
+        bytes_free(&frame);
+        job_end(job, "out of memory");
+        return;
+    }
+    unit->state = UNIT_BUSY;
+    unit->ready = false;
+    unit->running = unit->seq;
+    unit->job = job;
+    job->pid = unit->pid;
+    job->unit = unit;
+    job->state = JOB_RUNNING;
+    job->started = clock_now();
+    stream_write(unit->port[JOB_STDOUT].stream, frame.data, frame.n);
+    bytes_free(&frame);
+    bytes_free(&job->command);
+    unit_send_stdin(unit, job->stdin_wait.data, job->stdin_wait.n);
+    bytes_free(&job->stdin_wait);
+    if (job->with_stdin && job->stdin_closed)
+        unit_end_stdin(unit);
+}

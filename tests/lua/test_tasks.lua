@@ -1,0 +1,406 @@
+-- SPDX-License-Identifier: MIT
+-- Time and tasks. Durations here are lower bounds: how late a busy machine may be is not tested.
+
+local MS = 0.001
+local FOREVER = 1000
+
+-- fn must raise exactly text, and at a line of its own: the line that misused the library.
+local function blames(fn, text)
+    local at, message = debug.getinfo(fn, "S"), check.raises(fn)
+    local file, line, rest = message:match("^([^\n]-):(%d+): (.*)$")
+    check.equal(rest, text)
+    check.equal(file, at.short_src)
+    check.is_true(tonumber(line) >= at.linedefined and tonumber(line) <= at.lastlinedefined, "blamed line " .. line)
+end
+
+local function on_close(fn) return setmetatable({}, { __close = fn }) end
+
+-- Runs fn in a task, cancels it where it waits, and returns what its join raises.
+local function cancelled(fn)
+    local started = event("started")
+    local task = go(function()
+        started:set()
+        fn()
+    end)
+    started:wait(5)
+    task:cancel()
+    return (check.raises(function() check.is_true(task:join(5), "the task goes on") end))
+end
+
+test("go and join: all values, nils too, also when joined late or again", function()
+    local task = go(function(a, b) return a + b, nil, "x", nil end, 1, 2)
+    check.equal(table.pack(task:join()), { 3, nil, "x", nil, n = 4 })
+    check.equal(table.pack(task:join()), { 3, nil, "x", nil, n = 4 })
+    check.equal(select("#", go(function() end):join()), 0)
+end)
+
+test("join raises the task's error, with its file and line", function()
+    local task = go(function() error("boom") end)
+    check.raises(function() task:join() end, "test_tasks%.lua:%d+: boom$")
+    local _, err = check.raises(function() go(function() error { code = 7 } end):join() end)
+    check.equal(err, { code = 7 })
+    check.raises(function() go(function() return nil + 1 end):join() end, "test_tasks%.lua:%d+: attempt to perform")
+end)
+
+test("join with a timeout gives up, and can be called again", function()
+    local gate = event("gate")
+    local task = go(function() return gate:wait() end)
+    check.equal({ task:join("5ms") }, { nil, "timed out", "timeout" })
+    gate:set("late")
+    check.equal(task:join(5), "late")
+end)
+
+test("several tasks join the same one", function()
+    local gate = event("gate")
+    local task = go(function() return gate:wait() end)
+    local joiners = { go(function() return task:join() end), go(function() return task:join() end) }
+    gate:set(5)
+    check.equal(all(joiners), { 5, 5 })
+end)
+
+test("tasks start in order, after the one that started them", function()
+    local order, tasks = {}, {}
+    for i = 1, 5 do tasks[i] = go(function() order[#order + 1] = i end) end
+    check.equal(order, {})
+    all(tasks)
+    check.equal(order, { 1, 2, 3, 4, 5 })
+end)
+
+test("sleepers wake in order, none early", function()
+    local order, tasks, begin = {}, {}, now()
+    for i, ms in ipairs { 15, 5, 10, 1 } do
+        tasks[i] = go(function()
+            sleep(ms * MS)
+            check.is_true(now() - begin >= ms * MS, "early")
+            order[#order + 1] = ms
+        end)
+    end
+    all(tasks)
+    check.equal(order, { 1, 5, 10, 15 })
+end)
+
+test("sleep takes units, and none that are bad", function()
+    local begin = now()
+    sleep("2ms")
+    check.is_true(now() - begin >= 2 * MS)
+    sleep(0)
+    blames(function() sleep("5 parsecs") end, 'sleep: bad duration "5 parsecs" (want seconds or "200us", "20ms", "1.5s", "2m")')
+    check.raises(function() sleep() end, "sleep")
+    check.raises(function() sleep(-1) end, "sleep")
+end)
+
+test("after and at call once, at their time", function()
+    local begin, calls = now(), {}
+    local first = at(begin + 5 * MS, function() calls[#calls + 1] = "at" return now() end)
+    local second = after("10ms", function() calls[#calls + 1] = "after" return now() end)
+    local past = at(0, function() calls[#calls + 1] = "past" end)
+    local times = all { first, second, past }
+    check.equal(calls, { "past", "at", "after" })
+    check.is_true(times[1] >= begin + 5 * MS)
+    check.is_true(times[2] >= begin + 10 * MS)
+end)
+
+test("a cancelled after is not called", function()
+    local called = false
+    local victim = after("1ms", function() called = true end)
+    victim:cancel()
+    all { after("5ms", function() end), timeout = 5 }
+    check.is_true(not called)
+    check.raises(function() victim:join() end, "the task was cancelled")
+    victim:cancel()
+end)
+
+test("every keeps to its grid, and ends with cancel", function()
+    local begin, times, enough = now(), {}, event("enough")
+    local handle = every("3ms", function()
+        times[#times + 1] = now() - begin
+        if #times == 5 then enough:set() end
+    end)
+    check.is_true(enough:wait(5))
+    handle:cancel()
+    local n = #times
+    all { after("10ms", function() end), timeout = 5 }
+    check.equal(#times, n)
+    for i, t in ipairs(times) do check.is_true(t >= i * 3 * MS, "call " .. i) end
+end)
+
+test("every leaves out the instants that pass while its function runs", function()
+    local begin, times, enough = now(), {}, event("enough")
+    local handle = every("4ms", function()
+        times[#times + 1] = now() - begin
+        if #times == 3 then return enough:set() end
+        sleep("6ms")
+    end)
+    check.is_true(enough:wait(5))
+    handle:cancel()
+    for i = 2, #times do check.is_true(times[i] - times[i - 1] >= 6 * MS, "two calls at once") end
+    blames(function() every(0, print) end, "every: the duration must be over 0")
+end)
+
+test("all gives every first value, in the order of the list", function()
+    local ready = event("ready")
+    local list = { go(function() ready:wait() return 1, "more" end), go(function() ready:set("v") return 2 end), ready }
+    check.equal(all(list), { 1, 2, "v" })
+    check.equal(all {}, {})
+end)
+
+test("all raises a task's error, and when its timeout passes", function()
+    check.raises(function() all { go(function() error("boom") end) } end, "boom")
+    local never = event("never")
+    blames(function() all { never, timeout = "3ms" } end, "all: timed out")
+    blames(function() all { 1 } end, "all: item 1 is a number, not a task, job, event or handle")
+    blames(function() all(1) end, "all: want a table of tasks, jobs, events or handles")
+end)
+
+test("any gives the place and the values of the first", function()
+    local never, soon = event("never"), event("soon")
+    after("1ms", function() soon:set("here") end)
+    check.equal({ any { never, soon, timeout = 5 } }, { 2, "here" })
+    check.equal({ any { never, timeout = "1ms" } }, { nil, "timed out", "timeout" })
+    check.raises(function() any { never, go(function() error("boom") end), timeout = 5 } end, "boom")
+    blames(function() any {} end, "any: the table is empty")
+end)
+
+test("timeout passes on values and errors", function()
+    check.equal(table.pack(timeout(5, function() return 1, nil, 3 end)), { 1, nil, 3, n = 3 })
+    check.raises(function() timeout(5, function() error("boom") end) end, "test_tasks%.lua:%d+: boom$")
+    local _, err = check.raises(function() timeout(5, function() error { code = 1 } end) end)
+    check.equal(err, { code = 1 })
+end)
+
+test("timeout raises, cancels its function, and waits for its clean-up", function()
+    local steps, begin = {}, now()
+    blames(function()
+        timeout("5ms", function()
+            local _ <close> = on_close(function()
+                sleep("2ms")
+                steps[#steps + 1] = "cleaned up"
+            end)
+            sleep(FOREVER)
+            steps[#steps + 1] = "went on"
+        end)
+    end, "timed out after 5 ms")
+    check.is_true(now() - begin >= 5 * MS)
+    check.equal(steps, { "cleaned up" })
+end)
+
+test("nested timeouts: each is its own", function()
+    local closed = {}
+    local function waits(name)
+        local _ <close> = on_close(function() closed[#closed + 1] = name end)
+        sleep(FOREVER)
+    end
+    local inner = timeout(5, function()
+        check.raises(function() timeout("2ms", function() waits("a") end) end, "timed out after 2 ms")
+        return "went on"
+    end)
+    check.equal(inner, "went on")
+    check.raises(function() timeout("2ms", function() timeout(FOREVER, function() waits("b") end) end) end,
+        "timed out after 2 ms")
+    check.equal(closed, { "a", "b" })
+end)
+
+test("a function that pcall would keep alive is cancelled all the same", function()
+    local rounds = 0
+    check.raises(function()
+        timeout("2ms", function()
+            while true do
+                rounds = rounds + 1
+                pcall(sleep, FOREVER)
+                xpcall(sleep, debug.traceback, FOREVER)
+            end
+        end)
+    end, "timed out")
+    check.equal(rounds, 1)
+end)
+
+test("cancel: where it waits, whatever it is in", function()
+    local reached = false
+    local function then_note(fn)
+        return function()
+            fn()
+            reached = true
+        end
+    end
+    local ways = {
+        plain = function() sleep(FOREVER) end,
+        pcall = function() pcall(sleep, FOREVER) end,
+        ["pcall in pcall"] = function() pcall(pcall, sleep, FOREVER) end,
+        xpcall = function() xpcall(sleep, function(err) return err end, FOREVER) end,
+        wrap = function() coroutine.wrap(sleep)(FOREVER) end,
+        ["wrap in pcall"] = function() pcall(coroutine.wrap(sleep), FOREVER) end,
+        resume = function() coroutine.resume(coroutine.create(sleep), FOREVER) end,
+        event = function() event("never"):wait() end,
+        barrier = function() barrier(2):wait() end,
+        join = function() go(function() event("never"):wait() end):join() end,
+        eventually = function() eventually(FOREVER, function() return false end) end,
+        always = function() always(FOREVER, function() return true end) end,
+        timeout = function() timeout(FOREVER, function() sleep(FOREVER) end) end,
+    }
+    for name, way in pairs(ways) do
+        check.equal(cancelled(then_note(way)), "the task was cancelled", name)
+        check.is_true(not reached, name .. ": went on")
+    end
+end)
+
+test("a task that was cancelled before it ran, or has ended, is left alone", function()
+    local ran = false
+    local task = go(function()
+        ran = true
+        sleep(FOREVER)
+    end)
+    task:cancel()
+    check.raises(function() task:join(5) end, "the task was cancelled")
+    local ended = go(function() return 1 end)
+    ended:join()
+    ended:cancel()
+    check.equal(ended:join(), 1)
+    check.is_true(ran ~= nil)
+end)
+
+test("a cancelled task's to-be-closed values are closed, the last first", function()
+    local closed = {}
+    cancelled(function()
+        local _ <close> = on_close(function() closed[#closed + 1] = "outer" end)
+        local _ <close> = on_close(function() closed[#closed + 1] = "inner" end)
+        sleep(FOREVER)
+    end)
+    check.equal(closed, { "inner", "outer" })
+end)
+
+test("pcall and xpcall are Lua's otherwise", function()
+    check.equal({ pcall(function(...) return ... end, 1, 2) }, { true, 1, 2 })
+    check.equal({ pcall(error, "x", 0) }, { false, "x" })
+    check.equal({ xpcall(error, function(err) return err .. "!" end, "x", 0) }, { false, "x!" })
+    check.equal({ pcall(function() sleep("1ms") return "slept" end) }, { true, "slept" })
+    check.equal({ pcall(error) }, { false })
+end)
+
+test("coroutines: a wait inside suspends the task, not the coroutine", function()
+    local seen, ticks = {}, 0
+    local ticker = every("1ms", function() ticks = ticks + 1 end)
+    for v in coroutine.wrap(function()
+        for i = 1, 3 do
+            sleep("3ms")
+            coroutine.yield(i)
+        end
+    end) do seen[#seen + 1] = v end
+    ticker:cancel()
+    check.equal(seen, { 1, 2, 3 })
+    check.is_true(ticks > 0, "other tasks ran")
+end)
+
+test("coroutines: resume passes values both ways, across waits, and nests", function()
+    local inner = coroutine.create(function(a)
+        sleep("1ms")
+        local b = coroutine.yield(a + 1)
+        sleep("1ms")
+        return b * 2
+    end)
+    local outer = coroutine.wrap(function()
+        coroutine.yield(select(2, coroutine.resume(inner, 1)))
+        sleep("1ms")
+        coroutine.yield(select(2, coroutine.resume(inner, 21)))
+    end)
+    check.equal({ outer(), outer() }, { 2, 42 })
+    check.equal(coroutine.status(inner), "dead")
+    check.equal({ coroutine.resume(inner) }, { false, "cannot resume dead coroutine" })
+end)
+
+test("coroutines: errors are Lua's", function()
+    local co = coroutine.create(function()
+        sleep("1ms")
+        error("boom")
+    end)
+    local ok, err = coroutine.resume(co)
+    check.is_true(not ok)
+    check.match(err, "test_tasks%.lua:%d+: boom$")
+    check.raises(coroutine.wrap(function() error({}) end), "{}")
+    check.raises(coroutine.wrap(function() sleep("1ms") error("boom") end), "boom")
+end)
+
+test("eventually: until it is true", function()
+    local n, begin = 0, now()
+    check.equal(eventually(5, function() n = n + 1 return n == 3 and "three" end, { every = "1ms" }), "three")
+    check.equal(n, 3)
+    check.is_true(now() - begin >= 2 * MS)
+end)
+
+test("eventually: says the last value or error", function()
+    blames(function() eventually("3ms", function() return false end, { every = "1ms" }) end,
+        "not within 3 ms; last value: false")
+    check.raises(function() eventually("3ms", function() error("boom", 0) end, { every = "1ms" }) end,
+        "not within 3 ms; last error: boom$")
+    check.raises(function() eventually("3ms", function() sleep(FOREVER) end) end, "not within 3 ms; last error: .*timed out")
+    check.raises(function() eventually(1, function() end, { evry = 1 }) end, 'unknown option "evry"; did you mean "every"?')
+end)
+
+test("always: raises as soon as it is false", function()
+    local n = 0
+    always("3ms", function() n = n + 1 return true end, { every = "1ms" })
+    check.is_true(n >= 2)
+    n = 0
+    check.raises(function() always(FOREVER, function() n = n + 1 return n < 3 end, { every = "1ms" }) end, "no longer true")
+    check.equal(n, 3)
+end)
+
+test("event: set once, for those who wait and those who come later", function()
+    local e = event("e")
+    local waiters = { go(function() return e:wait() end), go(function() return e:wait(5) end) }
+    check.equal({ e:wait("1ms") }, { nil, "timed out", "timeout" })
+    check.is_true(e:set("first"))
+    check.is_true(not e:set("second"))
+    check.equal(all(waiters), { "first", "first" })
+    check.equal(e:wait(), "first")
+    local plain = event()
+    plain:set()
+    check.equal(plain:wait(), true)
+end)
+
+test("barrier: releases all at once, again and again", function()
+    local gate, passed = barrier(3), 0
+    local function pass()
+        gate:wait(5)
+        passed = passed + 1
+    end
+    for _ = 1, 3 do
+        passed = 0
+        local tasks = { go(pass), go(pass) }
+        check.equal({ any { tasks[1], tasks[2], timeout = "2ms" } }, { nil, "timed out", "timeout" })
+        check.equal(passed, 0)
+        check.equal(gate:wait(5), true)
+        all(tasks)
+        check.equal(passed, 2)
+    end
+    blames(function() barrier(0) end, "barrier: want a number of tasks, at least 1")
+end)
+
+test("barrier: who gives up or is cancelled does not count", function()
+    local gate = barrier(2)
+    check.equal({ gate:wait("1ms") }, { nil, "timed out", "timeout" })
+    cancelled(function() gate:wait() end)
+    check.equal({ gate:wait("1ms") }, { nil, "timed out", "timeout" })
+    local other = go(function() return gate:wait(5) end)
+    check.equal(gate:wait(5), true)
+    check.equal(other:join(), true)
+end)
+
+test("misuse names the line", function()
+    blames(function() go(1) end, "go: want a function, not number")
+    blames(function() after(1) end, "after: want a function, not nil")
+    blames(function() timeout("1x", print) end, 'timeout: bad duration "1x" (want seconds or "200us", "20ms", "1.5s", "2m")')
+    blames(function() event():wait("x") end, 'timeout: bad duration "x" (want seconds or "200us", "20ms", "1.5s", "2m")')
+end)
+
+test("a thousand tasks", function()
+    local tasks = {}
+    for i = 1, 1000 do
+        tasks[i] = go(function()
+            sleep((i % 7) * MS)
+            return i
+        end)
+    end
+    local sum = 0
+    for _, v in ipairs(all(tasks)) do sum = sum + v end
+    check.equal(sum, 500500)
+end)
