@@ -121,7 +121,14 @@ static void on_job_end(void *arg, const struct job_result *result)
     unanchor(L, job);
 }
 
-static const struct job_handler job_handler = {.output = on_job_output, .end = on_job_end};
+static void on_job_armed(void *arg)
+{
+    struct lua_job *job = arg;
+    if (push_callback(job->host->L, job, "armed"))
+        host_call(job->host, 0);
+}
+
+static const struct job_handler job_handler = {.armed = on_job_armed, .output = on_job_output, .end = on_job_end};
 
 static struct lua_job *check_job(lua_State *L)
 {
@@ -146,6 +153,13 @@ static int job_kill_method(lua_State *L)
     struct lua_job *job = check_job(L);
     const char *name = luaL_checkstring(L, 2);
     return push_outcome(L, job->job ? job_kill(job->job, name) : -ESRCH);
+}
+
+/* job:release(): let a held job begin */
+static int job_release_method(lua_State *L)
+{
+    struct lua_job *job = check_job(L);
+    return push_outcome(L, job->job ? job_release(job->job) : -ESRCH);
 }
 
 /* job:write(data) */
@@ -208,7 +222,8 @@ static void on_console(void *arg, const char *data, size_t n)
 static const struct machine_handler machine_handler = {
     .state = on_state, .event = on_event, .console = on_console};
 
-/* machine:start{command=, stdin=, max_output=, timeout=, output=fn(stream, data), done=fn(result)}
+/* machine:start{command=, stdin=, hold=, max_output=, timeout=, output=fn(stream, data), armed=fn(),
+ * done=fn(result)}
  * -> job, or nil and why */
 static int machine_start(lua_State *L)
 {
@@ -219,6 +234,8 @@ static int machine_start(lua_State *L)
     spec.command = luaL_checklstring(L, -1, &spec.n);
     lua_getfield(L, 2, "stdin");
     spec.with_stdin = lua_toboolean(L, -1);
+    lua_getfield(L, 2, "hold");
+    spec.hold = lua_toboolean(L, -1);
     lua_getfield(L, 2, "max_output");
     spec.max_output = (size_t)luaL_checkinteger(L, -1);
     lua_getfield(L, 2, "timeout");
@@ -467,6 +484,7 @@ void machine_bind(lua_State *L)
         {NULL, NULL},
     };
     static const luaL_Reg job_methods[] = {{"kill", job_kill_method},
+                                           {"release", job_release_method},
                                            {"write", job_write_method},
                                            {"close_stdin", job_close_stdin_method},
                                            {NULL, NULL}};

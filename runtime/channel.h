@@ -39,6 +39,8 @@ struct job_result {
 struct job_handler {
     /* Output as it comes; may be NULL. */
     void (*output)(void *arg, enum job_stream which, const char *data, size_t n);
+    /* A held job waits in the guest for job_release(); may be NULL. */
+    void (*armed)(void *arg);
     /* The end, called exactly once; the job is gone after it. */
     void (*end)(void *arg, const struct job_result *result);
 };
@@ -47,6 +49,7 @@ struct job_spec {
     const char *command; /* shell text without NUL bytes; copied */
     size_t n;
     bool with_stdin;    /* false: standard input is /dev/null */
+    bool hold;          /* read by the guest's shell, but not begun before job_release() */
     size_t max_output;  /* bytes kept of each stream; more is dropped and the result is truncated */
     int64_t timeout_ns; /* from now, waiting for a unit included; 0: none */
     const struct job_handler *handler;
@@ -82,6 +85,10 @@ int channel_start(struct channel *channel, const struct job_spec *spec, struct j
 /** Signal a job's process group. @signal_name without "SIG". A job that waits for a unit ends at
  * once. */
 int job_kill(struct job *job, const char *signal_name);
+
+/** Let a held job begin; its start is when the guest's word of it comes. Return: 0, or -EINVAL when it
+ * is not armed. */
+int job_release(struct job *job);
 
 /** Queue bytes for standard input. Return: 0, -EPIPE when closed or absent, -ENOBUFS when the
  * command has not read JOB_STDIN_MAX bytes yet. */

@@ -13,6 +13,7 @@ static void free_job(struct job *job)
     timer_stop(job->channel->timers, &job->timer);
     bytes_free(&job->command);
     bytes_free(&job->stdin_wait);
+    bytes_free(&job->word);
     bytes_free(&job->out[0]);
     bytes_free(&job->out[1]);
     free(job);
@@ -82,8 +83,52 @@ static void on_deadline(void *arg)
     }
 }
 
+/* Return: how many of the @n bytes belong to the line @want; *done: it is complete. */
+static size_t take_word(struct job *job, const char *want, const char *data, size_t n, bool *done)
+{
+    size_t need = strlen(want) - job->word.n, take = n < need ? n : need;
+    if (bytes_add(&job->word, data, take) || memcmp(job->word.data, want, job->word.n) != 0)
+        return n; /* not its protocol: the job's deadline will end it */
+    *done = job->word.n == strlen(want);
+    return take;
+}
+
+/* Return: how many of the bytes were words about a held job, and not output. */
+static size_t take_words(struct job *job, const char *data, size_t n)
+{
+    bool done = false;
+    size_t used = take_word(job, job->hold == JOB_RELEASED ? "started\n" : "armed\n", data, n, &done);
+    if (!done)
+        return used;
+    bytes_free(&job->word);
+    if (job->hold == JOB_RELEASED) {
+        job->hold = JOB_STARTED;
+        job->started = clock_now();
+    } else {
+        job->hold = JOB_ARMED;
+        if (job->handler->armed)
+            job->handler->armed(job->arg);
+    }
+    return used;
+}
+
+int job_release(struct job *job)
+{
+    if (job->state != JOB_RUNNING || job->hold != JOB_ARMED)
+        return -EINVAL;
+    job->hold = JOB_RELEASED;
+    return stream_write(job->unit->port[JOB_STDOUT].stream, "go\n", 3);
+}
+
 void job_take_output(struct job *job, enum job_stream which, const char *data, size_t n)
 {
+    if (job->hold != JOB_STARTED && which == JOB_STDOUT) {
+        size_t used = take_words(job, data, n);
+        data += used;
+        n -= used;
+    }
+    if (!n)
+        return;
     struct bytes *out = &job->out[which];
     size_t room = job->max_output > out->n ? job->max_output - out->n : 0;
     size_t keep = n < room ? n : room;
@@ -105,6 +150,7 @@ int channel_start(struct channel *channel, const struct job_spec *spec, struct j
     job->channel = channel;
     job->with_stdin = spec->with_stdin;
     job->stdin_closed = !spec->with_stdin;
+    job->hold = spec->hold ? JOB_HELD : JOB_STARTED;
     job->max_output = spec->max_output;
     job->handler = spec->handler;
     job->arg = spec->arg;

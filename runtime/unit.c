@@ -184,8 +184,9 @@ void unit_run(struct unit *unit, struct job *job)
 {
     char head[96];
     bool lines = job->command.n <= COMMAND_LINES_MAX;
-    snprintf(head, sizeof(head), "%" PRIu64 " %s %zu %d\n", unit->seq, lines ? "lines" : "bytes",
-             lines ? count_lines(&job->command) : job->command.n, job->with_stdin);
+    snprintf(head, sizeof(head), "%" PRIu64 " %s %zu %d %d\n", unit->seq, lines ? "lines" : "bytes",
+             lines ? count_lines(&job->command) : job->command.n, job->with_stdin,
+             job->hold == JOB_HELD);
     struct bytes frame = {0};
     if (bytes_add_text(&frame, head) || bytes_add(&frame, job->command.data, job->command.n) ||
         (lines && bytes_add_text(&frame, "\n"))) {

@@ -96,18 +96,23 @@ local function end_unstarted(self, why)
     return self
 end
 
+--- Lets a job that was started with spec.hold begin.
+function Job:release() return rawget(self, "handle") and self.handle:release() end
+
 --- Starts a command on a machine of the core. `spec`: {text= what the shell runs, cmd= as shown, stdin= the data, or
---- pipe=true to leave it open for job:write, max_output=, timeout=, stream= whether lines are kept for lines()}.
+--- pipe=true to leave it open for job:write, max_output=, timeout=, stream= whether lines are kept for lines(),
+--- hold= whether it waits in the node, its field `armed` a future, for release()}.
 --- Without a machine, `why` says why there is none. Returns the job, which has ended already when it could not start.
 function job.start(node, machine, spec, why)
     local self = setmetatable({
-        result = false, node = node, cmd = spec.cmd, done = core.future(), more = core.future(), partial = { stdout = "", stderr = "" },
+        armed = spec.hold and core.future(), result = false, node = node, cmd = spec.cmd, done = core.future(), more = core.future(), partial = { stdout = "", stderr = "" },
         queue = {}, read = 0, queued = 0, max_output = spec.max_output,
     }, Job)
     if not machine then return end_unstarted(self, why) end
     local handle, problem = machine:start {
-        command = spec.text, stdin = spec.pipe or spec.stdin ~= nil, max_output = spec.max_output, timeout = spec.timeout,
+        command = spec.text, hold = spec.hold, stdin = spec.pipe or spec.stdin ~= nil, max_output = spec.max_output, timeout = spec.timeout,
         output = spec.stream and function(stream, data) on_output(self, stream, data) end or nil,
+        armed = spec.hold and function() self.armed:set(true) end or nil,
         done = function(result) on_done(self, result) end,
     }
     if not handle then return end_unstarted(self, problem) end

@@ -9,6 +9,7 @@ local node = require "qemunet.node"
 local options = require "qemunet.options"
 local recorder = require "qemunet.recorder"
 local stats = require "qemunet.stats"
+local sync = require "qemunet.sync"
 local tasks = require "qemunet.tasks"
 local text = require "qemunet.text"
 local vm = require "qemunet.vm"
@@ -60,7 +61,7 @@ function language.names(suite, args)
         link = link.link, switch = link.switch, hub = link.hub, lan = link.lan,
         now = core.now, sleep = tasks.sleep, after = tasks.after, at = tasks.at, every = tasks.every, go = tasks.go,
         all = tasks.all, any = tasks.any, event = tasks.event, barrier = tasks.barrier, timeout = tasks.timeout,
-        eventually = tasks.eventually, always = tasks.always,
+        eventually = tasks.eventually, always = tasks.always, sync = sync.sync,
         mark = recorder.mark, record = recorder.record, param = recorder.param,
         stats = stats, json = json, inspect = inspect, columns = text.columns,
         defaults = strict_defaults(), args = args, print = print_values,

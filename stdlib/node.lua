@@ -23,6 +23,8 @@ local COMMAND = {
     max_output = { type = "size" },
 }
 
+local classes = {} -- {[metatable]=true}
+
 local Node = {}
 node.methods = Node
 
@@ -141,6 +143,14 @@ function Node:ok(cmd, opts)
     return run(self, spec).ok
 end
 
+--- A job on node `self` that waits there for :release(). `where` names the caller in errors.
+function node.hold(self, cmd, opts, where)
+    local spec = spec_of(self, cmd, opts, where)
+    spec.hold = true
+    local machine, why = self:channel()
+    return job.start(self, machine, spec, why)
+end
+
 --- n:spawn(cmd, opts) -> job. Without opts.stdin, its standard input is open for job:write. There is no timeout unless
 --- one is given.
 function Node:spawn(cmd, opts)
@@ -243,9 +253,16 @@ function Node:ifname(key)
     return nic.ifname
 end
 
+--- Whether a value is a node of any kind.
+function node.is(v)
+    local class = getmetatable(v)
+    return type(class) == "table" and classes[class] == true
+end
+
 --- Makes a class of nodes with a readable error for what it does not have.
 function node.class(name, methods)
     local class = { __name = name }
+    classes[class] = true
     local all = setmetatable(methods, { __index = Node })
     function class.__index(self, key)
         local value = all[key]

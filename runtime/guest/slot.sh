@@ -7,7 +7,7 @@
 qn_b=$1 qn_me=$2 qn_seq=''
 shift 2
 while [ "$qn_seq" != "$qn_me" ]; do
-    read -r qn_seq qn_how qn_n qn_in <&3 || exit 0
+    read -r qn_seq qn_how qn_n qn_in qn_hold <&3 || exit 0
     if [ "$qn_how" = lines ]; then
         IFS= read -r qn_c <&3
         while [ "$qn_n" -gt 1 ]; do
@@ -24,6 +24,11 @@ while [ "$qn_seq" != "$qn_me" ]; do
         qn_c=${qn_c%.}
     fi
 done
+if [ "$qn_hold" = 1 ]; then
+    echo armed >&3
+    read -r qn_hold <&3
+    echo started >&3
+fi
 if [ "$qn_in" = 1 ]; then
     setsid sh "${qn_b%/*}/feed" <&6 >"$qn_b.i" 3>&- 6>&- &
     exec <"$qn_b.i"
@@ -31,4 +36,4 @@ fi
 exec 3>&- 6>&-
 # shellcheck disable=SC2064 # the path is expanded now, and its variable gone when the trap runs
 trap "[ \$? -le 128 ] || : >'$qn_b.x'" EXIT
-eval "unset qn_b qn_me qn_seq qn_how qn_n qn_in qn_c qn_l; $qn_c"
+eval "unset qn_b qn_me qn_seq qn_how qn_n qn_in qn_hold qn_c qn_l; $qn_c"
