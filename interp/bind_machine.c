@@ -128,7 +128,8 @@ static void on_job_armed(void *arg)
         host_call(job->host, 0);
 }
 
-static const struct job_handler job_handler = {.armed = on_job_armed, .output = on_job_output, .end = on_job_end};
+static const struct job_handler job_handler = {
+    .armed = on_job_armed, .output = on_job_output, .end = on_job_end};
 
 static struct lua_job *check_job(lua_State *L)
 {
@@ -222,8 +223,8 @@ static void on_console(void *arg, const char *data, size_t n)
 static const struct machine_handler machine_handler = {
     .state = on_state, .event = on_event, .console = on_console};
 
-/* machine:start{command=, stdin=, hold=, max_output=, timeout=, output=fn(stream, data), armed=fn(),
- * done=fn(result)}
+/* machine:start{command=, stdin=, hold=, max_output=, timeout=, output=fn(stream, data),
+ * armed=fn(), done=fn(result)}
  * -> job, or nil and why */
 static int machine_start(lua_State *L)
 {

@@ -132,9 +132,9 @@ static int greet(struct channel *channel)
     int err = bytes_add_text(&text, "for qn_d in /run /dev/shm /tmp; do qn_d=$qn_d/.qn.") ||
               bytes_add(&text, channel->key + 1, 8) ||
               bytes_add_text(&text, "; mkdir -m 700 \"$qn_d\" 2>/dev/null && break; done\n") ||
-              add_guest_file(&text, "unit") || add_guest_file(&text, "slot") ||
-              add_guest_file(&text, "feed") || bytes_add_text(&text, "echo ") ||
-              bytes_add_text(&text, channel->key) || bytes_add_text(&text, "\n");
+              add_guest_file(&text, "unit") || add_guest_file(&text, "feed") ||
+              bytes_add_text(&text, "echo ") || bytes_add_text(&text, channel->key) ||
+              bytes_add_text(&text, "\n");
     if (!err)
         err = stream_write(channel->shell, text.data, text.n);
     bytes_free(&text);

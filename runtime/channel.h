@@ -86,8 +86,8 @@ int channel_start(struct channel *channel, const struct job_spec *spec, struct j
  * once. */
 int job_kill(struct job *job, const char *signal_name);
 
-/** Let a held job begin; its start is when the guest's word of it comes. Return: 0, or -EINVAL when it
- * is not armed. */
+/** Let a held job begin; its start is when the guest's word of it comes. Return: 0, or -EINVAL when
+ * it is not armed. */
 int job_release(struct job *job);
 
 /** Queue bytes for standard input. Return: 0, -EPIPE when closed or absent, -ENOBUFS when the

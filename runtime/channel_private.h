@@ -13,8 +13,9 @@
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_ENDED };
 
 /* A held job: HELD until the guest's shell has read it and says "armed", then ARMED until it is
- * released, then RELEASED until that shell says "started" and runs it: from there on STARTED, as one
- * that is not held is at once. Until then nothing but those two lines can come from its unit. */
+ * released, then RELEASED until that shell says "started" and runs it: from there on STARTED, as
+ * one that is not held is at once. Until then nothing but those two lines can come from its unit.
+ */
 enum job_hold { JOB_STARTED, JOB_HELD, JOB_ARMED, JOB_RELEASED };
 
 struct job {
@@ -26,7 +27,7 @@ struct job {
     bool with_stdin, stdin_closed;
     enum job_hold hold;
     struct bytes word; /* what has come of "armed" or "started" */
-    bool killing; /* past its deadline; the kill was sent */
+    bool killing;      /* past its deadline; the kill was sent */
     size_t max_output;
     long pid; /* its shell, and process group */
     int64_t started;

@@ -97,7 +97,8 @@ static size_t take_word(struct job *job, const char *want, const char *data, siz
 static size_t take_words(struct job *job, const char *data, size_t n)
 {
     bool done = false;
-    size_t used = take_word(job, job->hold == JOB_RELEASED ? "started\n" : "armed\n", data, n, &done);
+    size_t used =
+        take_word(job, job->hold == JOB_RELEASED ? "started\n" : "armed\n", data, n, &done);
     if (!done)
         return used;
     bytes_free(&job->word);

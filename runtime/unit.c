@@ -149,14 +149,6 @@ void unit_close(struct unit *unit)
     }
 }
 
-static size_t count_lines(const struct bytes *text)
-{
-    size_t lines = 1;
-    for (size_t i = 0; i < text->n; i++)
-        lines += text->data[i] == '\n';
-    return lines;
-}
-
 int unit_send_stdin(struct unit *unit, const char *data, size_t n)
 {
     struct bytes framed = {0};
@@ -180,17 +172,33 @@ void unit_end_stdin(struct unit *unit)
     stream_write(unit->port[JOB_STDERR].stream, "0\n", 2);
 }
 
+/* The script of one command, one line for the shell that waits: passed over by a shell that waits
+ * for another number (one that took the place of a shell that died), else: wait for the release if
+ * it is held, leave a note when exiting by itself with a status over 128 (which the unit cannot
+ * tell from death by a signal), take the proper standard input, let go of the ports, and become the
+ * command. */
+static int write_script(struct bytes *script, const struct unit *unit, const struct job *job)
+{
+    static const char held[] = " && echo armed >&3 && read -r qn && echo started >&3 && unset qn";
+    static const char fed[] =
+        " && { setsid sh \"${2%/*}/feed\" <&6 >\"$2.i\" 3>&- 6>&- & } && exec <\"$2.i\"";
+    char start[64];
+    snprintf(start, sizeof(start), "[ \"$1\" = %" PRIu64 " ]", unit->seq);
+    return bytes_add_text(script, start) ||
+                   (job->hold == JOB_HELD && bytes_add_text(script, held)) ||
+                   bytes_add_text(script, job->with_stdin ? fed : " && exec </dev/null") ||
+                   bytes_add_text(script, " && exec 3>&- 6>&- && trap \"[ \\$? -le 128 ] || : "
+                                          ">'$2.x'\" EXIT && shift 2 && eval ") ||
+                   bytes_add_quoted(script, job->command.data) || bytes_add_text(script, "\n")
+               ? -ENOMEM
+               : 0;
+}
+
 void unit_run(struct unit *unit, struct job *job)
 {
-    char head[96];
-    bool lines = job->command.n <= COMMAND_LINES_MAX;
-    snprintf(head, sizeof(head), "%" PRIu64 " %s %zu %d %d\n", unit->seq, lines ? "lines" : "bytes",
-             lines ? count_lines(&job->command) : job->command.n, job->with_stdin,
-             job->hold == JOB_HELD);
-    struct bytes frame = {0};
-    if (bytes_add_text(&frame, head) || bytes_add(&frame, job->command.data, job->command.n) ||
-        (lines && bytes_add_text(&frame, "\n"))) {
-        bytes_free(&frame);
+    struct bytes script = {0};
+    if (write_script(&script, unit, job)) {
+        bytes_free(&script);
         job_end(job, "out of memory");
         return;
     }
@@ -202,8 +210,8 @@ void unit_run(struct unit *unit, struct job *job)
     job->unit = unit;
     job->state = JOB_RUNNING;
     job->started = clock_now();
-    stream_write(unit->port[JOB_STDOUT].stream, frame.data, frame.n);
-    bytes_free(&frame);
+    stream_write(unit->port[JOB_STDOUT].stream, script.data, script.n);
+    bytes_free(&script);
     bytes_free(&job->command);
     unit_send_stdin(unit, job->stdin_wait.data, job->stdin_wait.n);
     bytes_free(&job->stdin_wait);

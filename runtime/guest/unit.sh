@@ -3,8 +3,9 @@
 # FOLDER holds its FIFOs. Two virtio-serial ports belong to the unit: on qn.cN commands
 # come in and standard output goes out; on qn.eN standard input comes in and standard error goes out.
 #
-# Each command runs in a shell of its own, started ahead and waiting, leader of its own session, with
-# FIFOs for output. A relay copies each FIFO to its port. The relay opens the FIFO for the next command
+# Each command runs in a shell of its own, started ahead and waiting for its script on the command port
+# (see runtime/unit.c for what that holds), leader of its own session, with FIFOs for output. Its
+# arguments are the number that its command has in this unit and the path of the unit's FIFOs. A relay copies each FIFO to its port. The relay opens the FIFO for the next command
 # only once every writer of the last one has gone, so a unit says "ready" only when nothing that an
 # earlier command left behind can still write. What tells results from output is a key that commands
 # never see: it comes over the port and stays in this shell.
@@ -39,8 +40,7 @@ while :; do
         relays="$relays $!"
     fi
     exec 4>"$b.o$((n % 2))" 5>"$b.e$((n % 2))"
-    # shellcheck disable=SC2016 # expanded by that shell
-    setsid sh -c '. "$0"/slot' "$d" "$b" $n </dev/null >&4 2>&5 4>&- 5>&- &
+    setsid sh -s $n "$b" <&3 >&4 2>&5 4>&- 5>&- &
     pid=$!
     echo "$key ready $n $pid" >&3
     wait $pid
