@@ -45,6 +45,7 @@ struct future {
 };
 
 struct scheduler {
+    struct task *root; /* the first one, which winds the others up: never cancelled with them */
     struct task *running;
     struct task *ready, **ready_end;
     struct task *all;
@@ -332,6 +333,8 @@ static int spawn(lua_State *L)
     lua_insert(L, 1);
     luaL_checkstack(task->co, n, "too many arguments");
     lua_xmove(L, task->co, n);
+    if (!task->host->scheduler->root)
+        task->host->scheduler->root = task;
     link_task(task);
     make_ready(task);
     return 1;
@@ -362,8 +365,10 @@ static int task_cancel(lua_State *L)
 
 void scheduler_cancel_all(struct host *host)
 {
-    for (struct task *task = host->scheduler->all; task; task = task->next)
-        cancel_task(task);
+    for (struct task *task = host->scheduler->all; task; task = task->next) {
+        if (task != host->scheduler->root)
+            cancel_task(task);
+    }
 }
 
 static void end_task(lua_State *L, struct task *task)

@@ -133,7 +133,7 @@ void job_take_output(struct job *job, enum job_stream which, const char *data, s
     struct bytes *out = &job->out[which];
     size_t room = job->max_output > out->n ? job->max_output - out->n : 0;
     size_t keep = n < room ? n : room;
-    if (keep < n || (keep && bytes_add(out, data, keep)))
+    if ((keep && bytes_add(out, data, keep)) || keep < n)
         job->result.truncated = true;
     if (job->handler->output)
         job->handler->output(job->arg, which, data, n);

@@ -172,26 +172,26 @@ void unit_end_stdin(struct unit *unit)
     stream_write(unit->port[JOB_STDERR].stream, "0\n", 2);
 }
 
-/* The script of one command, one line for the shell that waits: passed over by a shell that waits
- * for another number (one that took the place of a shell that died), else: wait for the release if
- * it is held, leave a note when exiting by itself with a status over 128 (which the unit cannot
- * tell from death by a signal), take the proper standard input, let go of the ports, and become the
- * command. */
+/* The script of one command, one line for the shell that waits: passed over by a shell that waits for
+ * another number (one that took the place of a shell that died), else: wait for the release if it is
+ * held, leave a note when exiting by itself with a status over 128 (which the unit cannot tell from
+ * death by a signal), take the proper standard input, let go of the ports, and become the command.
+ * The shell has read the whole line before it begins, and ends with it. */
 static int write_script(struct bytes *script, const struct unit *unit, const struct job *job)
 {
-    static const char held[] = " && echo armed >&3 && read -r qn && echo started >&3 && unset qn";
+    static const char held[] = "echo armed >&3; read -r qn; echo started >&3; unset qn; ";
     static const char fed[] =
-        " && { setsid sh \"${2%/*}/feed\" <&6 >\"$2.i\" 3>&- 6>&- & } && exec <\"$2.i\"";
+        "setsid sh \"${2%/*}/feed\" <&6 >\"$2.i\" 3>&- 6>&- & exec <\"$2.i\"; ";
+    static const char rest[] = "exec 3>&- 6>&-; trap \"[ \\$? -le 128 ] || : >'$2.x'\" EXIT; "
+                               "shift 2; eval ";
     char start[64];
-    snprintf(start, sizeof(start), "[ \"$1\" = %" PRIu64 " ]", unit->seq);
-    return bytes_add_text(script, start) ||
-                   (job->hold == JOB_HELD && bytes_add_text(script, held)) ||
-                   bytes_add_text(script, job->with_stdin ? fed : " && exec </dev/null") ||
-                   bytes_add_text(script, " && exec 3>&- 6>&- && trap \"[ \\$? -le 128 ] || : "
-                                          ">'$2.x'\" EXIT && shift 2 && eval ") ||
-                   bytes_add_quoted(script, job->command.data) || bytes_add_text(script, "\n")
-               ? -ENOMEM
-               : 0;
+    snprintf(start, sizeof(start), "[ \"$1\" = %" PRIu64 " ] && { ", unit->seq);
+    int err = bytes_add_text(script, start) ||
+              (job->hold == JOB_HELD && bytes_add_text(script, held)) ||
+              bytes_add_text(script, job->with_stdin ? fed : "exec </dev/null; ") ||
+              bytes_add_text(script, rest) || bytes_add_quoted(script, job->command.data) ||
+              bytes_add_text(script, "; exit; }\n");
+    return err ? -ENOMEM : 0;
 }
 
 void unit_run(struct unit *unit, struct job *job)

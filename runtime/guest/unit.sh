@@ -10,14 +10,21 @@
 # earlier command left behind can still write. What tells results from output is a key that commands
 # never see: it comes over the port and stays in this shell.
 d=${0%/*} u=$1 c='' e='' key=''
-for port in /sys/class/virtio-ports/*; do
-    read -r name <"$port/name"
-    case $name in
-    "qn.c$u") c=/dev/${port##*/} ;;
-    "qn.e$u") e=/dev/${port##*/} ;;
-    esac
+# A port that was just plugged in may be seen late, and its name later still.
+tries=0
+while [ ! -c "$c" ] || [ ! -c "$e" ]; do
+    [ $tries -lt 100 ] || exit 1
+    [ $tries = 0 ] || usleep 20000 2>/dev/null || sleep 1
+    tries=$((tries + 1))
+    for port in /sys/class/virtio-ports/*; do
+        name=''
+        [ ! -r "$port/name" ] || read -r name <"$port/name"
+        case $name in
+        "qn.c$u") c=/dev/${port##*/} ;;
+        "qn.e$u") e=/dev/${port##*/} ;;
+        esac
+    done
 done
-[ -c "$c" ] && [ -c "$e" ] || exit 1
 exec 3<>"$c" 6<>"$e"
 read -r key <&3
 b=$d/$u
