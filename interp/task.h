@@ -27,7 +27,8 @@ bool scheduler_run(struct host *host);
 /** Return: whether every task waits, and for no timer. */
 bool scheduler_stalled(const struct host *host);
 
-/** Stop what runs, as by a signal: raises CANCEL in every task but the first, which sees to the end. */
+/** Stop what runs, as by a signal: raises CANCEL in every task but the first, which sees to the
+ * end. */
 void scheduler_cancel_all(struct host *host);
 
 /** Return: the coroutine that runs now, or NULL. For the signal handler. */

@@ -40,7 +40,9 @@ static size_t count_units(const struct channel *channel, enum unit_state state)
 /* Units come one at a time: each adds to what waits in QEMU's short control queue to the guest. */
 static bool one_is_coming(const struct channel *channel)
 {
-    return count_units(channel, UNIT_PLUGGING) + count_units(channel, UNIT_STARTING) > 0;
+    return count_units(channel, UNIT_PLUGGING) + count_units(channel, UNIT_STARTING) +
+               count_units(channel, UNIT_GREETING) >
+           0;
 }
 
 static size_t count_queue(const struct channel *channel)

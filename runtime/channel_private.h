@@ -37,15 +37,17 @@ struct job {
     struct timer timer;
 };
 
-/* ABSENT -> PLUGGING (the machine adds its ports) -> UNUSED -> STARTING -> IDLE -> BUSY -> IDLE, or
- * LINGERING while something that a command left behind can still write -> IDLE. DEAD: given up.
- * READY arrives on the command port and END on both ports; the loop may see them in any order, so a
- * unit takes its next command only when it has seen all three. */
+/* ABSENT -> PLUGGING (the machine adds its ports) -> UNUSED -> STARTING -> GREETING (the waiting
+ * shell is asked for its process id) -> IDLE -> BUSY -> GREETING, or LINGERING while something that
+ * a command left behind can still write -> GREETING. DEAD: given up. READY arrives on the command
+ * port and END on both ports; the loop may see them in any order, so a unit goes on to its next
+ * command only when it has seen all three. */
 enum unit_state {
     UNIT_ABSENT,
     UNIT_PLUGGING,
     UNIT_UNUSED,
     UNIT_STARTING,
+    UNIT_GREETING,
     UNIT_IDLE,
     UNIT_BUSY,
     UNIT_LINGERING,
@@ -65,10 +67,10 @@ struct unit {
     struct channel *channel;
     unsigned number;
     enum unit_state state;
-    bool ready;   /* READY was seen for the command after the running one */
-    uint64_t seq; /* what the last READY said */
-    long pid;
+    bool ready;       /* READY was seen for the command after the running one */
+    uint64_t seq;     /* what the last READY said */
     uint64_t running; /* the running command's number */
+    long pid;         /* of the waiting shell, which leads its process group; 0: not known yet */
     struct job *job;
     struct port port[2];
     struct timer timer; /* while PLUGGING or STARTING: the deadline */

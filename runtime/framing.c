@@ -42,13 +42,8 @@ static bool read_number(const char **at, uint64_t max, uint64_t *out)
 
 static bool read_ready(const char *text, struct framing_event *event)
 {
-    uint64_t pid;
     event->kind = FRAMING_READY;
-    if (!skip(&text, " ready ") || !read_number(&text, UINT64_MAX, &event->seq) ||
-        !skip(&text, " ") || !read_number(&text, INT32_MAX, &pid))
-        return false;
-    event->pid = (long)pid;
-    return pid > 1 && !*text;
+    return skip(&text, " ready ") && read_number(&text, UINT64_MAX, &event->seq) && !*text;
 }
 
 static bool read_end(const char *text, struct framing_event *event)

@@ -24,7 +24,6 @@ struct framing_event {
     const char *data; /* DATA: the bytes, valid during the callback */
     size_t n;
     uint64_t seq;  /* READY, END: number of the command in its unit */
-    long pid;      /* READY: process id, and group, of the waiting shell */
     int status;    /* END: 0-255 */
     bool signaled; /* END: ended by signal status - 128 */
 };

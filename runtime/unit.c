@@ -13,12 +13,54 @@
 #define STDIN_CHUNK 32768
 /* Starting one takes some tens of ms; a guest that is out of memory never gets it started. */
 #define START_TIMEOUT_NS (60 * CLOCK_NS_PER_S)
+/* Linux's own bound: PID_MAX_LIMIT, 4 Mi. */
+#define PID_LIMIT (4L << 20)
+
+/* Prepares the waiting shell while there is no hurry: it leaves a note when it exits by itself with
+ * a status over 128, which the unit cannot tell from death by a signal, and says its process id. A
+ * shell that waits for another number passes over this, as over the script of a command. */
+static void greet(struct unit *unit)
+{
+    char line[192];
+    int n = snprintf(line, sizeof(line),
+                     "[ \"$1\" = %" PRIu64 " ] && { trap \"[ \\$? -le 128 ] || : >'$2.x'\" EXIT; "
+                     "echo $$ >&3; }\n",
+                     unit->seq);
+    unit->state = UNIT_GREETING;
+    unit->pid = 0;
+    stream_write(unit->port[JOB_STDOUT].stream, line, (size_t)n);
+}
+
+/* The answer to the greeting: digits and a newline, since nothing else runs in the unit. */
+static void take_pid(struct unit *unit, const char *data, size_t n)
+{
+    struct channel *channel = unit->channel;
+    for (size_t i = 0; i < n; i++) {
+        if (data[i] == '\n' && unit->pid > 1)
+            unit->state = UNIT_IDLE;
+        else if (data[i] >= '0' && data[i] <= '9' && unit->pid < PID_LIMIT)
+            unit->pid = unit->pid * 10 + (data[i] - '0');
+        else
+            unit->state = UNIT_DEAD;
+    }
+    if (unit->state != UNIT_IDLE)
+        return;
+    timer_stop(channel->timers, &unit->timer);
+    if (!channel->up) {
+        channel->up = true;
+        channel->handler->up(channel->arg);
+    }
+    channel_assign(channel);
+}
 
 static void finish_command(struct unit *unit)
 {
     struct job *job = unit->job;
-    unit->state = unit->ready ? UNIT_IDLE : UNIT_LINGERING;
     unit->port[0].ended = unit->port[1].ended = false;
+    if (unit->ready)
+        greet(unit);
+    else
+        unit->state = UNIT_LINGERING;
     if (job)
         job_end(job, NULL);
     channel_assign(unit->channel);
@@ -26,19 +68,10 @@ static void finish_command(struct unit *unit)
 
 static void on_ready(struct unit *unit, const struct framing_event *event)
 {
-    struct channel *channel = unit->channel;
     unit->ready = true;
     unit->seq = event->seq;
-    unit->pid = event->pid;
-    if (unit->state == UNIT_BUSY)
-        return; /* an END is still on its way */
-    timer_stop(channel->timers, &unit->timer);
-    unit->state = UNIT_IDLE;
-    if (!channel->up) {
-        channel->up = true;
-        channel->handler->up(channel->arg);
-    }
-    channel_assign(channel);
+    if (unit->state != UNIT_BUSY) /* else an END is still on its way */
+        greet(unit);
 }
 
 static void on_end(struct port *port, const struct framing_event *event)
@@ -66,6 +99,8 @@ static void on_framing(void *arg, const struct framing_event *event)
         on_ready(unit, event);
     else if (event->kind == FRAMING_END)
         on_end(port, event);
+    else if (unit->state == UNIT_GREETING && port->which == JOB_STDOUT)
+        take_pid(unit, event->data, event->n);
     else if (unit->job && !port->ended)
         job_take_output(unit->job, port->which, event->data, event->n);
 }
@@ -172,25 +207,21 @@ void unit_end_stdin(struct unit *unit)
     stream_write(unit->port[JOB_STDERR].stream, "0\n", 2);
 }
 
-/* The script of one command, one line for the shell that waits: passed over by a shell that waits for
- * another number (one that took the place of a shell that died), else: wait for the release if it is
- * held, leave a note when exiting by itself with a status over 128 (which the unit cannot tell from
- * death by a signal), take the proper standard input, let go of the ports, and become the command.
- * The shell has read the whole line before it begins, and ends with it. */
+/* The script of one command, one line for the shell that waits: wait for the release if it is held,
+ * take the proper standard input, let go of the ports, become the command. The shell has read the
+ * whole line before it begins, and ends with it. */
 static int write_script(struct bytes *script, const struct unit *unit, const struct job *job)
 {
     static const char held[] = "echo armed >&3; read -r qn; echo started >&3; unset qn; ";
     static const char fed[] =
         "setsid sh \"${2%/*}/feed\" <&6 >\"$2.i\" 3>&- 6>&- & exec <\"$2.i\"; ";
-    static const char rest[] = "exec 3>&- 6>&-; trap \"[ \\$? -le 128 ] || : >'$2.x'\" EXIT; "
-                               "shift 2; eval ";
     char start[64];
     snprintf(start, sizeof(start), "[ \"$1\" = %" PRIu64 " ] && { ", unit->seq);
     int err = bytes_add_text(script, start) ||
               (job->hold == JOB_HELD && bytes_add_text(script, held)) ||
               bytes_add_text(script, job->with_stdin ? fed : "exec </dev/null; ") ||
-              bytes_add_text(script, rest) || bytes_add_quoted(script, job->command.data) ||
-              bytes_add_text(script, "; exit; }\n");
+              bytes_add_text(script, "exec 3>&- 6>&-; shift 2; eval ") ||
+              bytes_add_quoted(script, job->command.data) || bytes_add_text(script, "; exit; }\n");
     return err ? -ENOMEM : 0;
 }
 

@@ -47,10 +47,9 @@ while :; do
         relays="$relays $!"
     fi
     exec 4>"$b.o$((n % 2))" 5>"$b.e$((n % 2))"
-    setsid sh -s $n "$b" <&3 >&4 2>&5 4>&- 5>&- &
-    pid=$!
-    echo "$key ready $n $pid" >&3
-    wait $pid
+    echo "$key ready $n" >&3
+    # In the foreground: a shell starts background commands with SIGINT ignored, which cannot be undone.
+    setsid sh -s $n "$b" <&3 >&4 2>&5 4>&- 5>&-
     status=$? how=e
     if [ $status -gt 128 ]; then
         if [ -e "$b.x" ]; then rm -f "$b.x"; else how=s; fi
