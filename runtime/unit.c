@@ -169,7 +169,9 @@ void unit_start(struct unit *unit)
     unit->state = UNIT_STARTING;
     int n = snprintf(text, sizeof(text), "%s\n", unit->channel->key);
     stream_write(unit->port[JOB_STDOUT].stream, text, (size_t)n);
-    snprintf(text, sizeof(text), "sh \"$qn_d/unit\" %u </dev/null >/dev/null 2>&1 &\n",
+    /* The second setsid goes into the background, not the shell: a shell would have SIGINT ignored
+     * there, by all that comes of it. */
+    snprintf(text, sizeof(text), "setsid setsid sh \"$qn_d/unit\" %u </dev/null >/dev/null 2>&1\n",
              unit->number);
     channel_shell(unit->channel, text);
 }

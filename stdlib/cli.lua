@@ -72,10 +72,7 @@ local RUN = with_common { ["--out"] = { true, set("out") } }
 local TEST = with_common { ["--filter"] = { true, set("filter") } }
 
 local function unknown_option(word, spec)
-    local names = {}
-    for name in pairs(spec) do names[#names + 1] = name end
-    local near = options.nearest(word, names)
-    usage(("unknown option %s%s"):format(word, near and ("; did you mean %s?"):format(near) or ""))
+    usage(("unknown option %s%s"):format(word, options.hint(word, spec)))
 end
 
 local function parse(words, spec)
@@ -184,10 +181,7 @@ local function dispatch(words)
     local command = commands[words[1] or ""]
     if not words[1] then usage("no command") end
     if not command then
-        local names = {}
-        for name in pairs(commands) do names[#names + 1] = name end
-        local near = options.nearest(words[1], names)
-        usage(("unknown command %s%s"):format(words[1], near and ("; did you mean %s?"):format(near) or ""))
+        usage(("unknown command %s%s"):format(words[1], options.hint(words[1], commands)))
     end
     return command(table.move(words, 2, #words, 1, {}))
 end

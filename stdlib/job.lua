@@ -16,17 +16,10 @@ local SIGNALS = {
     CHLD = true, CONT = true, STOP = true, TSTP = true, WINCH = true, ABRT = true,
 }
 
-local function did_you_mean(name, set)
-    local known = {}
-    for key in pairs(set) do known[#known + 1] = key end
-    local near = options.nearest(tostring(name), known)
-    return near and ('; did you mean "%s"?'):format(near) or ""
-end
-
 function Job:__index(name)
     if name == "running" then return not self.done:is_set() end
     if Job[name] == nil then
-        errors.raise(("a job has no field or method %q%s"):format(tostring(name), did_you_mean(name, Job)))
+        errors.raise(("a job has no field or method %q%s"):format(tostring(name), options.hint(name, Job)))
     end
     return Job[name]
 end
@@ -138,7 +131,7 @@ end
 function Job:kill(signal)
     local name = tostring(signal or "TERM"):upper():gsub("^SIG", "")
     if not SIGNALS[name] then
-        error(("kill: unknown signal %q%s"):format(tostring(signal), did_you_mean(name, SIGNALS)), 2)
+        error(("kill: unknown signal %q%s"):format(tostring(signal), options.hint(name, SIGNALS)), 2)
     end
     if self.running and rawget(self, "handle") then self.handle:kill(name) end
 end

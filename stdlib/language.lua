@@ -25,8 +25,7 @@ local function strict_defaults()
         end,
         __newindex = function(_, key, value)
             if node.defaults[key] == nil then
-                local near = options.nearest(tostring(key), { "timeout", "max_output" })
-                error(("defaults has no %q%s"):format(tostring(key), near and ('; did you mean "%s"?'):format(near) or ""), 2)
+                error(("defaults has no %q%s"):format(tostring(key), options.hint(key, node.defaults)), 2)
             end
             node.defaults[key] = value
         end,

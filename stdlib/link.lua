@@ -104,10 +104,7 @@ local class = { __name = "link" }
 
 function class.__index(_, key)
     if Link[key] ~= nil then return Link[key] end
-    local known = {}
-    for name in pairs(Link) do known[#known + 1] = name end
-    local near = options.nearest(tostring(key), known)
-    errors.raise(("a link has no field or method %q%s"):format(tostring(key), near and ('; did you mean "%s"?'):format(near) or ""))
+    errors.raise(("a link has no field or method %q%s"):format(tostring(key), options.hint(key, Link)))
 end
 
 function class.__tostring(self) return ("link %s (%s)"):format(self.name, self.is_up and "up" or "down") end

@@ -267,13 +267,8 @@ function node.class(name, methods)
     function class.__index(self, key)
         local value = all[key]
         if value ~= nil then return value end
-        local known = {}
-        for _, set in ipairs { methods, Node } do
-            for method in pairs(set) do known[#known + 1] = method end
-        end
-        local near = options.nearest(tostring(key), known)
         errors.raise(("%s %s has no field or method %q%s"):format(name, rawget(self, "name"), tostring(key),
-            near and ('; did you mean "%s"?'):format(near) or ""))
+            options.hint(key, methods, Node)))
     end
     function class.__tostring(self) return ("%s %s (%s)"):format(name, self.name, self.state) end
     return class

@@ -48,6 +48,20 @@ function options.nearest(name, candidates)
     return best
 end
 
+--- What an error says behind a name that is not known: '; did you mean "x"?', or "" when nothing is near.
+-- @param name  what was given (any value)
+-- @param sets  tables whose string keys are the known names
+function options.hint(name, ...)
+    local known = {}
+    for _, set in ipairs { ... } do
+        for key in pairs(set) do
+            if type(key) == "string" then known[#known + 1] = key end
+        end
+    end
+    local near = options.nearest(name, known)
+    return near and "; did you mean " .. inspect.quote(near) .. "?" or ""
+end
+
 local function show(v) return inspect(v, { depth = 1, string = 60, width = 60 }) end
 
 local function name_text(k) return type(k) == "string" and inspect.quote(k, 60) or show(k) end

@@ -164,9 +164,10 @@ local function wait_gone(pids)
 end
 
 test("a timeout kills the whole process group, and the next command runs at once", function()
+    local begin = now()
     local r = a:run("sleep 1000 & echo $$ $!; sleep 1000", { timeout = "300ms" })
     check.equal({ r.ok, r.timed_out }, { false, true })
-    check.is_true(r.duration >= 0.3)
+    check.is_true(now() - begin >= 0.3)
     check.less(a:run("echo next").duration, 5)
     check.match(r.stdout, "^%d+ %d+\n$")
     wait_gone(r.stdout)

@@ -1,0 +1,214 @@
+-- SPDX-License-Identifier: MIT
+-- Links, switches and hubs between three machines. A delay or a rate has a lower bound that always holds; upper bounds
+-- here only tell a sane value from a wrong one on a busy machine.
+
+local a, b, c = vm("a"), vm("b"), vm("c")
+local delayed = link(a, b, { delay = "20ms" })
+local skewed = link(b, c, { ab = { delay = "30ms" }, ba = { delay = "5ms" }, mtu = 1400 })
+local bare = link(a, c, { ip = false })
+local office = lan({ a, b, c }, { subnet = "10.77.0.0/24" })
+local bus = hub("bus", { subnet = "10.78.0.0/24" })
+for _, node in ipairs { a, b, c } do bus:connect(node) end
+boot()
+
+-- What `n` pings of `size` bytes measured, in ms; the ping before them asks for the address.
+local function ping_times(from, to, n, size)
+    from:succeed("ping -c 1 -W 10 " .. to)
+    local times = {}
+    local out = from:succeed(("ping -c %d -i 0.02 -s %d %s"):format(n, size or 56, to))
+    for ms in out:gmatch("time=([%d.]+) ms") do times[#times + 1] = tonumber(ms) end
+    check.equal(#times, n, "answers")
+    return times
+end
+
+local function smallest_and_median(times) return math.min(table.unpack(times)), stats.median(times) end
+
+local function answers(from, to) return from:ok("ping -c 1 -W 1 " .. to) end
+
+local function wait_carrier(node, cable, value)
+    node:wait_until(('[ "$(cat /sys/class/net/%s/carrier)" = %d ]'):format(node:ifname(cable), value), 20)
+end
+
+test("addresses and interfaces are where the language says", function()
+    check.equal({ a:ip(delayed), b:ip(delayed) }, { "10.0.0.1", "10.0.0.2" })
+    check.equal({ b:ip(skewed), c:ip(skewed) }, { "10.0.1.1", "10.0.1.2" })
+    check.equal({ a:ip(office), b:ip(office), c:ip(office) }, { "10.77.0.1", "10.77.0.2", "10.77.0.3" })
+    check.equal({ a:ip(1), a:ip() }, { "10.0.0.1", "10.0.0.1" })
+    check.is_nil(a:ip(bare))
+    for _, node in ipairs { a, b, c } do
+        for i, nic in ipairs(node.nics) do
+            local shown = node:succeed("ip addr show dev " .. node:ifname(i))
+            check.match(shown, nic.mac)
+            if nic.ip then check.match(shown, "inet " .. nic.ip:gsub("%.", "%%.") .. "/24 ") end
+        end
+    end
+end)
+
+test("names resolve to an address on a common link", function()
+    local names = a:succeed("cat /etc/hosts; hostname")
+    check.match(names, "\n10%.0%.0%.2 b\n")
+    check.match(names, "\n127%.0%.1%.1 a\n")
+    check.match(names, "\n10%.77%.0%.3 c\n")
+    check.match(names, "\na\n$")
+    for _, from in ipairs { a, b, c } do
+        for _, to in ipairs { "a", "b", "c" } do from:succeed("ping -c 1 -W 10 " .. to) end
+    end
+end)
+
+test("delay is one-way, in each direction", function()
+    local least, middle = smallest_and_median(ping_times(a, b:ip(delayed), 10))
+    check.is_true(least >= 40, "early: " .. least)
+    check.less(middle, 80, "round trip over 2 x 20 ms")
+    least, middle = smallest_and_median(ping_times(c, b:ip(skewed), 10))
+    check.is_true(least >= 35, "early: " .. least)
+    check.less(middle, 75, "round trip over 30 + 5 ms")
+end)
+
+test("set changes what it names and keeps the rest", function()
+    delayed:set { delay = "60ms" }
+    check.is_true(math.min(table.unpack(ping_times(a, b:ip(delayed), 3))) >= 120)
+    delayed.ab:set { delay = 0 }
+    local least = math.min(table.unpack(ping_times(a, b:ip(delayed), 3)))
+    check.is_true(least >= 60 and least < 110, "one way: " .. least)
+    delayed:set { loss = 0 }
+    check.is_true(math.min(table.unpack(ping_times(a, b:ip(delayed), 3))) >= 60)
+    delayed:set { delay = 0 }
+    check.less(stats.median(ping_times(a, b:ip(delayed), 10)), 30)
+    check.raises(function() delayed:set { delya = 1 } end, 'test_network%.lua:%d+: set: unknown option "delya"')
+end)
+
+test("loss=1 lets nothing pass, in the direction that it is set for", function()
+    local before = delayed:stats()
+    delayed.ab:set { loss = 1 }
+    check.is_true(not answers(a, b:ip(delayed)))
+    local after = delayed:stats()
+    check.is_true(after.ab.lost > before.ab.lost)
+    check.equal({ after.ab.delivered, after.ba.lost }, { before.ab.delivered, before.ba.lost })
+    delayed:set { ab = { loss = 0 }, ba = { loss = "100%" } }
+    check.is_true(not answers(a, b:ip(delayed)))
+    check.is_true(delayed:stats().ab.delivered > before.ab.delivered)
+    delayed:set { loss = 0 }
+    a:wait_until("ping -c 1 -W 1 " .. b:ip(delayed), 20)
+end)
+
+test("stats count each frame once", function()
+    local before = delayed:stats()
+    ping_times(a, b:ip(delayed), 10)
+    local after = delayed:stats()
+    for _, way in ipairs { "ab", "ba" } do
+        local sent, bytes = after[way].sent - before[way].sent, after[way].bytes - before[way].bytes
+        check.is_true(sent >= 11 and sent < 30, way .. " sent " .. sent)
+        check.is_true(bytes >= 11 * 98, way .. " bytes " .. bytes)
+        check.equal(after[way].sent, after[way].delivered + after[way].lost + after[way].down_drops, way)
+    end
+end)
+
+test("rate: bytes take their time, and arrive whole", function()
+    delayed:set { rate = "1mbit" }
+    b:succeed("rm -f /tmp/got; ip neigh | grep -q . || true")
+    local receiver = b:spawn("nc -l -p 5000 >/tmp/got")
+    b:wait_port(5000, 20)
+    a:succeed("head -c 125000 /dev/urandom >/tmp/data")
+    local begin = now()
+    a:succeed(("nc %s 5000 </tmp/data"):format(b:ip(delayed)))
+    check.is_true(receiver:wait(60).ok)
+    check.is_true(now() - begin >= 1, "125 kB at 1 Mbit/s in " .. now() - begin)
+    check.less(now() - begin, 10)
+    check.equal(b:succeed("md5sum </tmp/got"), a:succeed("md5sum </tmp/data"))
+    delayed:set { rate = "1gbit" }
+end)
+
+test("queue: what finds no place is dropped and counted", function()
+    delayed.ab:set { rate = "100kbit", queue = 2 }
+    local before = delayed:stats()
+    a:run(("ping -c 20 -i 0.005 -s 1000 -W 2 %s"):format(b:ip(delayed)))
+    check.is_true(delayed:stats().ab.queue_drops > before.ab.queue_drops)
+    check.equal(delayed:stats().ba.queue_drops, 0)
+    delayed.ab:set { rate = "1gbit", queue = 1000 }
+end)
+
+test("down and up: both ends lose their carrier and get it back", function()
+    check.is_true(answers(a, b:ip(delayed)))
+    delayed:down()
+    check.equal({ delayed.is_up, tostring(delayed) }, { false, "link a--b (down)" })
+    for _, node in ipairs { a, b } do wait_carrier(node, delayed, 0) end
+    check.is_true(not answers(a, b:ip(delayed)))
+    delayed:down()
+    delayed:up()
+    for _, node in ipairs { a, b } do wait_carrier(node, delayed, 1) end
+    a:wait_until("ping -c 1 -W 1 " .. b:ip(delayed), 20)
+    wait_carrier(a, bare, 1)
+end)
+
+test("down: what is on its way is lost", function()
+    delayed:set { delay = "30s" }
+    local ping = a:spawn("ping -c 1 -W 3 " .. b:ip(delayed))
+    eventually(20, function() return delayed:stats().ab.in_flight > 0 end, { every = "5ms" })
+    delayed:down()
+    check.equal(delayed:stats().ab.in_flight, 0)
+    check.is_true(delayed:stats().ab.down_drops > 0)
+    ping:kill()
+    delayed:set { delay = 0 }
+    delayed:up()
+end)
+
+-- How many bytes the node's cable brought it while fn ran.
+local function heard(cable, fn)
+    local before = cable:stats().ba.bytes
+    fn()
+    return cable:stats().ba.bytes - before
+end
+
+test("a switch sends a frame where its station is", function()
+    ping_times(a, "10.77.0.3", 1)
+    check.equal(#office.links, 3)
+    check.less(heard(office.links[3], function() ping_times(a, "10.77.0.2", 10, 1000) end), 5000)
+    check.is_true(heard(office.links[2], function() ping_times(a, "10.77.0.2", 10, 1000) end) >= 10000)
+end)
+
+test("a hub sends a frame everywhere", function()
+    check.is_true(heard(bus.links[3], function() ping_times(a, "10.78.0.2", 10, 1000) end) >= 20000)
+end)
+
+test("a switch's cable can be cut alone", function()
+    office.links[1]:down()
+    wait_carrier(a, office, 0)
+    check.is_true(not answers(b, "10.77.0.1"))
+    check.is_true(answers(b, "10.77.0.3"))
+    office.links[1]:up()
+    b:wait_until("ping -c 1 -W 1 10.77.0.1", 20)
+end)
+
+test("ip=false leaves the interface to the user", function()
+    check.is_true(not a:ok(("ip addr show dev %s | grep -q 'inet '"):format(a:ifname(bare))))
+    a:succeed(("ip addr add 192.168.9.1/24 dev %s"):format(a:ifname(bare)))
+    c:succeed(("ip addr add 192.168.9.2/24 dev %s"):format(c:ifname(bare)))
+    a:wait_until("ping -c 1 -W 1 192.168.9.2", 20)
+end)
+
+test("mtu is the interfaces' too", function()
+    for _, node in ipairs { b, c } do
+        check.equal(node:succeed(("cat /sys/class/net/%s/mtu"):format(node:ifname(skewed))), "1400\n")
+    end
+    ping_times(b, c:ip(skewed), 2, 3000)
+    check.equal(skewed:stats().ab.mtu_drops, 0)
+end)
+
+test("forwarding between links, by the guest", function()
+    b:succeed("echo 1 >/proc/sys/net/ipv4/ip_forward")
+    a:succeed("ip route add 10.0.1.0/24 via " .. b:ip(delayed))
+    c:succeed("ip route add 10.0.0.0/24 via " .. b:ip(skewed))
+    check.is_true(math.min(table.unpack(ping_times(a, c:ip(skewed), 3))) >= 35)
+end)
+
+test("a link cannot come to a machine that runs", function()
+    check.raises(function() link(a, b) end, "test_network%.lua:%d+: link: vm a is up: declare its links before it boots")
+end)
+
+test("remove takes a link away for good", function()
+    bare:remove()
+    wait_carrier(a, bare, 0)
+    check.is_true(not answers(a, "192.168.9.2"))
+    check.raises(function() bare:up() end, "test_network%.lua:%d+: link a%-%-c was removed")
+    check.raises(function() bare:set { delay = 1 } end, "was removed")
+end)
