@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "interp/library.h"
 
+#include "interp/bind_expect.h"
 #include "interp/bind_fabric.h"
 #include "interp/bind_machine.h"
 #include "interp/bind_system.h"
@@ -59,6 +60,7 @@ static int open_core(lua_State *L)
     lua_newtable(L);
     task_bind(L);
     machine_bind(L);
+    expect_bind(L);
     fabric_bind(L);
     system_bind(L);
     json_bind(L);

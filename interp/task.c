@@ -290,6 +290,15 @@ static int pass_wait(lua_State *L)
     return lua_yield(L, 1);
 }
 
+/* core.is_outermost() -> whether the caller's coroutine is the task's own, not one of the script's
+ */
+static int is_outermost(lua_State *L)
+{
+    const struct task *task = host_of(L)->scheduler->running;
+    lua_pushboolean(L, task && task->co == L);
+    return 1;
+}
+
 /* Tasks */
 
 static struct task *check_task(lua_State *L, int arg)
@@ -440,9 +449,15 @@ lua_State *scheduler_running(const struct host *host)
 void task_bind(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"future", new_future},   {"wait", task_wait}, {"is_wait", is_wait},
-        {"pass_wait", pass_wait}, {"spawn", spawn},    {"current", current},
-        {"cancel", task_cancel},  {NULL, NULL},
+        {"future", new_future},
+        {"wait", task_wait},
+        {"is_wait", is_wait},
+        {"pass_wait", pass_wait},
+        {"is_outermost", is_outermost},
+        {"spawn", spawn},
+        {"current", current},
+        {"cancel", task_cancel},
+        {NULL, NULL},
     };
     static const luaL_Reg future_methods[] = {
         {"set", future_set}, {"is_set", future_is_set}, {"values", future_values}, {NULL, NULL}};

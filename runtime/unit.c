@@ -192,9 +192,9 @@ int unit_send_stdin(struct unit *unit, const char *data, size_t n)
     int err = 0;
     while (n && !err) {
         size_t part = n < STDIN_CHUNK ? n : STDIN_CHUNK;
-        char size[24];
-        snprintf(size, sizeof(size), "%zu\n", part);
-        err = bytes_add_text(&framed, size) || bytes_add(&framed, data, part) ? -ENOMEM : 0;
+        char head[48];
+        snprintf(head, sizeof(head), "%" PRIu64 " %zu\n", unit->running, part);
+        err = bytes_add_text(&framed, head) || bytes_add(&framed, data, part) ? -ENOMEM : 0;
         data += part;
         n -= part;
     }
@@ -206,7 +206,9 @@ int unit_send_stdin(struct unit *unit, const char *data, size_t n)
 
 void unit_end_stdin(struct unit *unit)
 {
-    stream_write(unit->port[JOB_STDERR].stream, "0\n", 2);
+    char text[32];
+    int n = snprintf(text, sizeof(text), "%" PRIu64 " 0\n", unit->running);
+    stream_write(unit->port[JOB_STDERR].stream, text, (size_t)n);
 }
 
 /* The script of one command, one line for the shell that waits: wait for the release if it is held,
@@ -216,7 +218,7 @@ static int write_script(struct bytes *script, const struct unit *unit, const str
 {
     static const char held[] = "echo armed >&3; read -r qn; echo started >&3; unset qn; ";
     static const char fed[] =
-        "setsid sh \"${2%/*}/feed\" <&6 >\"$2.i\" 3>&- 6>&- & exec <\"$2.i\"; ";
+        "setsid sh \"${2%/*}/feed\" \"$1\" <&6 >\"$2.i\" 3>&- 6>&- & exec <\"$2.i\"; ";
     char start[64];
     snprintf(start, sizeof(start), "[ \"$1\" = %" PRIu64 " ] && { ", unit->seq);
     int err = bytes_add_text(script, start) ||

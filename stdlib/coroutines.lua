@@ -40,6 +40,11 @@ local function wrap(fn)
     return function(...) return unwrap(co, resume(co, ...)) end
 end
 
+local function yield(...)
+    if core.is_outermost() then error("attempt to yield from outside a coroutine", 2) end
+    return coroutine.yield(...)
+end
+
 local function uncancelled(ok, err, ...)
     if not ok and err == core.CANCEL then error(err, 0) end
     return ok, err, ...
@@ -60,7 +65,7 @@ end
 function coroutines.install(env)
     local library = {}
     for name, fn in pairs(coroutine) do library[name] = fn end
-    library.resume, library.wrap = resume, wrap
+    library.resume, library.wrap, library.yield = resume, wrap, yield
     env.coroutine, env.pcall, env.xpcall = library, safe_pcall, safe_xpcall
 end
 

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- One command on a node: its output as it streams, and its result.
 
+local console = require "qemunet.console"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local options = require "qemunet.options"
@@ -28,10 +29,13 @@ function Job:__tostring() return ("job %q on %s"):format(self.cmd, self.node.nam
 
 local Result = { __name = "result" }
 
+local function how_ended(result)
+    return result.error or result.timed_out and "timed out" or result.signal and "killed by signal " .. result.signal or
+        "status " .. tostring(result.status)
+end
+
 function Result:__tostring()
-    local how = self.error or self.timed_out and "timed out" or self.signal and "killed by signal " .. self.signal or
-        "status " .. tostring(self.status)
-    return ("result of %q on %s: %s, %s"):format(self.cmd, self.node, how, units.format_duration(self.duration))
+    return ("result of %q on %s: %s, %s"):format(self.cmd, self.node, how_ended(self), units.format_duration(self.duration))
 end
 
 local function finish_result(self, result)
@@ -64,10 +68,15 @@ local function wake_reader(self)
 end
 
 local function on_output(self, stream, data)
+    if stream == "stdout" then self.output:feed(data) end
     self.queued = self.queued + #data
     if self.queued > self.max_output then return end
     cut_lines(self, stream, data)
     wake_reader(self)
+end
+
+local function finish_output(self)
+    if self.output then self.output:finish(("the command has ended (%s)"):format(how_ended(self.result))) end
 end
 
 local function on_done(self, result)
@@ -80,11 +89,13 @@ local function on_done(self, result)
         signal = result.signal, timed_out = result.timed_out or nil, error = result.error, started = result.started,
         finished = result.finished, stdout_bytes = #result.stdout, stderr_bytes = #result.stderr }
     wake_reader(self)
+    finish_output(self)
     self.done:set()
 end
 
 local function end_unstarted(self, why)
     self.result = job.unstarted(self.node, self.cmd, why)
+    finish_output(self)
     self.done:set()
     return self
 end
@@ -100,6 +111,7 @@ function job.start(node, machine, spec, why)
     local self = setmetatable({
         armed = spec.hold and core.future(), result = false, node = node, cmd = spec.cmd, done = core.future(), more = core.future(), partial = { stdout = "", stderr = "" },
         queue = {}, read = 0, queued = 0, max_output = spec.max_output,
+        output = spec.stream and console.stream(("%s: output of %q"):format(node.name, spec.cmd:sub(1, 60))) or false,
     }, Job)
     if not machine then return end_unstarted(self, why) end
     local handle, problem = machine:start {
@@ -162,5 +174,12 @@ end
 
 --- job:lines() -> iterator over its output, line by line as it comes: line, "stdout" or "stderr".
 function Job:lines() return function() return next_line(self) end end
+
+--- job:expect(pattern or {pattern, ...}, timeout=60): waits for a match in its standard output; see console:expect.
+function Job:expect(pattern, timeout)
+    if not self.output then errors.raise("expect: the output of this command is not kept") end
+    local match = self.output:expect(pattern, timeout)
+    return match
+end
 
 return job

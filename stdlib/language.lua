@@ -7,6 +7,7 @@ local inspect = require "qemunet.inspect"
 local link = require "qemunet.link"
 local node = require "qemunet.node"
 local options = require "qemunet.options"
+local re = require "qemunet.re"
 local recorder = require "qemunet.recorder"
 local stats = require "qemunet.stats"
 local sync = require "qemunet.sync"
@@ -62,7 +63,7 @@ function language.names(suite, args)
         all = tasks.all, any = tasks.any, event = tasks.event, barrier = tasks.barrier, timeout = tasks.timeout,
         eventually = tasks.eventually, always = tasks.always, sync = sync.sync,
         mark = recorder.mark, record = recorder.record, param = recorder.param,
-        stats = stats, json = json, inspect = inspect, columns = text.columns,
+        stats = stats, re = re, json = json, inspect = inspect, columns = text.columns,
         defaults = strict_defaults(), args = args, print = print_values,
     }
     for name, value in pairs(suite) do names[name] = value end

@@ -2,6 +2,7 @@
 -- QEMU virtual machines: vm, vms, boot.
 
 local address = require "qemunet.address"
+local console = require "qemunet.console"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local job = require "qemunet.job"
@@ -90,6 +91,7 @@ local function declare(name, opts, level)
     end
     local self = setmetatable({ name = name, state = "defined", nics = {}, opts = checked,
         changed = core.future() }, class)
+    self.console = console.new(self, function() return vm.console_path and vm.console_path(name) end)
     self.number = testbed.add_node(self)
     return self
 end
@@ -171,6 +173,7 @@ local function on_machine_state(self, machine, state, why)
         if state == "paused" or state == "booting" then return end
         self.shell_up:set(false)
         self.ended:set(state)
+        self.console.stream:finish("the machine is " .. self.state)
         if not self.expected_end and was ~= "booting" then
             core.log(0, ("%s: %s: %s"):format(self.name, self.state, (why or ""):match("[^\n]*")))
         end
@@ -200,6 +203,7 @@ local function power_on(self)
     if self.machine then self.machine:close() end
     self.machine, self.why, self.expected_end = nil, nil, false
     self.shell_up, self.ended = core.future(), core.future()
+    self.console.stream:restart()
     local machine, why
     machine, why = core.machine {
         name = self.name, kernel = kernel, initrd = initrd, append = append_of(self, kvm, own_append),
@@ -208,6 +212,7 @@ local function power_on(self)
         boot_timeout = self.opts.boot_timeout or BOOT_TIMEOUT + BOOT_TIMEOUT_EACH * booting,
         on_state = function(state, reason) on_machine_state(self, machine, state, reason) end,
         on_event = function(name, data) on_event(self, name, data) end,
+        on_console = function(data) self.console.stream:feed(data) end,
     }
     if not machine then errors.machinery(("vm %s: cannot start: %s"):format(self.name, why)) end
     self.machine = machine

@@ -319,6 +319,11 @@ test("coroutines: errors are Lua's", function()
     check.raises(coroutine.wrap(function() sleep("1ms") error("boom") end), "boom")
 end)
 
+test("coroutines: a task itself is none", function()
+    blames(function() coroutine.yield(1) end, "attempt to yield from outside a coroutine")
+    check.raises(function() coroutine.create(5) end, "bad argument")
+end)
+
 test("eventually: until it is true", function()
     local n, begin = 0, now()
     check.equal(eventually(5, function() n = n + 1 return n == 3 and "three" end, { every = "1ms" }), "three")

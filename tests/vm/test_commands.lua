@@ -93,6 +93,17 @@ test("standard input: data, nothing, more than is read", function()
     check.equal(a:succeed("cat", { stdin = "after" }), "after")
 end)
 
+test("standard input of a killed command does not reach the next", function()
+    for i = 1, 20 do
+        local job = a:spawn("echo begun; exec cat")
+        job:write("for the first")
+        job:lines()()
+        job:kill("KILL")
+        check.equal(job:wait(20).signal, 9)
+        check.equal(a:succeed("cat", { stdin = "for number " .. i }), "for number " .. i)
+    end
+end)
+
 test("cwd, env and user", function()
     check.equal(a:succeed("pwd", { cwd = "/tmp" }), "/tmp\n")
     local r = a:run("echo no", { cwd = "/not/there" })
@@ -315,7 +326,7 @@ test("wait_until, wait_file and wait_port", function()
 end)
 
 test("read and write: the bytes, and why not", function()
-    check.equal(a:write("/tmp/it's here", every_byte:rep(500)), true)
+    check.equal({ a:write("/tmp/it's here", every_byte:rep(500)) }, { true })
     check.equal(a:read("/tmp/it's here"), every_byte:rep(500))
     check.equal(a:write("/tmp/empty", ""), true)
     check.equal(a:read("/tmp/empty"), "")

@@ -81,9 +81,9 @@ end)
 test("a command that was not waited for ends with its machine, and so does one that waits for its turn", function()
     local jobs = {}
     for i = 1, 20 do jobs[i] = killed:spawn("sleep 1000") end
-    local pgrep = io.popen(("pgrep -f -- '-name %s,'"):format(killed_name))
-    local pid = pgrep:read("n")
-    pgrep:close()
+    local search = io.popen(("grep -lzs '^%s,debug-threads' /proc/[0-9]*/cmdline"):format(killed_name))
+    local pid = tonumber(search:read("a"):match("^/proc/(%d+)/cmdline\n$"))
+    search:close()
     check.equal(math.type(pid), "integer")
     os.execute(("kill -KILL %d"):format(pid))
     for _, r in ipairs(all(jobs)) do
