@@ -6,7 +6,7 @@
 own_cache "$folder/cache"
 export XDG_CACHE_HOME="$folder/cache" NO_COLOR=1
 script one <<'END'
-local list = vms(2, "n%d", { mem = "128M" })
+local list = vms(param("n", 1), "n%d", { mem = "128M" })
 boot()
 for _, node in ipairs(list) do node:succeed("true") end
 END
@@ -22,11 +22,11 @@ children=$(cat "/proc/$pid/task/$pid/children")
 stop INT
 left=''
 for child in $children; do [ ! -e "/proc/$child" ] || left="$left $child"; done
-[ $status = 130 ] && [ $took -lt 2000 ] && [ -z "$left" ]
+[ "$status" = 130 ] && [ "$took" -lt 2000 ] && [ -z "$left" ]
 result $? "Ctrl-C during the probe ends it ($took ms)"
 
-run one.lua
-[ $status = 0 ] && [ "$(grep -c '^accelerator: ' err)" = 1 ]
+run one.lua --param n=2
+[ "$status" = 0 ] && [ "$(grep -c '^accelerator: ' err)" = 1 ]
 result $? "a run says once which accelerator it uses"
 if says err '^accelerator: KVM$'; then
     verdict=y
@@ -41,7 +41,7 @@ if opens_kvm; then
     result $? "the verdict is kept"
     made=$(stat -c %y "$(verdict_files)")
     run one.lua
-    [ $status = 0 ] && [ "$(stat -c %y "$(verdict_files)")" = "$made" ] && [ "$(grep -c '^accelerator: ' err)" = 1 ]
+    [ "$status" = 0 ] && [ "$(stat -c %y "$(verdict_files)")" = "$made" ] && [ "$(grep -c '^accelerator: ' err)" = 1 ]
     result $? "the second run does not probe, and says the same"
 else
     [ -z "$(verdict_files)" ]
@@ -50,6 +50,6 @@ fi
 
 rm -f "$(verdict_files)"
 run one.lua --accel tcg
-[ $status = 0 ] && ! says err '^accelerator: ' && [ -z "$(verdict_files)" ]
+[ "$status" = 0 ] && ! says err '^accelerator: ' && [ -z "$(verdict_files)" ]
 result $? "--accel tcg asks nobody"
 finish

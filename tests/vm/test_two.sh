@@ -24,6 +24,7 @@ END
 first=$!
 "$QEMUNET" run pair.lua --param who=two --param here=2 --param there=1 >out 2>err &
 second=$!
+# shellcheck disable=SC2034 # lib.sh ends these
 started="$first $second"
 wait $first
 [ $? = 0 ]
