@@ -26,13 +26,13 @@ io.stderr:write("err\n")
 record { answer = 42 }
 END
 run fine.lua --out "$folder/fine" -q
-[ $status = 0 ] && [ "$(cat out)" = "$(printf 'out\t1')" ] && [ "$(cat err)" = err ]
+[ "$status" = 0 ] && [ "$(cat out)" = "$(printf 'out\t1')" ] && [ "$(cat err)" = err ]
 result $? "a script that passes: status 0, and only its own output"
 grep -q '"answer": 42' fine/result.json && grep -q '"verdict": "passed"' fine/result.json
 result $? "result.json has the verdict and what was recorded"
 
 run fine.lua --out "$folder/fine"
-[ $status = 3 ] && says err 'fine: it holds the result of an earlier run'
+[ "$status" = 3 ] && says err 'fine: it holds the result of an earlier run'
 result $? "a folder with a result is not written over: status 3"
 
 script wrong <<'END'
@@ -42,23 +42,23 @@ end
 inner({})
 END
 run wrong.lua
-[ $status = 1 ] && says err 'wrong\.lua:2: attempt to index a nil value' "wrong\.lua:2: in .*'inner'" 'wrong\.lua:4: in the file' &&
+[ "$status" = 1 ] && says err 'wrong\.lua:2: attempt to index a nil value' "wrong\.lua:2: in .*'inner'" 'wrong\.lua:4: in the file' &&
     ! says err 'stdlib/|\[C\]'
 result $? "an error: status 1, its file and line, a traceback of the script's own lines"
 
 echo 'local x = = 1' | script syntax
 run syntax.lua
-[ $status = 1 ] && says err 'syntax\.lua:1: unexpected symbol near'
+[ "$status" = 1 ] && says err 'syntax\.lua:1: unexpected symbol near'
 result $? "a syntax error: status 1, its file and line"
 
 echo 'slep(1)' | script misspelt
 run misspelt.lua
-[ $status = 1 ] && says err 'misspelt\.lua:1: undefined global "slep" \(did you mean "sleep"\?\)'
+[ "$status" = 1 ] && says err 'misspelt\.lua:1: undefined global "slep" \(did you mean "sleep"\?\)'
 result $? "a misspelt name is an error that says what was meant"
 
 echo 'error({ code = 5 })' | script table
 run table.lua
-[ $status = 1 ] && says err failed
+[ "$status" = 1 ] && says err failed
 result $? "an error value that is no text: status 1"
 
 script task <<'END'
@@ -67,7 +67,7 @@ sleep(0.01)
 print("the main part ends well")
 END
 run task.lua
-[ $status = 1 ] && says err 'task\.lua:1: in the task'
+[ "$status" = 1 ] && says err 'task\.lua:1: in the task'
 result $? "a task's error that nobody joins: status 1"
 
 script joined <<'END'
@@ -75,7 +75,7 @@ local ok, err = pcall(function() go(function() error("in the task") end):join() 
 print(ok, err)
 END
 run joined.lua
-[ $status = 0 ] && says out '^false.*joined\.lua:1: in the task$'
+[ "$status" = 0 ] && says out '^false.*joined\.lua:1: in the task$'
 result $? "a task's error that is joined and caught: status 0"
 
 script timer <<'END'
@@ -83,17 +83,17 @@ after("10ms", function() error("in the timer") end)
 sleep(1000)
 END
 run timer.lua
-[ $status = 1 ] && says err 'timer\.lua:1: in the timer'
+[ "$status" = 1 ] && says err 'timer\.lua:1: in the timer'
 result $? "a timer's error ends the run at once: status 1"
 
 echo 'event("never"):wait()' | script deadlock
 run deadlock.lua
-[ $status = 1 ] && says err 'deadlock: every task waits, and nothing is left that could wake one'
+[ "$status" = 1 ] && says err 'deadlock: every task waits, and nothing is left that could wake one'
 result $? "a deadlock is noticed: status 1"
 
 echo 'coroutine.yield(1)' | script yield
 run yield.lua
-[ $status = 1 ] && says err 'yield\.lua:1: '
+[ "$status" = 1 ] && says err 'yield\.lua:1: '
 result $? "a yield outside a coroutine: status 1, its file and line"
 
 script failing <<'END'
@@ -113,10 +113,10 @@ script param <<'END'
 print(param("n", 1) + 1, param("name", "x"), param("fast", false), #args, args[1])
 END
 run param.lua --param n=41 --param name=a=b --param fast=true --param odd=1 -- one --two
-[ $status = 0 ] && [ "$(cat out)" = "$(printf '42\ta=b\ttrue\t2\tone')" ] && says err '--param odd: the experiment never asks for it'
+[ "$status" = 0 ] && [ "$(cat out)" = "$(printf '42\ta=b\ttrue\t2\tone')" ] && says err '--param odd: the experiment never asks for it'
 result $? "parameters and arguments reach the script"
 run param.lua --param n=many
-[ $status = 1 ] && says err 'param\.lua:1: --param n=many: want a number'
+[ "$status" = 1 ] && says err 'param\.lua:1: --param n=many: want a number'
 result $? "a parameter of the wrong type: status 1"
 
 # usage WHAT PATTERN ARGS... - a wrong command line.
@@ -136,7 +136,7 @@ usage 'a missing value' '--out wants a value' run fine.lua --out
 usage 'no file' 'run wants a file' run
 usage 'two files' 'run wants one file' run fine.lua wrong.lua
 run not-there.lua
-[ $status != 0 ] && says err 'not-there\.lua: No such file'
+[ "$status" != 0 ] && says err 'not-there\.lua: No such file'
 result $? "a file that is not there is named"
 
 script sleeper <<'END'
@@ -153,12 +153,12 @@ while true do coroutine.wrap(function() while true do end end)() end
 END
 for name in sleeper looper coroutines; do
     run $name.lua --timeout 200ms
-    [ $status = 4 ] && says err 'time limit has passed'
+    [ "$status" = 4 ] && says err 'time limit has passed'
     result $? "--timeout ends a $name: status 4"
     start $name.lua
     wait_for 10 is_ready
     stop INT
-    [ $status = 130 ] && [ $took -lt 2000 ] && says err interrupted
+    [ "$status" = 130 ] && [ "$took" -lt 2000 ] && says err interrupted
     result $? "SIGINT ends a $name: status 130"
 done
 
@@ -177,7 +177,7 @@ start machines.lua --out "$folder/killed"
 wait_for 60 is_ready && [ "$(machines "$a" | wc -l)" = 1 ] && [ "$(machines "$b" | wc -l)" = 1 ]
 result $? "each machine is one process"
 stop KILL
-[ $status = 137 ] && wait_for 5 runs_none "$a" "$b"
+[ "$status" = 137 ] && wait_for 5 runs_none "$a" "$b"
 result $? "kill -9 leaves no machine"
 tail -n 1 killed/events.jsonl | grep -q '^{.*}$' && [ ! -e killed/result.json ]
 result $? "kill -9 leaves the events so far, and no result"
@@ -185,7 +185,7 @@ result $? "kill -9 leaves the events so far, and no result"
 start machines.lua --out "$folder/interrupted"
 wait_for 60 is_ready
 stop INT
-[ $status = 130 ] && [ $took -lt 2000 ] && runs_none "$a" "$b"
+[ "$status" = 130 ] && [ "$took" -lt 2000 ] && runs_none "$a" "$b"
 result $? "Ctrl-C ends the machines within 2 s ($took ms): status 130"
 grep -q '"verdict": "interrupted"' interrupted/result.json
 result $? "an interrupted run has a result"
@@ -194,32 +194,32 @@ start machines.lua
 boots_both() { ! runs_none "$a" && ! runs_none "$b"; }
 wait_for 20 boots_both
 stop TERM
-[ $status = 130 ] && [ $took -lt 2000 ] && runs_none "$a" "$b"
+[ "$status" = 130 ] && [ "$took" -lt 2000 ] && runs_none "$a" "$b"
 result $? "SIGTERM during the boot, too ($took ms): status 130"
 
 run machines.lua --param sleep=0
-[ $status = 0 ] && runs_none "$a" "$b"
+[ "$status" = 0 ] && runs_none "$a" "$b"
 result $? "the end of the script ends commands, tasks and machines: status 0"
 
 run machines.lua --timeout 1s
-[ $status = 4 ] && runs_none "$a" "$b"
+[ "$status" = 4 ] && runs_none "$a" "$b"
 result $? "--timeout ends machines that boot: status 4"
 
 # --- the machinery ---
 
 echo "vm('$a'):boot()" | script plain
 PATH=/nowhere run plain.lua
-[ $status = 3 ] && says err 'qemu-system-x86_64 is not installed.*install the package qemu-system-x86$'
+[ "$status" = 3 ] && says err 'qemu-system-x86_64 is not installed.*install the package qemu-system-x86$'
 result $? "QEMU missing: status 3, and the package that has it"
 
 echo "vm('$a', { qemu = { '-nonsense' } }):boot()" | script nonsense
 run nonsense.lua
-[ $status = 3 ] && says err "nonsense\\.lua:1: vm $a did not boot" '-nonsense: invalid option'
+[ "$status" = 3 ] && says err "nonsense\\.lua:1: vm $a did not boot" '-nonsense: invalid option'
 result $? "a machine that does not start: status 3, and QEMU's own words"
 
 echo "vm('$a', { mem = '16M' })" | script small
 run small.lua
-[ $status = 1 ] && says err 'small\.lua:1: .*mem 16 MiB is too small'
+[ "$status" = 1 ] && says err 'small\.lua:1: .*mem 16 MiB is too small'
 result $? "too little memory is said at once"
 
 # --- what is left ---

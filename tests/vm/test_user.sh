@@ -39,7 +39,7 @@ result $? "the user is an ordinary one"
 as_user unshare -Un true
 allowed=$status
 as_user "$folder/qemunet" run "$folder/pair.lua" --accel tcg
-[ $status = 0 ]
+[ "$status" = 0 ]
 result $? "an experiment with a link passes"
 grep -q '"verdict": "passed"' work/runs/*/result.json
 result $? "it leaves its result in the user's folder"
@@ -55,7 +55,7 @@ fi
 denied='echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all --inh-caps=-all "$@"'
 if [ $allowed = 0 ]; then
     as_user unshare -Ur sh -c "$denied" sh "$folder/qemunet" run "$folder/pair.lua" --accel tcg
-    [ $status = 0 ]
+    [ "$status" = 0 ]
     result $? "where user namespaces are denied, the experiment passes too"
     says err 'no private network namespace: this host allows no user namespaces \(.*\); set it with: sysctl user.max_user_namespaces='
     result $? "and the setting that denies them is named"
