@@ -9,9 +9,12 @@
 #include "runtime/record.h"
 #include "runtime/timers.h"
 
+#include <dirent.h>
 #include <lauxlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 /* The machinery failed: see the exit statuses in the README. */
 #define STATUS_MACHINERY 3
@@ -37,6 +40,32 @@ static void report_leak(uv_handle_t *handle, void *arg)
     *(bool *)arg = true;
 }
 
+static int count_descriptors(void)
+{
+    int n = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    while (folder && readdir(folder))
+        n++;
+    if (folder)
+        closedir(folder);
+    return n;
+}
+
+/* Return: whether something of the run is still there that should not be: descriptors beyond the
+ * @before that were open at the start, or a child process. Looked at where a test asks for it. */
+static bool left_behind(int before)
+{
+    int now = count_descriptors();
+    bool child = waitpid(-1, NULL, WNOHANG | __WALL) >= 0;
+    if (!getenv("QEMUNET_CHECK_LEAKS"))
+        return false;
+    if (now > before)
+        fprintf(stderr, "qemunet: internal error: %d descriptors were left open\n", now - before);
+    if (child)
+        fprintf(stderr, "qemunet: internal error: a child process was left\n");
+    return now > before || child;
+}
+
 /* Machines go first, while what they report to is still there; lua_close() stops what is left. */
 static void close_host(struct host *host)
 {
@@ -51,6 +80,7 @@ static void close_host(struct host *host)
     uv_walk(&host->loop, report_leak, &leaked);
     uv_run(&host->loop, UV_RUN_DEFAULT);
     uv_loop_close(&host->loop);
+    uv_library_shutdown();
     if (leaked && host->status == 0)
         host->status = STATUS_MACHINERY;
 }
@@ -90,6 +120,7 @@ static void run(struct host *host)
 int main(int argc, char **argv)
 {
     struct host host = {0};
+    int descriptors = count_descriptors();
     (void)argc;
     clock_start();
     int err = open_host(&host);
@@ -103,5 +134,5 @@ int main(int argc, char **argv)
         host_fail(&host, STATUS_MACHINERY, lua_tostring(host.L, -1));
     run(&host);
     close_host(&host);
-    return host.status;
+    return left_behind(descriptors) ? STATUS_MACHINERY : host.status;
 }

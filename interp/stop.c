@@ -85,6 +85,7 @@ void stop_hook(lua_State *L)
 
 static void on_watch_freed(uv_handle_t *handle)
 {
+    close(wake_fd);
     free(handle);
 }
 
@@ -109,6 +110,10 @@ int stop_open(struct host *host)
 void stop_close(struct host *host)
 {
     (void)host;
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
+    signal(SIGALRM, SIG_IGN);
     if (watch)
         uv_close((uv_handle_t *)watch, on_watch_freed);
     watch = NULL;
