@@ -162,11 +162,16 @@ void channel_plugged(struct channel *channel, unsigned number, const int fds[2])
 {
     struct unit *unit = &channel->units[number];
     if (unit->state != UNIT_PLUGGING) {
-        close(fds[0]);
-        close(fds[1]);
+        for (int which = 0; fds && which < 2; which++)
+            close(fds[which]);
         return;
     }
     timer_stop(channel->timers, &unit->timer);
+    if (!fds) {
+        unit->state = UNIT_DEAD;
+        channel_assign(channel);
+        return;
+    }
     unit->port[0].fd = fds[0];
     unit->port[1].fd = fds[1];
     unit->state = UNIT_UNUSED;

@@ -73,7 +73,8 @@ int channel_open(struct channel **out, uv_loop_t *loop, struct timers *timers, i
                  const int unit_fds[CHANNEL_UNITS][2], size_t max_units,
                  const struct channel_handler *handler, void *arg);
 
-/** The ports of unit @number were added; @fds are our ends, which pass to the channel. */
+/** The ports of unit @number were added; @fds are our ends, which pass to the channel. NULL: they
+ * could not be. */
 void channel_plugged(struct channel *channel, unsigned number, const int fds[2]);
 
 /** End every job with @why as its error, then free. No callback comes after this. */

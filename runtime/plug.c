@@ -24,8 +24,9 @@ static void end_plug(struct plug *plug)
         if (plug->failed || !machine->channel)
             close(plug->fds[which][0]);
     }
-    if (!plug->failed && machine->channel)
-        channel_plugged(machine->channel, plug->number, (int[]){plug->fds[0][0], plug->fds[1][0]});
+    int fds[2] = {plug->fds[0][0], plug->fds[1][0]};
+    if (machine->channel)
+        channel_plugged(machine->channel, plug->number, plug->failed ? NULL : fds);
     free(plug);
 }
 

@@ -34,12 +34,10 @@ static void on_event(void *arg, const struct framing_event *event)
         add(log, event->data, event->n);
         return;
     }
-    if (event->status < 0 || event->status > 255 ||
-        (event->kind == FRAMING_READY && event->pid <= 1))
+    if (event->status < 0 || event->status > 255)
         abort();
     add(log, &event->kind, sizeof(event->kind));
     add(log, &event->seq, sizeof(event->seq));
-    add(log, &event->pid, sizeof(event->pid));
     add(log, &event->status, sizeof(event->status));
     add(log, &event->signaled, sizeof(event->signaled));
 }

@@ -91,13 +91,13 @@ end)
 
 test("after and at call once, at their time", function()
     local begin, calls = now(), {}
-    local first = at(begin + 5 * MS, function() calls[#calls + 1] = "at" return now() end)
-    local second = after("10ms", function() calls[#calls + 1] = "after" return now() end)
+    local first = at(begin + 200 * MS, function() calls[#calls + 1] = "at" return now() end)
+    local second = after("400ms", function() calls[#calls + 1] = "after" return now() end)
     local past = at(0, function() calls[#calls + 1] = "past" end)
     local times = all { first, second, past }
     check.equal(calls, { "past", "at", "after" })
-    check.is_true(times[1] >= begin + 5 * MS)
-    check.is_true(times[2] >= begin + 10 * MS)
+    check.is_true(times[1] >= begin + 200 * MS)
+    check.is_true(times[2] >= begin + 400 * MS)
 end)
 
 test("a cancelled after is not called", function()

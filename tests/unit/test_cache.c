@@ -53,7 +53,8 @@ static void folder_from_xdg(void)
 
 static void folder_from_home(void)
 {
-    char want[64], *home = strdup(getenv("HOME") ? getenv("HOME") : "/");
+    const char *before = getenv("HOME");
+    char want[64], *home = strdup(before ? before : "/");
     open_cache();
     snprintf(want, sizeof(want), "%s/.cache/qemunet", scratch.path);
     setenv("HOME", scratch.path, 1);
@@ -159,10 +160,10 @@ static void lock_waits_for_its_holder(void)
 /* From the page that the header names. */
 static void hash(void)
 {
-    CHECK(cache_hash(CACHE_HASH_START, "", 0) == 0xcbf29ce484222325u);
-    CHECK(cache_hash(CACHE_HASH_START, "a", 1) == 0xaf63dc4c8601ec8cu);
-    CHECK(cache_hash(CACHE_HASH_START, "foobar", 6) == 0x85944171f73967e8u);
-    CHECK(cache_hash(cache_hash(CACHE_HASH_START, "foo", 3), "bar", 3) == 0x85944171f73967e8u);
+    CHECK(cache_hash(CACHE_HASH_START, "", 0) == 0xcbf29ce484222325U);
+    CHECK(cache_hash(CACHE_HASH_START, "a", 1) == 0xaf63dc4c8601ec8cU);
+    CHECK(cache_hash(CACHE_HASH_START, "foobar", 6) == 0x85944171f73967e8U);
+    CHECK(cache_hash(cache_hash(CACHE_HASH_START, "foo", 3), "bar", 3) == 0x85944171f73967e8U);
 }
 
 static const struct check_test tests[] = {

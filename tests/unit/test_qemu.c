@@ -174,7 +174,8 @@ static void extra_arguments_come_last(void)
 /* Through a program on PATH that says so, and one that is not there. */
 static void the_installed_version(void)
 {
-    char folder[] = "/tmp/qn-test-qemu-XXXXXX", path[128], *before = strdup(getenv("PATH"));
+    const char *old = getenv("PATH");
+    char folder[] = "/tmp/qn-test-qemu-XXXXXX", path[128], *before = strdup(old ? old : "/bin");
     CHECK(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/" QEMU_PROGRAM, folder);
     setenv("PATH", folder, 1);
