@@ -32,7 +32,7 @@ local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 node.quote = quote
 
 local function check_command(self, cmd, where)
-    if not node.is(self) then error(("%s: call it with a colon, node:%s(...)"):format(where, where), 3) end
+    if not node.is(self) then errors.raise(("%s: call it with a colon, node:%s(...)"):format(where, where)) end
     if type(cmd) ~= "string" then
         errors.raise(("%s: %s: want a command, a string, not %s"):format(self.name, where, type(cmd)))
     end
