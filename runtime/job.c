@@ -48,7 +48,6 @@ void job_end(struct job *job, const char *error)
     job->state = JOB_ENDED;
     if (job->unit)
         job->unit->job = NULL;
-    timer_stop(job->channel->timers, &job->timer);
     job->result.started = job->started;
     job->result.finished = clock_now();
     job->result.error = error;

@@ -7,9 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* A command longer than this is read by the guest's shell with dd instead of its own byte-wise
- * read. */
-#define COMMAND_LINES_MAX 2048
+/* The guest starts one dd for each piece. */
 #define STDIN_CHUNK 32768
 /* Starting one takes some tens of ms; a guest that is out of memory never gets it started. */
 #define START_TIMEOUT_NS (60 * CLOCK_NS_PER_S)

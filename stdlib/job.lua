@@ -25,6 +25,12 @@ function Job:__index(name)
     return Job[name]
 end
 
+--- A command on one line of a progress display.
+function job.short(cmd)
+    local shown = #cmd > 60 and cmd:sub(1, 57) .. "..." or cmd
+    return (shown:gsub("%c", " "))
+end
+
 function Job:__tostring() return ("job %q on %s"):format(self.cmd, self.node.name) end
 
 local Result = { __name = "result" }
@@ -109,13 +115,15 @@ function Job:release() return rawget(self, "handle") and self.handle:release() e
 --- Without a machine, `why` says why there is none. Returns the job, which has ended already when it could not start.
 function job.start(node, machine, spec, why)
     local self = setmetatable({
-        armed = spec.hold and core.future(), result = false, node = node, cmd = spec.cmd, done = core.future(), more = core.future(), partial = { stdout = "", stderr = "" },
+        armed = spec.hold and core.future(), result = false, node = node, cmd = spec.cmd,
+        done = core.future(), more = core.future(), partial = { stdout = "", stderr = "" },
         queue = {}, read = 0, queued = 0, max_output = spec.max_output,
         output = spec.stream and console.stream(("%s: output of %q"):format(node.name, spec.cmd:sub(1, 60))) or false,
     }, Job)
     if not machine then return end_unstarted(self, why) end
     local handle, problem = machine:start {
-        command = spec.text, hold = spec.hold, stdin = spec.pipe or spec.stdin ~= nil, max_output = spec.max_output, timeout = spec.timeout,
+        command = spec.text, hold = spec.hold, stdin = spec.pipe or spec.stdin ~= nil,
+        max_output = spec.max_output, timeout = spec.timeout,
         output = spec.stream and function(stream, data) on_output(self, stream, data) end or nil,
         armed = spec.hold and function() self.armed:set(true) end or nil,
         done = function(result) on_done(self, result) end,
@@ -134,7 +142,7 @@ function Job:outcome() return self.result end
 --- job:wait(timeout) -> result; nil, "timed out" when the time has passed and the command still runs.
 function Job:wait(timeout)
     local seconds = timeout ~= nil and units.duration(timeout, "timeout", 2) or nil
-    local shown <close> = tasks.show_main(("%s: %s"):format(self.node.name, self.cmd:sub(1, 60):gsub("%c", " ")))
+    local shown <close> = tasks.show_main(("%s: %s"):format(self.node.name, job.short(self.cmd)))
     if not tasks.wait(self.done, seconds) then return nil, "timed out", "timeout" end
     return self.result
 end
@@ -161,7 +169,7 @@ function Job:close_stdin()
 end
 
 local function next_line(self)
-    local shown <close> = tasks.show_main(("%s: output of %s"):format(self.node.name, self.cmd:sub(1, 60):gsub("%c", " ")))
+    local shown <close> = tasks.show_main(("%s: output of %s"):format(self.node.name, job.short(self.cmd)))
     while self.read >= #self.queue do
         if self.done:is_set() then return nil end
         core.wait { self.more }

@@ -78,17 +78,12 @@ local function read_lines(running, on_line)
     end)
 end
 
-local function short(cmd)
-    local shown = #cmd > 60 and cmd:sub(1, 57) .. "..." or cmd
-    return (shown:gsub("%c", " "))
-end
-
 local function run(self, spec)
     local machine, why = self:channel()
     spec.stream = spec.on_line ~= nil
     local running = job.start(self, machine, spec, why)
     local reader = spec.on_line and read_lines(running, spec.on_line)
-    local shown <close> = tasks.showing(("%s: %s"):format(self.name, short(spec.cmd)))
+    local shown <close> = tasks.showing(("%s: %s"):format(self.name, job.short(spec.cmd)))
     core.wait { running.done }
     if reader then reader:join() end
     return running.result

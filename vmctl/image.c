@@ -69,7 +69,9 @@ static int write_sources(const char *folder)
     return err;
 }
 
-int image_wait(struct child *child, int timeout_ms, int (*interrupted)(void))
+/* Return: the child's wait status (>= 0), -ETIMEDOUT or -EINTR; it is stopped and collected either
+ * way. */
+static int wait_for_end(struct child *child, int timeout_ms, int (*interrupted)(void))
 {
     int status = 0, err = 0;
     for (int waited = 0; child_reap(child, &status) == 0; waited += 50) {
@@ -116,7 +118,7 @@ static int run_recipe(const char *sources, const char *out, int (*interrupted)(v
             .argv = argv, .stdout_fd = log_fd, .stderr_fd = log_fd, .death_signal = SIGTERM},
         &child);
     if (!err)
-        err = image_wait(&child, BUILD_TIMEOUT_MS, interrupted);
+        err = wait_for_end(&child, BUILD_TIMEOUT_MS, interrupted);
     if (log_fd >= 0)
         close(log_fd);
     if (err > 0) {

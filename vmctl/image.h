@@ -24,10 +24,4 @@ void image_free(struct image *image);
  * Return: 0 or negative errno. */
 int image_each(bool remove, void (*fn)(void *arg, const char *path), void *arg);
 
-/** Wait for an ended child with a deadline.
- * Return: its wait status (>= 0), -ETIMEDOUT or -EINTR; the child is stopped and collected either
- * way. */
-struct child;
-int image_wait(struct child *child, int timeout_ms, int (*interrupted)(void));
-
 #endif

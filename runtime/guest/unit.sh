@@ -5,9 +5,10 @@
 #
 # Each command runs in a shell of its own, started ahead and waiting for its script on the command port
 # (see runtime/unit.c for what that holds), leader of its own session, with FIFOs for output. Its
-# arguments are the number that its command has in this unit and the path of the unit's FIFOs. A relay copies each FIFO to its port. The relay opens the FIFO for the next command
-# only once every writer of the last one has gone, so a unit says "ready" only when nothing that an
-# earlier command left behind can still write. What tells results from output is a key that commands
+# arguments are the number that its command has in this unit and the path of the unit's FIFOs. A relay
+# copies each FIFO to its port. The relay opens the FIFO for the next command only once every writer of
+# the last one has gone, so a unit says "ready" only when nothing that an earlier command left behind can
+# still write. What tells results from output is a key that commands
 # never see: it comes over the port and stays in this shell.
 d=${0%/*} u=$1 c='' e='' key=''
 # A port that was just plugged in may be seen late, and its name later still.
