@@ -3,7 +3,8 @@
  *
  *     embed OUT TABLE HEADER FOLDER NAME...
  *
- * OUT defines TABLE, which HEADER declares; an entry for each FOLDER/NAME, then one of NULL. */
+ * OUT defines TABLE, which HEADER declares; an entry for each FOLDER/NAME, or for the file NAME if
+ * that is an absolute path, under its last part; then one of NULL. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -37,7 +38,8 @@ static bool embed_file(FILE *out, const char *folder, const char *name, int inde
     FILE *in;
     bool ok;
 
-    if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path)) {
+    if (snprintf(path, sizeof(path), "%s%s%s", *name == '/' ? "" : folder, *name == '/' ? "" : "/",
+                 name) >= (int)sizeof(path)) {
         errno = ENAMETOOLONG;
         return complain("cannot read", name);
     }
@@ -52,6 +54,12 @@ static bool embed_file(FILE *out, const char *folder, const char *name, int inde
     return ok;
 }
 
+static const char *base_name(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    return *name == '/' ? slash + 1 : name;
+}
+
 /** Return: whether all @n files and the table of them were written. */
 static bool embed_all(FILE *out, const char *table, const char *header, const char *folder,
                       char **names, int n)
@@ -64,7 +72,7 @@ static bool embed_all(FILE *out, const char *table, const char *header, const ch
         ok = embed_file(out, folder, names[i], i, &sizes[i]);
     fprintf(out, "const struct embedded_file %s[] = {\n", table);
     for (int i = 0; ok && i < n; i++)
-        fprintf(out, "    {\"%s\", file_%d, %zu},\n", names[i], i, sizes[i]);
+        fprintf(out, "    {\"%s\", file_%d, %zu},\n", base_name(names[i]), i, sizes[i]);
     fprintf(out, "    {NULL, NULL, 0},\n};\n");
     free(sizes);
     return ok;

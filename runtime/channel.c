@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #define SHELL_TAIL 2048
+/* Bytes of a program in one command of the shell. */
+#define PRINTF_PIECE 1024
 
 static int make_key(char *key)
 {
@@ -109,38 +111,108 @@ static void on_shell_end(void *arg, int err)
 
 static const struct stream_handler shell_handler = {.data = on_shell_data, .end = on_shell_end};
 
-static int add_guest_file(struct bytes *text, const char *name)
+static const struct embedded_file *guest_file(const char *name)
 {
-    char tail[64];
-    for (const struct embedded_file *file = embedded_guest; file->name; file++) {
-        size_t n = strlen(file->name) - strlen(".sh");
-        if (strlen(name) != n || strncmp(file->name, name, n) != 0)
-            continue;
-        struct bytes script = {0};
-        snprintf(tail, sizeof(tail), " >\"$qn_d/%s\"\n", name);
-        int err = bytes_add(&script, file->data, file->size) ||
-                  bytes_add_text(text, "printf %s ") || bytes_add_quoted(text, script.data) ||
-                  bytes_add_text(text, tail);
-        bytes_free(&script);
-        return err ? -ENOMEM : 0;
-    }
-    return -ENOENT;
+    const struct embedded_file *file = embedded_guest;
+    while (file->name && strcmp(file->name, name) != 0)
+        file++;
+    return file->name ? file : NULL;
 }
 
-/* What the shell runs first: make the units' folder and scripts, then say the key. */
+static int add_script(struct bytes *text, const char *name, const char *to)
+{
+    const struct embedded_file *file = guest_file(name);
+    struct bytes script = {0};
+    int err = !file || bytes_add(&script, file->data, file->size) ||
+              bytes_add_text(text, "printf %s ") || bytes_add_quoted(text, script.data) ||
+              bytes_add_text(text, " >\"$qn_d/") || bytes_add_text(text, to) ||
+              bytes_add_text(text, "\"\n");
+    bytes_free(&script);
+    return err ? -ENOMEM : 0;
+}
+
+/* Part of a printf format: each byte that is not harmless there as octal digits, no more of them
+ * than the next byte makes necessary. */
+static int add_octal(struct bytes *text, const unsigned char *data, size_t n)
+{
+    int err = bytes_add_text(text, "printf '");
+    for (size_t i = 0; i < n && !err; i++) {
+        bool harmless = data[i] > ' ' && data[i] < 0x7f && !strchr("'\\%", data[i]);
+        bool before_digit = i + 1 < n && data[i + 1] >= '0' && data[i + 1] <= '7';
+        char part[8];
+        snprintf(part, sizeof(part), harmless ? "%c" : before_digit ? "\\%03o" : "\\%o", data[i]);
+        err = bytes_add_text(text, part);
+    }
+    return err || bytes_add_text(text, "'\n") ? -ENOMEM : 0;
+}
+
+/* A shell function that prints the program serve. */
+static int add_serve(struct bytes *text)
+{
+    const struct embedded_file *file = guest_file("serve");
+    int err = !file || bytes_add_text(text, "qn_print_serve() {\n");
+    for (size_t at = 0; !err && at < file->size; at += PRINTF_PIECE) {
+        size_t left = file->size - at;
+        err = add_octal(text, (const unsigned char *)file->data + at,
+                        left < PRINTF_PIECE ? left : PRINTF_PIECE);
+    }
+    return err || bytes_add_text(text, "}\n") ? -ENOMEM : 0;
+}
+
+/* What the shell runs first: put the units' program in a folder of theirs from which it can be
+ * executed, or else their scripts in one where they can be kept; then say the key. A shell that
+ * comes after one that was killed finds what that one made. */
 static int greet(struct channel *channel)
 {
+    static const char place[] =
+        "qn_serve=''\n"
+        "for qn_p in /run /dev/shm /tmp /var/tmp; do\n"
+        "qn_d=$qn_p/$qn_name\n"
+        "mkdir -m 700 \"$qn_d\" 2>/dev/null || [ -w \"$qn_d\" ] || continue\n"
+        "[ -x \"$qn_d/serve\" ] || { qn_print_serve >\"$qn_d/serve\"; chmod 700 \"$qn_d/serve\"; } "
+        "2>/dev/null\n"
+        "if \"$qn_d/serve\" 2>/dev/null; then qn_serve=1; break; fi\n"
+        "done\n"
+        "unset -f qn_print_serve\n"
+        "[ \"$qn_serve\" ] || for qn_p in /run /dev/shm /tmp /var/tmp; do\n"
+        "qn_d=$qn_p/$qn_name\n"
+        "[ ! -w \"$qn_d\" ] || break\n"
+        "done\n"
+        /* The second setsid goes into the background, not the shell: a shell would have SIGINT
+         * ignored there, by all that comes of it. */
+        "qn_unit() { if [ \"$qn_serve\" ]; then \"$qn_d/serve\" \"$1\"; "
+        "else setsid setsid sh \"$qn_d/unit\" \"$1\"; fi </dev/null >/dev/null 2>&1; }\n"
+        "if [ ! \"$qn_serve\" ]; then\n";
     struct bytes text = {0};
-    int err = bytes_add_text(&text, "for qn_d in /run /dev/shm /tmp; do qn_d=$qn_d/.qn.") ||
-              bytes_add(&text, channel->key + 1, 8) ||
-              bytes_add_text(&text, "; mkdir -m 700 \"$qn_d\" 2>/dev/null && break; done\n") ||
-              add_guest_file(&text, "unit") || add_guest_file(&text, "feed") ||
-              bytes_add_text(&text, "echo ") || bytes_add_text(&text, channel->key) ||
+    int err = bytes_add_text(&text, "\nqn_name=.qn.") || bytes_add(&text, channel->key + 1, 8) ||
+              bytes_add_text(&text, "\n") || add_serve(&text) || bytes_add_text(&text, place) ||
+              add_script(&text, "unit.sh", "unit") || add_script(&text, "feed.sh", "feed") ||
+              bytes_add_text(&text, "fi\necho ") || bytes_add_text(&text, channel->key) ||
               bytes_add_text(&text, "\n");
     if (!err)
         err = stream_write(channel->shell, text.data, text.n);
     bytes_free(&text);
     return err;
+}
+
+static void on_shell_port(struct channel *channel, bool open)
+{
+    channel->answered = false;
+    if (open && channel->shell_seen) {
+        bytes_free(&channel->shell_tail);
+        greet(channel);
+    }
+    channel->shell_seen = true;
+}
+
+void channel_port_changed(struct channel *channel, const char *name, bool open)
+{
+    unsigned number;
+    char kind;
+    if (strcmp(name, CHANNEL_SHELL_PORT) == 0)
+        on_shell_port(channel, open);
+    else if (!open && sscanf(name, "qn.%c%u", &kind, &number) == 2 && number < channel->max_units)
+        unit_port_closed(&channel->units[number]);
 }
 
 static void init_units(struct channel *channel, const int unit_fds[CHANNEL_UNITS][2],

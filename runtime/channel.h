@@ -77,6 +77,9 @@ int channel_open(struct channel **out, uv_loop_t *loop, struct timers *timers, i
  * could not be. */
 void channel_plugged(struct channel *channel, unsigned number, const int fds[2]);
 
+/** The guest has opened or closed the port of this name. */
+void channel_port_changed(struct channel *channel, const char *name, bool open);
+
 /** End every job with @why as its error, then free. No callback comes after this. */
 void channel_close(struct channel *channel, const char *why);
 

@@ -26,10 +26,9 @@ struct job {
     struct bytes command, stdin_wait, out[2];
     bool with_stdin, stdin_closed;
     enum job_hold hold;
-    struct bytes word; /* what has come of "armed" or "started" */
+    struct bytes word; /* what has come of "armed" or "started", where they come as output */
     bool killing;      /* past its deadline; the kill was sent */
     size_t max_output;
-    long pid; /* its shell, and process group */
     int64_t started;
     struct job_result result;
     const struct job_handler *handler;
@@ -39,9 +38,10 @@ struct job {
 
 /* ABSENT -> PLUGGING (the machine adds its ports) -> UNUSED -> STARTING -> GREETING (the waiting
  * shell is asked for its process id) -> IDLE -> BUSY -> GREETING, or LINGERING while something that
- * a command left behind can still write -> GREETING. DEAD: given up. READY arrives on the command
- * port and END on both ports; the loop may see them in any order, so a unit goes on to its next
- * command only when it has seen all three. */
+ * a command left behind can still write -> GREETING. READY arrives on the command port and END on
+ * both ports; the loop may see them in any order, so a unit goes on to its next command only when
+ * it has seen all three. Served by serve.c, it goes from STARTING, and from BUSY with END, to IDLE.
+ * LOST: its port was closed in the guest, and its job is still to end -> UNUSED. DEAD: given up. */
 enum unit_state {
     UNIT_ABSENT,
     UNIT_PLUGGING,
@@ -51,6 +51,7 @@ enum unit_state {
     UNIT_IDLE,
     UNIT_BUSY,
     UNIT_LINGERING,
+    UNIT_LOST,
     UNIT_DEAD
 };
 
@@ -67,13 +68,16 @@ struct unit {
     struct channel *channel;
     unsigned number;
     enum unit_state state;
-    bool ready;       /* READY was seen for the command after the running one */
-    uint64_t seq;     /* what the last READY said */
+    bool ready;              /* READY was seen for the command after the running one */
+    uint64_t seq;            /* what the last READY said */
+    bool served;             /* by serve.c, not unit.sh: both streams come on the command port */
+    enum job_stream current; /* where served: the stream whose bytes come */
+    unsigned lives;
     uint64_t running; /* the running command's number */
     long pid;         /* of the waiting shell, which leads its process group; 0: not known yet */
     struct job *job;
     struct port port[2];
-    struct timer timer; /* while PLUGGING or STARTING: the deadline */
+    struct timer timer; /* while PLUGGING, STARTING or LOST: the deadline */
 };
 
 struct channel {
@@ -83,6 +87,7 @@ struct channel {
     char key[FRAMING_KEY_LEN + 1];
     struct bytes shell_tail;
     bool answered, up, lost, closing;
+    bool shell_seen; /* the guest has opened the shell port before */
     struct unit units[CHANNEL_UNITS_MAX];
     size_t max_units;
     struct job *queue, **queue_end;
@@ -105,6 +110,13 @@ void unit_start(struct unit *unit);
 /** Run a queued job, which has left the queue, on an idle unit. */
 void unit_run(struct unit *unit, struct job *job);
 
+/** A port of the unit was closed in the guest: it has been killed; begin again. */
+void unit_port_closed(struct unit *unit);
+
+/** Let its held command begin; signal its command's process group. */
+void unit_release(struct unit *unit);
+void unit_kill(struct unit *unit, const char *signal_name);
+
 /** Send @job's bytes, or the end, of standard input. Return: 0 or negative errno. */
 int unit_send_stdin(struct unit *unit, const char *data, size_t n);
 void unit_end_stdin(struct unit *unit);
@@ -114,6 +126,10 @@ void unit_close(struct unit *unit);
 
 /** Keep and pass on output, within the job's bound. */
 void job_take_output(struct job *job, enum job_stream which, const char *data, size_t n);
+
+/** Its held command waits in the guest; has begun. */
+void job_armed(struct job *job);
+void job_begun(struct job *job);
 
 /** Hand the result over and free the job. @error: NULL, or why its end was not seen. */
 void job_end(struct job *job, const char *error);

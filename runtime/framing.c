@@ -40,32 +40,46 @@ static bool read_number(const char **at, uint64_t max, uint64_t *out)
     return !errno && *out <= max;
 }
 
-static bool read_ready(const char *text, struct framing_event *event)
-{
-    event->kind = FRAMING_READY;
-    return skip(&text, " ready ") && read_number(&text, UINT64_MAX, &event->seq) && !*text;
-}
+/* What stands behind a message's word: a number of the command, and with END and FAIL one more. */
+static const struct message {
+    const char *word;
+    enum framing_kind kind;
+    int numbers;
+    bool signaled;
+} messages[] = {
+    {" ready", FRAMING_READY, 1, false}, {" end", FRAMING_END, 2, false},
+    {" killed", FRAMING_END, 2, true},   {" serve", FRAMING_SERVE, 0, false},
+    {" out", FRAMING_OUT, 0, false},     {" err", FRAMING_ERR, 0, false},
+    {" armed", FRAMING_ARMED, 1, false}, {" started", FRAMING_STARTED, 1, false},
+    {" fail", FRAMING_FAIL, 2, false},
+};
 
-static bool read_end(const char *text, struct framing_event *event)
+static bool read_message(const struct message *message, const char *text,
+                         struct framing_event *event)
 {
-    uint64_t status;
-    event->kind = FRAMING_END;
-    if (!skip(&text, " end ") || !read_number(&text, UINT64_MAX, &event->seq) ||
-        !skip(&text, " ") || !read_number(&text, 255, &status) || !skip(&text, " "))
+    uint64_t status = 0;
+    event->kind = message->kind;
+    event->signaled = message->signaled;
+    if (!skip(&text, message->word) ||
+        (message->numbers > 0 &&
+         !(skip(&text, " ") && read_number(&text, UINT64_MAX, &event->seq))) ||
+        (message->numbers > 1 && !(skip(&text, " ") && read_number(&text, 255, &status))))
         return false;
     event->status = (int)status;
-    event->signaled = *text == 's' && status > 128;
-    return (*text == 's' || *text == 'e') && !text[1];
+    return !*text && !(event->signaled && status <= 128);
 }
 
 /* The message is the text between the key and the newline: @n bytes, and a NUL behind them. */
 static int emit_message(const char *text, size_t n, framing_fn *fn, void *arg)
 {
-    struct framing_event event = {0};
-    if (strlen(text) != n || (!read_ready(text, &event) && !read_end(text, &event)))
-        return -EPROTO;
-    fn(arg, &event);
-    return 0;
+    for (size_t i = 0; i < sizeof(messages) / sizeof(*messages) && strlen(text) == n; i++) {
+        struct framing_event event = {0};
+        if (!read_message(&messages[i], text, &event))
+            continue;
+        fn(arg, &event);
+        return 0;
+    }
+    return -EPROTO;
 }
 
 /* Return: how many bytes at the end of @data could be the start of the key. */

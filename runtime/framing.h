@@ -13,18 +13,31 @@
 /* One byte that text seldom holds, then 32 hexadecimal digits: output is held back, waiting for the
  * rest of a key, only when it ends with such a byte. */
 #define FRAMING_KEY_LEN 33
-/* The longest message behind a key: " end SEQ STATUS HOW\n" with two numbers of at most 20 digits.
+/* The longest message behind a key: " started SEQ\n" and the like, with two numbers of at most 20
+ * digits.
  */
 #define FRAMING_MESSAGE_MAX 64
 
-enum framing_kind { FRAMING_DATA, FRAMING_READY, FRAMING_END };
+/* SERVE: a unit of serve.c has begun. OUT, ERR: the stream whose bytes follow. ARMED, STARTED: of a
+ * held command. FAIL: a command that could not be started. */
+enum framing_kind {
+    FRAMING_DATA,
+    FRAMING_READY,
+    FRAMING_END,
+    FRAMING_SERVE,
+    FRAMING_OUT,
+    FRAMING_ERR,
+    FRAMING_ARMED,
+    FRAMING_STARTED,
+    FRAMING_FAIL
+};
 
 struct framing_event {
     enum framing_kind kind;
     const char *data; /* DATA: the bytes, valid during the callback */
     size_t n;
-    uint64_t seq;  /* READY, END: number of the command in its unit */
-    int status;    /* END: 0-255 */
+    uint64_t seq;  /* number of the command in its unit, where the message has one */
+    int status;    /* END: 0-255; FAIL: errno */
     bool signaled; /* END: ended by signal status - 128 */
 };
 

@@ -59,13 +59,6 @@ void job_end(struct job *job, const char *error)
     free_job(job);
 }
 
-static void kill_group(struct job *job, const char *signal_name)
-{
-    char line[96];
-    snprintf(line, sizeof(line), "kill -s %s -- -%ld 2>/dev/null\n", signal_name, job->pid);
-    channel_shell(job->channel, line);
-}
-
 static void on_deadline(void *arg)
 {
     struct job *job = arg;
@@ -74,7 +67,7 @@ static void on_deadline(void *arg)
         job_end(job, "timed out while it waited for one of the guest's busy command units");
     } else if (!job->killing) {
         job->killing = true;
-        kill_group(job, "KILL");
+        unit_kill(job->unit, "KILL");
         timer_start(job->channel->timers, &job->timer, clock_now() + KILL_GRACE_NS);
     } else {
         /* The unit stays busy, and is of use again should the end come after all. */
@@ -92,23 +85,35 @@ static size_t take_word(struct job *job, const char *want, const char *data, siz
     return take;
 }
 
+void job_armed(struct job *job)
+{
+    if (job->hold != JOB_HELD)
+        return;
+    job->hold = JOB_ARMED;
+    if (job->handler->armed)
+        job->handler->armed(job->arg);
+}
+
+void job_begun(struct job *job)
+{
+    if (job->hold != JOB_RELEASED)
+        return;
+    job->hold = JOB_STARTED;
+    job->started = clock_now();
+}
+
 /* Return: how many of the bytes were words about a held job, and not output. */
 static size_t take_words(struct job *job, const char *data, size_t n)
 {
-    bool done = false;
-    size_t used =
-        take_word(job, job->hold == JOB_RELEASED ? "started\n" : "armed\n", data, n, &done);
+    bool done = false, released = job->hold == JOB_RELEASED;
+    size_t used = take_word(job, released ? "started\n" : "armed\n", data, n, &done);
     if (!done)
         return used;
     bytes_free(&job->word);
-    if (job->hold == JOB_RELEASED) {
-        job->hold = JOB_STARTED;
-        job->started = clock_now();
-    } else {
-        job->hold = JOB_ARMED;
-        if (job->handler->armed)
-            job->handler->armed(job->arg);
-    }
+    if (released)
+        job_begun(job);
+    else
+        job_armed(job);
     return used;
 }
 
@@ -117,7 +122,8 @@ int job_release(struct job *job)
     if (job->state != JOB_RUNNING || job->hold != JOB_ARMED)
         return -EINVAL;
     job->hold = JOB_RELEASED;
-    return stream_write(job->unit->port[JOB_STDOUT].stream, "go\n", 3);
+    unit_release(job->unit);
+    return 0;
 }
 
 void job_take_output(struct job *job, enum job_stream which, const char *data, size_t n)
@@ -174,7 +180,7 @@ int job_kill(struct job *job, const char *signal_name)
     if (job->state == JOB_QUEUED)
         job_end(job, "killed before it was started");
     else if (job->state == JOB_RUNNING)
-        kill_group(job, signal_name);
+        unit_kill(job->unit, signal_name);
     return 0;
 }
 

@@ -99,6 +99,13 @@ static void note_shutdown(struct machine *machine, json_t *data)
         machine->last_words = MACHINE_PANICKED;
 }
 
+static void note_port_change(struct machine *machine, json_t *data)
+{
+    const char *id = json_string_value(json_object_get(data, "id"));
+    if (machine->channel && id && strncmp(id, "d-", 2) == 0)
+        channel_port_changed(machine->channel, id + 2, json_is_true(json_object_get(data, "open")));
+}
+
 static void on_qmp_event(void *arg, const char *name, json_t *data)
 {
     struct machine *machine = arg;
@@ -110,7 +117,9 @@ static void on_qmp_event(void *arg, const char *name, json_t *data)
         set_state(machine, MACHINE_PAUSED, NULL);
     else if (strcmp(name, "RESUME") == 0 && machine->state == MACHINE_PAUSED)
         set_state(machine, MACHINE_UP, NULL);
-    if (!machine->closing)
+    else if (strcmp(name, "VSERPORT_CHANGE") == 0)
+        note_port_change(machine, data);
+    if (!machine->closing && strcmp(name, "VSERPORT_CHANGE") != 0)
         machine->handler->event(machine->arg, name, data);
 }
 

@@ -27,8 +27,15 @@ while [ ! -c "$c" ] || [ ! -c "$e" ]; do
     done
 done
 exec 3<>"$c" 6<>"$e"
-read -r key <&3
+# What is left in the ports of a unit that was killed is over with the line that holds the key.
+rs=$(printf '\036')
+for port in 3 6; do
+    while read -r key <&$port; do
+        case $key in "$rs"*) break ;; esac
+    done
+done
 b=$d/$u
+rm -f "$b".*
 mkfifo "$b.i" "$b.o0" "$b.o1" "$b.e0" "$b.e1" || exit 1
 
 outs='' errs='' n=0
@@ -51,12 +58,12 @@ while :; do
     echo "$key ready $n" >&3
     # In the foreground: a shell starts background commands with SIGINT ignored, which cannot be undone.
     setsid sh -s $n "$b" <&3 >&4 2>&5 4>&- 5>&-
-    status=$? how=e
+    status=$? how=end
     if [ $status -gt 128 ]; then
-        if [ -e "$b.x" ]; then rm -f "$b.x"; else how=s; fi
+        if [ -e "$b.x" ]; then rm -f "$b.x"; else how=killed; fi
     fi
-    echo "$key end $n $status $how" >&4
-    echo "$key end $n $status $how" >&5
+    echo "$key $how $n $status" >&4
+    echo "$key $how $n $status" >&5
     exec 4>&- 5>&-
     n=$((n + 1))
 done
