@@ -28,6 +28,9 @@ static void on_event(void *arg, const struct framing_event *event)
         log->n += event->n;
     } else if (event->kind == FRAMING_READY) {
         log->n += (size_t)snprintf(to, room, "[ready %" PRIu64 "]", event->seq);
+    } else if (event->kind != FRAMING_END) {
+        log->n += (size_t)snprintf(to, room, "[%d %" PRIu64 " %d]", event->kind, event->seq,
+                                   event->status);
     } else {
         log->n += (size_t)snprintf(to, room, "[end %" PRIu64 " %d %d]", event->seq, event->status,
                                    event->signaled);
@@ -68,10 +71,34 @@ static void messages(void)
 {
     PARSES(KEY " ready 7\n", "[ready 7]");
     CHECK_INT(got.last.kind, FRAMING_READY);
-    PARSES(KEY " end 3 0 e\n", "[end 3 0 0]");
-    PARSES(KEY " end 18446744073709551615 137 s\n", "[end 18446744073709551615 137 1]");
-    PARSES("out" KEY " end 0 255 e\n", "out[end 0 255 0]");
-    PARSES("a\n" KEY " end 0 1 e\n" KEY " ready 1\nb", "a\n[end 0 1 0][ready 1]b");
+    PARSES(KEY " end 3 0\n", "[end 3 0 0]");
+    PARSES(KEY " killed 18446744073709551615 137\n", "[end 18446744073709551615 137 1]");
+    PARSES("out" KEY " end 0 255\n", "out[end 0 255 0]");
+    PARSES("a\n" KEY " end 0 1\n" KEY " ready 1\nb", "a\n[end 0 1 0][ready 1]b");
+}
+
+static void messages_of_a_served_unit(void)
+{
+    static const struct {
+        const char *text;
+        enum framing_kind kind;
+        uint64_t seq;
+        int status;
+    } cases[] = {
+        {" serve", FRAMING_SERVE, 0, 0},       {" out", FRAMING_OUT, 0, 0},
+        {" err", FRAMING_ERR, 0, 0},           {" armed 7", FRAMING_ARMED, 7, 0},
+        {" started 8", FRAMING_STARTED, 8, 0}, {" fail 9 11", FRAMING_FAIL, 9, 11},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        char input[128];
+        int n = snprintf(input, sizeof(input), "data" KEY "%s\n", cases[i].text);
+        for (size_t piece = 1; piece <= (size_t)n; piece += 5) {
+            CHECK_INT(parse(&got, input, (size_t)n, piece), 0);
+            CHECK_INT(got.last.kind, cases[i].kind);
+            CHECK_INT(got.last.seq, cases[i].seq);
+            CHECK_INT(got.last.status, cases[i].status);
+        }
+    }
 }
 
 static void many_messages_in_one_feed(void)
@@ -80,7 +107,7 @@ static void many_messages_in_one_feed(void)
     size_t n = 0;
     for (int i = 0; i < 500; i++)
         n += (size_t)snprintf(input + n, sizeof(input) - n,
-                              "%d" KEY " end %d %d e\n" KEY " ready %d\n", i, i, i % 256, i + 1);
+                              "%d" KEY " end %d %d\n" KEY " ready %d\n", i, i, i % 256, i + 1);
     CHECK_INT(parse(&got, input, n, n), 0);
     CHECK_INT(got.n_events, 1500);
     CHECK_INT(got.last.seq, 500);
@@ -89,7 +116,7 @@ static void many_messages_in_one_feed(void)
 static void split_at_every_byte(void)
 {
     static const char input[] =
-        "before" KEY " end 12 130 e\n" KEY " ready 13\nbetween\n\036" KEY " end 13 137 s\nafter";
+        "before" KEY " end 12 130\n" KEY " ready 13\nbetween\n\036" KEY " killed 13 137\nafter";
     static const char text[] = "before[end 12 130 0][ready 13]between\n\036[end 13 137 1]after";
     size_t n = sizeof(input) - 1;
     for (size_t at = 0; at <= n; at++) {
@@ -111,14 +138,14 @@ static void look_alikes_are_data(void)
     PARSES("\036", "");
     PARSES("\036x", "\036x");
     PARSES("\036\036\036\036x", "\036\036\036\036x");
-    PARSES("\0360123456789abcdef0123456789abcdeX end 1 0 e\n",
-           "\0360123456789abcdef0123456789abcdeX end 1 0 e\n");
+    PARSES("\0360123456789abcdef0123456789abcdeX end 1 0\n",
+           "\0360123456789abcdef0123456789abcdeX end 1 0\n");
     PARSES("\0360123\036"
-           "0123" KEY " end 1 0 e\n",
+           "0123" KEY " end 1 0\n",
            "\0360123\036"
            "0123[end 1 0 0]");
-    PARSES("0123456789abcdef0123456789abcdef end 1 0 e\n",
-           "0123456789abcdef0123456789abcdef end 1 0 e\n");
+    PARSES("0123456789abcdef0123456789abcdef end 1 0\n",
+           "0123456789abcdef0123456789abcdef end 1 0\n");
 }
 
 /* What may be the start of the key is held back, and comes out once it is not. */
@@ -150,13 +177,20 @@ static void malformed_messages(void)
         " ready 1 -5",
         " ready 1 5 6",
         " ready x 5",
-        " end 1 2",
-        " end 1 256 e",
-        " end 1 -1 e",
+        " end 1",
+        " end 1 256",
+        " end 1 -1",
         " end 1 2 x",
-        " end 1 2 es",
-        "  end 1 2 e",
-        " finished 1 2 e",
+        "  end 1 2",
+        " finished 1 2",
+        " killed 1 128",
+        " killed 1 256",
+        " serve 1",
+        " out 1",
+        " errr",
+        " armed",
+        " started x",
+        " fail 1",
         "\036",
     };
     for (size_t i = 0; i < sizeof(messages) / sizeof(*messages); i++) {
@@ -165,8 +199,8 @@ static void malformed_messages(void)
         CHECK_INT(parse(&got, input, (size_t)n, sizeof(input)), -EPROTO);
         CHECK_STR(got.text, "data");
     }
-    CHECK_INT(parse(&got, KEY KEY " end 1 2 e\n", strlen(KEY KEY " end 1 2 e\n"), 256), -EPROTO);
-    static const char with_nul[] = KEY " end 1 2 e\0\n";
+    CHECK_INT(parse(&got, KEY KEY " end 1 2\n", strlen(KEY KEY " end 1 2\n"), 256), -EPROTO);
+    static const char with_nul[] = KEY " end 1 2\0\n";
     CHECK_INT(parse(&got, with_nul, sizeof(with_nul) - 1, sizeof(with_nul)), -EPROTO);
 }
 
@@ -175,7 +209,7 @@ static void overlong_message(void)
 {
     for (int zeros = 0; zeros < 2 * FRAMING_MESSAGE_MAX; zeros++) {
         char input[FRAMING_KEY_LEN + 3 * FRAMING_MESSAGE_MAX];
-        size_t n = (size_t)snprintf(input, sizeof(input), KEY " end %0*d1 0 e\n", zeros, 0);
+        size_t n = (size_t)snprintf(input, sizeof(input), KEY " end %0*d1 0\n", zeros, 0);
         int expected = n <= FRAMING_KEY_LEN + FRAMING_MESSAGE_MAX ? 0 : -EPROTO;
         for (size_t piece = 1; piece <= n; piece++)
             CHECK_INT(parse(&got, input, n, piece), expected);
@@ -201,9 +235,9 @@ static size_t random_input(char *to)
                                         "\n",
                                         "\036",
                                         "\0360123",
-                                        KEY " end 5 6 e\n",
+                                        KEY " end 5 6\n",
                                         KEY " ready 6\n",
-                                        KEY " end 9 137 s\n",
+                                        KEY " killed 9 137\n",
                                         "\377\200"};
     size_t n = 0;
     for (int i = rand() % 30; i >= 0; i--) {
@@ -237,6 +271,7 @@ static void random_chunks_equal_one_feed(void)
 static const struct check_test tests[] = {
     {"data passes as it is", data_passes},
     {"messages, also behind data without a newline", messages},
+    {"messages of a served unit", messages_of_a_served_unit},
     {"many messages in one feed", many_messages_in_one_feed},
     {"a split at every byte changes nothing", split_at_every_byte},
     {"what only looks like a key is data", look_alikes_are_data},
