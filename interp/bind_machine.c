@@ -172,6 +172,14 @@ static int job_write_method(lua_State *L)
     return push_outcome(L, job->job ? job_write(job->job, data, n) : -EPIPE);
 }
 
+/* job:pending() -> bytes of standard input that the guest has not taken yet */
+static int job_pending_method(lua_State *L)
+{
+    struct lua_job *job = check_job(L);
+    lua_pushinteger(L, job->job ? (lua_Integer)job_pending(job->job) : 0);
+    return 1;
+}
+
 /* job:close_stdin() */
 static int job_close_stdin_method(lua_State *L)
 {
@@ -488,6 +496,7 @@ void machine_bind(lua_State *L)
                                            {"release", job_release_method},
                                            {"write", job_write_method},
                                            {"close_stdin", job_close_stdin_method},
+                                           {"pending", job_pending_method},
                                            {NULL, NULL}};
     bind_type(L, MACHINE, machine_methods, machine_gc);
     bind_type(L, JOB, job_methods, NULL);

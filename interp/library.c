@@ -3,6 +3,7 @@
 
 #include "interp/bind_expect.h"
 #include "interp/bind_fabric.h"
+#include "interp/bind_files.h"
 #include "interp/bind_machine.h"
 #include "interp/bind_system.h"
 #include "interp/embed.h"
@@ -62,6 +63,7 @@ static int open_core(lua_State *L)
     machine_bind(L);
     expect_bind(L);
     fabric_bind(L);
+    files_bind(L);
     system_bind(L);
     json_bind(L);
     return 1;

@@ -98,6 +98,8 @@ int job_release(struct job *job);
  * command has not read JOB_STDIN_MAX bytes yet. */
 #define JOB_STDIN_MAX (64u << 20)
 int job_write(struct job *job, const char *data, size_t n);
+/** Return: bytes of standard input that the guest has not taken yet. */
+size_t job_pending(const struct job *job);
 int job_close_stdin(struct job *job);
 
 /** Send a line to the shell itself, which starts no process for it. */

@@ -201,3 +201,8 @@ int job_close_stdin(struct job *job)
     end_stdin(job);
     return 0;
 }
+
+size_t job_pending(const struct job *job)
+{
+    return job->unit ? stream_pending(job->unit->port[JOB_STDERR].stream) : job->stdin_wait.n;
+}

@@ -4,9 +4,11 @@
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local files = require "qemunet.files"
 local job = require "qemunet.job"
 local options = require "qemunet.options"
 local tasks = require "qemunet.tasks"
+local text = require "qemunet.text"
 local units = require "qemunet.units"
 
 local node = {}
@@ -95,12 +97,6 @@ function Node:run(cmd, opts)
     return run(self, spec)
 end
 
-local function tail(text, lines)
-    local kept = {}
-    for line in text:gmatch("[^\n]+") do kept[#kept + 1] = line end
-    return table.concat(kept, "\n    ", math.max(1, #kept - lines + 1))
-end
-
 local function outcome_text(result)
     if result.timed_out then return ("timed out after %s"):format(units.format_duration(result.duration)) end
     if result.error then return "failed: " .. result.error end
@@ -110,9 +106,9 @@ end
 
 local function failure_text(self, result)
     local parts = { ("%s: command %s: %s"):format(self.name, outcome_text(result), result.cmd) }
-    if result.stderr ~= "" then parts[#parts + 1] = "  standard error:\n    " .. tail(result.stderr, 20) end
+    if result.stderr ~= "" then parts[#parts + 1] = "  standard error:\n    " .. text.tail(result.stderr, 20, "\n    ") end
     local console = self:console_tail()
-    if console ~= "" then parts[#parts + 1] = "  console:\n    " .. tail(console, 8) end
+    if console ~= "" then parts[#parts + 1] = "  console:\n    " .. text.tail(console, 8, "\n    ") end
     return table.concat(parts, "\n")
 end
 
@@ -189,44 +185,8 @@ function Node:wait_file(path, timeout)
     return true
 end
 
---- n:read(path) -> the file's bytes; nil and why when it cannot be read.
-function Node:read(path)
-    if type(path) ~= "string" then error("read: want a path", 2) end
-    local result = run(self, spec_of(self, "cat -- " .. quote(path), { max_output = 1 << 40 }, "read"))
-    if not result.ok then return nil, result.error or tail(result.stderr, 2), "read" end
-    return result.stdout
-end
-
---- n:write(path, data): the file appears whole or not at all. Returns true, or nil and why not.
-function Node:write(path, data)
-    if type(path) ~= "string" then error("write: want a path", 2) end
-    if type(data) ~= "string" then error("write: want a string, not " .. type(data), 2) end
-    local cmd = ('p=%s; t="$p.qn.$$"; cat >"$t" && [ "$(wc -c <"$t")" -eq %d ] && mv -f -- "$t" "$p" || { rm -f -- "$t"; exit 1; }')
-        :format(quote(path), #data)
-    local result = run(self, spec_of(self, cmd, { stdin = data }, "write"))
-    if not result.ok then return nil, result.error or tail(result.stderr, 2), "write" end
-    return true
-end
-
---- n:put(local_path, remote): copies a file into the node. Raises when the local file cannot be read.
-function Node:put(local_path, remote)
-    local file, why = io.open(local_path, "rb")
-    if not file then error("put: " .. why, 2) end
-    local data = file:read("a")
-    file:close()
-    return self:write(remote, data)
-end
-
---- n:get(remote, local_path): copies a file out of the node.
-function Node:get(remote, local_path)
-    local data, why, code = self:read(remote)
-    if not data then return nil, why, code end
-    local file, problem = io.open(local_path, "wb")
-    if not file then error("get: " .. problem, 2) end
-    file:write(data)
-    file:close()
-    return true
-end
+--- See files for these four.
+Node.read, Node.write, Node.put, Node.get = files.read, files.write, files.put, files.get
 
 -- The network interface on a link or switch, or with a number; raises at the caller's caller.
 local function find_nic(self, key, where)

@@ -116,4 +116,11 @@ function text.columns(rows, opts)
     return table.concat(cells, "\n")
 end
 
+--- The last `n` lines of a text that are not empty, joined by `joiner`.
+function text.tail(s, n, joiner)
+    local kept = {}
+    for line in s:gmatch("[^\n]+") do kept[#kept + 1] = line end
+    return table.concat(kept, joiner, math.max(1, #kept - n + 1))
+end
+
 return text

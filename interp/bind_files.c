@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include "interp/bind_files.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <md5.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define SUM "qemunet.sum"
+
+static int push_errno(lua_State *L)
+{
+    int err = errno;
+    lua_pushnil(L);
+    lua_pushstring(L, strerror(err));
+    return 2;
+}
+
+/* core.stat(path) -> "file", "folder" or "other", permission bits, size; or nil and why */
+static int file_stat(lua_State *L)
+{
+    struct stat st;
+    if (stat(luaL_checkstring(L, 1), &st))
+        return push_errno(L);
+    lua_pushstring(L, S_ISREG(st.st_mode) ? "file" : S_ISDIR(st.st_mode) ? "folder" : "other");
+    lua_pushinteger(L, st.st_mode & 07777);
+    lua_pushinteger(L, st.st_size);
+    return 3;
+}
+
+/* core.chmod(path, permission bits) -> true; or nil and why */
+static int file_chmod(lua_State *L)
+{
+    if (chmod(luaL_checkstring(L, 1), (mode_t)luaL_checkinteger(L, 2)))
+        return push_errno(L);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+/* core.sum() -> the checksum of nothing yet */
+static int new_sum(lua_State *L)
+{
+    MD5Init(lua_newuserdatauv(L, sizeof(MD5_CTX), 0));
+    luaL_setmetatable(L, SUM);
+    return 1;
+}
+
+/* sum:add(data) */
+static int add_to_sum(lua_State *L)
+{
+    size_t n;
+    MD5_CTX *sum = luaL_checkudata(L, 1, SUM);
+    const char *data = luaL_checklstring(L, 2, &n);
+    MD5Update(sum, (const uint8_t *)data, n);
+    return 0;
+}
+
+/* sum:text() -> the digits that md5sum prints; more can be added afterwards */
+static int sum_text(lua_State *L)
+{
+    MD5_CTX sum = *(MD5_CTX *)luaL_checkudata(L, 1, SUM);
+    char digits[MD5_DIGEST_STRING_LENGTH];
+    lua_pushstring(L, MD5End(&sum, digits));
+    return 1;
+}
+
+void files_bind(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"stat", file_stat}, {"chmod", file_chmod}, {"sum", new_sum}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"add", add_to_sum}, {"text", sum_text}, {NULL, NULL}};
+    luaL_newmetatable(L, SUM);
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+    luaL_setfuncs(L, functions, 0);
+}
