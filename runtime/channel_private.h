@@ -29,6 +29,7 @@ struct job {
     struct bytes word; /* what has come of "armed" or "started", where they come as output */
     bool killing;      /* past its deadline; the kill was sent */
     size_t max_output;
+    int64_t timeout_ns; /* 0: none */
     int64_t started;
     struct job_result result;
     const struct job_handler *handler;

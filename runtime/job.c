@@ -123,7 +123,10 @@ int job_release(struct job *job)
         return -EINVAL;
     job->hold = JOB_RELEASED;
     unit_release(job->unit);
-    return 0;
+    /* What it waited does not count. */
+    return job->timeout_ns
+               ? timer_start(job->channel->timers, &job->timer, clock_now() + job->timeout_ns)
+               : 0;
 }
 
 void job_take_output(struct job *job, enum job_stream which, const char *data, size_t n)
@@ -158,6 +161,7 @@ int channel_start(struct channel *channel, const struct job_spec *spec, struct j
     job->stdin_closed = !spec->with_stdin;
     job->hold = spec->hold ? JOB_HELD : JOB_STARTED;
     job->max_output = spec->max_output;
+    job->timeout_ns = spec->timeout_ns;
     job->handler = spec->handler;
     job->arg = spec->arg;
     job->started = -1;

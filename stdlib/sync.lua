@@ -16,16 +16,19 @@ local function find_node(key)
     return found
 end
 
--- Starts a held job on each node at once, since a node may have to boot first. Returns {[key]=job}.
-local function arm_all(commands, opts)
-    local starting, jobs = {}, {}
+-- Starts a held job on each node at once, since a node may have to boot first; adds them to `jobs`, {[key]=job}.
+local function arm_all(commands, opts, jobs)
+    local starting, failure = {}, nil
     for key, cmd in pairs(commands) do
         local on = find_node(key)
         starting[key] = tasks.go(node.hold, on, cmd, opts, "sync")
     end
-    for key, task in pairs(starting) do jobs[key] = task:join() end
+    for key, task in pairs(starting) do
+        local ok, value = pcall(task.join, task)
+        if ok then jobs[key] = value else failure = failure or value end
+    end
+    if failure then errors.again(failure) end
     for _, job in pairs(jobs) do core.wait { job.armed, job.done } end
-    return jobs
 end
 
 local function spread_of(results)
@@ -39,17 +42,68 @@ local function spread_of(results)
     return first and last - first or 0
 end
 
---- sync{ [node]=cmd, ..., timeout= } -> { [node]=result }, spread: starts one command on each node at one instant. A
+-- What can release the commands: something with a future, or with :wait(), or a function that returns when it is time.
+local function waiting_function(on)
+    if type(on) == "function" then return on end
+    local done = type(on) == "table" and rawget(on, "done")
+    if type(done) == "userdata" then
+        return function()
+            core.wait { done }
+            on:outcome()
+        end
+    end
+    local class = type(on) == "table" and getmetatable(on)
+    if class and type(class.__index) == "table" and class.__index.wait then return function() on:wait() end end
+    errors.raise("sync: on: want an event, barrier, task, handle or function, not " .. type(on))
+end
+
+-- Waits for what releases the commands, or until every one of them has ended, as by its timeout.
+local function await_trigger(trigger, jobs)
+    local task = tasks.go(trigger)
+    local guard <close> = setmetatable({}, { __close = function() task:cancel() end })
+    local left = 0
+    for _ in pairs(jobs) do left = left + 1 end
+    while left > 0 do
+        local futures = { task.done }
+        for _, job in pairs(jobs) do
+            if job.running then futures[#futures + 1] = job.done end
+        end
+        left = #futures - 1
+        if left > 0 and core.wait(futures) == 1 then return task:outcome() end
+    end
+end
+
+-- Whatever happens, nothing stays armed in a node.
+local function disarming(jobs)
+    return setmetatable({}, { __close = function()
+        for _, job in pairs(jobs) do
+            if job.running then job:kill("KILL") end
+        end
+    end })
+end
+
+--- sync{ [node]=cmd, ..., on=, timeout= } -> { [node]=result }, spread: starts one command on each node at one instant: when
+--- all are ready, or with `on` when that comes after it: an event is set, a barrier opens (all of them count as one that
+--- waits), a task or handle is done, a function returns. A command whose timeout passes before is killed unstarted. A
 --- result's `started` is when the node's word that its command begins came here; `spread`, in seconds, is the difference
 --- between the first and the last of these. Does not raise for what the commands do.
 function sync.sync(commands)
     if type(commands) ~= "table" then error("sync: want a table, sync{ [node] = command }", 2) end
-    local own, opts = {}, {}
+    local own, opts, trigger = {}, {}, nil
     for key, value in pairs(commands) do
-        if key == "timeout" then opts.timeout = units.duration(value, "timeout", 2) else own[key] = value end
+        if key == "timeout" then
+            opts.timeout = units.duration(value, "timeout", 2)
+        elseif key == "on" then
+            trigger = waiting_function(value)
+        else
+            own[key] = value
+        end
     end
     local shown <close> = tasks.show_main("sync: commands on several nodes")
-    local jobs = arm_all(own, opts)
+    local jobs = {}
+    local guard <close> = disarming(jobs)
+    arm_all(own, opts, jobs)
+    if trigger then await_trigger(trigger, jobs) end
     for _, job in pairs(jobs) do job:release() end
     local results = {}
     for key, job in pairs(jobs) do
