@@ -17,6 +17,7 @@
 #define MACHINE "qemunet.machine"
 #define JOB "qemunet.job"
 #define MAX_NICS 64
+#define LARGE_OUTPUT ((size_t)1 << 20)
 #define MAX_EXTRA 256
 
 struct lua_machine {
@@ -81,12 +82,56 @@ static void set_seconds(lua_State *L, const char *name, int64_t ns)
     lua_setfield(L, -2, name);
 }
 
-static void push_result(lua_State *L, const struct job_result *result)
+/* A block that the next allocation of exactly @size takes instead of a new one. */
+struct adoption {
+    lua_Alloc alloc;
+    void *arg, *block;
+    size_t size;
+};
+
+static void *adopt(void *arg, void *old, size_t old_size, size_t size)
+{
+    struct adoption *adoption = arg;
+    if (old || !adoption->block || size != adoption->size)
+        return adoption->alloc(adoption->arg, old, old_size, size);
+    void *block = adoption->block;
+    adoption->block = NULL;
+    return block;
+}
+
+/* Push a large output. The block in which it was gathered becomes the string, if a string's head
+ * has the size of the room left for it: Lua then copies the bytes onto themselves, and no second
+ * copy of them is ever held. Its allocator and ours are both malloc. May raise for want of memory;
+ * the block is then still the result's. */
+static void push_large(lua_State *L, struct job_result *result, int which)
+{
+    size_t size = JOB_HEADROOM + result->n_out[which] + 1;
+    char *block = realloc(result->block[which], size);
+    if (block)
+        result->block[which] = block;
+    struct adoption adoption = {.block = block, .size = size};
+    adoption.alloc = lua_getallocf(L, &adoption.arg);
+    lua_setallocf(L, adopt, &adoption);
+    lua_pushlstring(L, result->block[which] + JOB_HEADROOM, result->n_out[which]);
+    lua_setallocf(L, adoption.alloc, adoption.arg);
+    if (!adoption.block)
+        result->block[which] = NULL;
+}
+
+static void push_output(lua_State *L, struct job_result *result, int which)
+{
+    if (result->n_out[which] >= LARGE_OUTPUT)
+        push_large(L, result, which);
+    else
+        lua_pushlstring(L, result->out[which], result->n_out[which]);
+}
+
+static void push_result(lua_State *L, struct job_result *result)
 {
     lua_createtable(L, 0, 12);
-    lua_pushlstring(L, result->out[JOB_STDOUT], result->n_out[JOB_STDOUT]);
+    push_output(L, result, JOB_STDOUT);
     lua_setfield(L, -2, "stdout");
-    lua_pushlstring(L, result->out[JOB_STDERR], result->n_out[JOB_STDERR]);
+    push_output(L, result, JOB_STDERR);
     lua_setfield(L, -2, "stderr");
     lua_pushboolean(L, result->timed_out);
     lua_setfield(L, -2, "timed_out");
@@ -109,7 +154,7 @@ static void push_result(lua_State *L, const struct job_result *result)
     set_seconds(L, "finished", result->finished);
 }
 
-static void on_job_end(void *arg, const struct job_result *result)
+static void on_job_end(void *arg, struct job_result *result)
 {
     struct lua_job *job = arg;
     lua_State *L = job->host->L;
@@ -492,12 +537,10 @@ void machine_bind(lua_State *L)
         {"close", machine_close_method},
         {NULL, NULL},
     };
-    static const luaL_Reg job_methods[] = {{"kill", job_kill_method},
-                                           {"release", job_release_method},
-                                           {"write", job_write_method},
-                                           {"close_stdin", job_close_stdin_method},
-                                           {"pending", job_pending_method},
-                                           {NULL, NULL}};
+    static const luaL_Reg job_methods[] = {
+        {"kill", job_kill_method},       {"release", job_release_method},
+        {"write", job_write_method},     {"close_stdin", job_close_stdin_method},
+        {"pending", job_pending_method}, {NULL, NULL}};
     bind_type(L, MACHINE, machine_methods, machine_gc);
     bind_type(L, JOB, job_methods, NULL);
     lua_pushcfunction(L, open_machine);

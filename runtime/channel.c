@@ -201,6 +201,9 @@ static void on_shell_port(struct channel *channel, bool open)
     if (open && channel->shell_seen) {
         bytes_free(&channel->shell_tail);
         greet(channel);
+        /* What the shell before it was told to start may not have been. */
+        for (size_t i = 0; i < channel->max_units; i++)
+            unit_start_again(&channel->units[i]);
     }
     channel->shell_seen = true;
 }

@@ -24,6 +24,9 @@ struct timers;
 
 enum job_stream { JOB_STDOUT, JOB_STDERR };
 
+/* Room for the head of a Lua string. */
+#define JOB_HEADROOM 24
+
 struct job_result {
     bool has_status; /* false: the command's end was not seen, and error says why */
     int status;      /* 0-255, 128 + signal for death by a signal */
@@ -31,6 +34,9 @@ struct job_result {
     bool timed_out, truncated;
     const char
         *out[2]; /* by enum job_stream; binary, also NUL-terminated; valid during the callback */
+    /* Not NULL: the malloc'ed block of out, JOB_HEADROOM before it. The callback may take it and
+     * leave NULL, which saves a copy. */
+    char *block[2];
     size_t n_out[2];
     int64_t started, finished; /* experiment ns; started is -1 for a command that never was */
     const char *error;         /* NULL, or what went wrong; valid during the callback */
@@ -42,7 +48,7 @@ struct job_handler {
     /* A held job waits in the guest for job_release(); may be NULL. */
     void (*armed)(void *arg);
     /* The end, called exactly once; the job is gone after it. */
-    void (*end)(void *arg, const struct job_result *result);
+    void (*end)(void *arg, struct job_result *result);
 };
 
 struct job_spec {

@@ -111,6 +111,9 @@ void unit_start(struct unit *unit);
 /** Run a queued job, which has left the queue, on an idle unit. */
 void unit_run(struct unit *unit, struct job *job);
 
+/** Have it started anew if it has not answered yet. */
+void unit_start_again(struct unit *unit);
+
 /** A port of the unit was closed in the guest: it has been killed; begin again. */
 void unit_port_closed(struct unit *unit);
 

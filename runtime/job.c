@@ -38,6 +38,19 @@ static void end_stdin(struct job *job)
     job->stdin_closed = true;
 }
 
+/* The blocks become the result's. */
+static void show_output(struct job *job)
+{
+    for (int i = 0; i < 2; i++) {
+        struct bytes *out = &job->out[i];
+        bool some = out->n > JOB_HEADROOM;
+        job->result.block[i] = out->data;
+        job->result.out[i] = some ? out->data + JOB_HEADROOM : "";
+        job->result.n_out[i] = some ? out->n - JOB_HEADROOM : 0;
+        *out = (struct bytes){0};
+    }
+}
+
 void job_end(struct job *job, const char *error)
 {
     if (job->state == JOB_ENDED)
@@ -51,11 +64,10 @@ void job_end(struct job *job, const char *error)
     job->result.started = job->started;
     job->result.finished = clock_now();
     job->result.error = error;
-    for (int i = 0; i < 2; i++) {
-        job->result.out[i] = job->out[i].data ? job->out[i].data : "";
-        job->result.n_out[i] = job->out[i].n;
-    }
+    show_output(job);
     job->handler->end(job->arg, &job->result);
+    for (int i = 0; i < 2; i++)
+        free(job->result.block[i]);
     free_job(job);
 }
 
@@ -129,6 +141,16 @@ int job_release(struct job *job)
                : 0;
 }
 
+/* Return: whether all of it could be kept. */
+static bool keep_output(const struct job *job, struct bytes *out, const char *data, size_t n)
+{
+    static const char headroom[JOB_HEADROOM];
+    if (!out->n && bytes_add(out, headroom, sizeof(headroom)))
+        return false;
+    size_t room = job->max_output - (out->n - JOB_HEADROOM), keep = n < room ? n : room;
+    return !bytes_add(out, data, keep) && keep == n;
+}
+
 void job_take_output(struct job *job, enum job_stream which, const char *data, size_t n)
 {
     if (job->hold != JOB_STARTED && which == JOB_STDOUT) {
@@ -138,10 +160,7 @@ void job_take_output(struct job *job, enum job_stream which, const char *data, s
     }
     if (!n)
         return;
-    struct bytes *out = &job->out[which];
-    size_t room = job->max_output > out->n ? job->max_output - out->n : 0;
-    size_t keep = n < room ? n : room;
-    if ((keep && bytes_add(out, data, keep)) || keep < n)
+    if (!keep_output(job, &job->out[which], data, n))
         job->result.truncated = true;
     if (job->handler->output)
         job->handler->output(job->arg, which, data, n);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define CONSOLE_TAIL 4096
+#define CONSOLE_LOG_MAX ((size_t)256 << 20)
 #define STDERR_TAIL 4096
 /* A unit beyond the first few needs this much guest memory to be worth its place: its ports take
  * one MiB, its four processes about as much again. */
@@ -163,13 +164,24 @@ int machine_qmp(struct machine *machine, const char *name, json_t *arguments, ma
 
 /* Console and standard error */
 
+/* The log on disk is whole up to a bound that only a flood reaches. */
+static void log_console(struct machine *machine, const char *data, size_t n)
+{
+    size_t room = CONSOLE_LOG_MAX - machine->console_logged;
+    if (!machine->console_log || !room)
+        return;
+    fwrite(data, 1, n < room ? n : room, machine->console_log);
+    machine->console_logged += n < room ? n : room;
+    if (machine->console_logged == CONSOLE_LOG_MAX)
+        fprintf(machine->console_log, "\n[qemunet: more came than the %zu MiB that are kept]\n",
+                CONSOLE_LOG_MAX >> 20);
+    fflush(machine->console_log);
+}
+
 static void on_console_data(void *arg, const char *data, size_t n)
 {
     struct machine *machine = arg;
-    if (machine->console_log) {
-        fwrite(data, 1, n, machine->console_log);
-        fflush(machine->console_log);
-    }
+    log_console(machine, data, n);
     bytes_add_tail(&machine->console_tail, data, n, CONSOLE_TAIL);
     if (!machine->closing)
         machine->handler->console(machine->arg, data, n);

@@ -31,6 +31,7 @@ struct machine {
     struct pending_reply *replies;
     struct channel *channel;
     FILE *console_log;
+    size_t console_logged; /* bytes written there */
     struct bytes console_tail, error_tail;
     int64_t boot_timeout_ns;
     size_t max_units;

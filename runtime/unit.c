@@ -250,6 +250,14 @@ void unit_start(struct unit *unit)
     channel_shell(unit->channel, text);
 }
 
+void unit_start_again(struct unit *unit)
+{
+    if (unit->state != UNIT_STARTING)
+        return;
+    timer_stop(unit->channel->timers, &unit->timer);
+    unit->state = UNIT_UNUSED;
+}
+
 static void begin_again(struct unit *unit)
 {
     unit->state = unit->lives++ < LIVES_MAX ? UNIT_UNUSED : UNIT_DEAD;

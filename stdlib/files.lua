@@ -174,11 +174,13 @@ local function pieces_of(data)
     end
 end
 
---- Puts bytes at a path of the node. Returns true, or nil, why, code.
+--- Puts bytes at a path of the node. Returns true, or nil, why, "write".
 function files.write(self, path, data)
     check_path(self, path, "write")
     if type(data) ~= "string" then errors.raise("write: want a string, not " .. type(data)) end
-    return put_pieces(self, path, pieces_of(data), 420) -- rw-r--r--
+    local ok, why = put_pieces(self, path, pieces_of(data), 420) -- rw-r--r--
+    if not ok then return nil, why, "write" end
+    return true
 end
 
 local function put_file(self, path, remote, mode)
@@ -275,15 +277,15 @@ local function read_checked(self, path, restart)
     return nil, ("%s did not come as it is there, %d times"):format(path, TRIES), "checksum"
 end
 
---- The bytes of a file of the node; nil, why, code when it cannot be read.
+--- The bytes of a file of the node; nil, why, "read" when it cannot be read.
 function files.read(self, path)
     check_path(self, path, "read")
     local parts
-    local ok, why, code = read_checked(self, path, function()
+    local ok, why = read_checked(self, path, function()
         parts = {}
         return function(data) parts[#parts + 1] = data end
     end)
-    if not ok then return nil, why, code end
+    if not ok then return nil, why, "read" end
     return table.concat(parts)
 end
 

@@ -625,6 +625,8 @@ static void take_line(void)
     char line[160], *at = line;
     read_line(&unit.commands, line, sizeof(line));
     const char *what = next_word(&at);
+    if (strcmp(what, unit.key) == 0 && unit.state == FREE)
+        send_message("serve", -1, -1); /* the host asks anew */
     if (strcmp(what, "run") == 0) {
         take_run(at);
     } else if (strcmp(what, "go") == 0) {
@@ -670,6 +672,8 @@ static void take_feed_line(void)
 {
     char line[64], *at = line;
     read_line(&unit.feed, line, sizeof(line));
+    if (*line < '0' || *line > '9')
+        return; /* the key again */
     unit.feed_seq = next_number(&at);
     unit.feed_left = next_number(&at);
     unit.feed_in_frame = true;
@@ -685,6 +689,8 @@ static void feed(void)
             if (input->at == input->n)
                 return;
             take_feed_line();
+            if (!unit.feed_in_frame)
+                continue;
         }
         if (is_early())
             return;
