@@ -5,6 +5,7 @@
 #include "interp/bind_fabric.h"
 #include "interp/bind_files.h"
 #include "interp/bind_machine.h"
+#include "interp/bind_stream.h"
 #include "interp/bind_system.h"
 #include "interp/embed.h"
 #include "interp/host.h"
@@ -64,6 +65,7 @@ static int open_core(lua_State *L)
     expect_bind(L);
     fabric_bind(L);
     files_bind(L);
+    stream_bind(L);
     system_bind(L);
     json_bind(L);
     return 1;

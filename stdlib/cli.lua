@@ -18,6 +18,8 @@ usage: qemunet COMMAND ...
                       run the tests of suite files
   image list|build tiny|remove tiny
                       the guest images in the cache
+  bench [NAME] [--rounds N] [--vms N] [--json FILE]
+                      run a benchmark; without a name, list them
   version             what version this is
   help                this text
 
@@ -169,6 +171,41 @@ function commands.image(words)
     end
     for _, folder in ipairs(core.images(verb == "remove")) do print(verb == "remove" and "removed " .. folder or folder) end
     return run.PASSED
+end
+
+local BENCHES = { commands = "bench_commands", sync = "bench_sync" }
+
+local function to_count(value, name)
+    local n = math.tointeger(tonumber(value))
+    if not n or n < 1 then usage(("%s %s: want a number, at least 1"):format(name, value)) end
+    return n
+end
+
+local BENCH = with_common {
+    ["--rounds"] = { true, set("rounds", to_count) },
+    ["--vms"] = { true, set("vms", to_count) },
+    ["--json"] = { true, set("json") },
+}
+
+local function list_benches()
+    for _, name in ipairs { "commands", "sync" } do
+        print(("%-10s%s"):format(name, require("qemunet." .. BENCHES[name]).about))
+    end
+    return run.PASSED
+end
+
+function commands.bench(words)
+    local opts = parse(words, BENCH)
+    local name = opts.files[1]
+    if not name then return list_benches() end
+    if not BENCHES[name] or opts.files[2] then
+        usage(("unknown benchmark %s%s"):format(opts.files[2] or name, options.hint(name, BENCHES)))
+    end
+    start(opts)
+    local own = { rounds = opts.rounds or 200, vms = opts.vms or 20, json = opts.json }
+    opts.file, opts.lazy = "bench-" .. name, true
+    opts.chunk = function() require("qemunet." .. BENCHES[name]).run(own) end
+    return run.file(opts).status
 end
 
 function commands.version() print("qemunet " .. core.VERSION) return run.PASSED end

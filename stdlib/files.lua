@@ -113,7 +113,9 @@ local function script(lines, values)
 end
 
 -- Where a file goes: into a folder that has its target's name. First it is written beside that, as t.
+-- What is no file of a disk is written as it is.
 local FILE = [[p=$PATH; [ ! -d "$p" ] || p=${p%/}/$BASE; t=$p$SUFFIX
+case $p in /dev/shm/*) ;; /proc/* | /sys/* | /dev/*) t=$p ;; esac
 ]]
 
 -- Where a folder goes, p; first it is made as t, on the same file system.
@@ -127,7 +129,7 @@ t=$p$SUFFIX; [ ! -d "$p" ] || t=$p/$SUFFIX
 local function discard(self, head, values)
     local machine = self:channel()
     if machine then
-        machine:start { command = script(head .. 'rm -rf "$t"', values), max_output = 0, timeout = 60, done = function() end }
+        machine:start { command = script(head .. '[ "$t" = "$p" ] || rm -rf "$t"', values), max_output = 0, timeout = 60, done = function() end }
     end
 end
 
@@ -145,6 +147,7 @@ local function counted(next_piece, sum, values)
 end
 
 local TAKE_FILE = FILE .. [[
+[ "$t" != "$p" ] || exit 0
 [ "$(md5sum <"$t")" = $SUM"  -" ] && [ "$(wc -c <"$t")" -eq $SIZE ] || { echo "what arrived is not what was sent" >&2; exit 1; }
 chmod $MODE "$t" && mv -f "$t" "$p"]]
 

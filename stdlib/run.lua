@@ -142,14 +142,16 @@ local function run_chunk(chunk, registry, opts)
     return stop_verdict() or summary and suite_verdict(summary) or passed(), summary
 end
 
---- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, suite= options for a suite run, lazy=}.
+--- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, suite= options for a suite run, lazy=,
+--- chunk= a function instead of the file}.
 --- Returns the verdict, {verdict=, status=, error=, trace=, tests=}, and the suite's summary if it was one.
 function run.file(opts)
     setup_run(opts)
     local registry = new_suite()
     local env = language.environment(language.names(suite.globals(registry), opts.args))
     local path_before = search_beside(opts.file)
-    local chunk, problem = load_script(opts.file, env)
+    local chunk, problem = opts.chunk
+    if not chunk then chunk, problem = load_script(opts.file, env) end
     local verdict, summary
     if chunk then
         core.event { t = core.now(), kind = "start", file = opts.file, seed = opts.seed }

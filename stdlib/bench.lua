@@ -1,0 +1,59 @@
+-- SPDX-License-Identifier: MIT
+-- What the benchmarks share: timing ways of doing the same, turn by turn, and showing the outcome.
+
+local core = require "qemunet.core"
+local stats = require "qemunet.stats"
+local text = require "qemunet.text"
+
+local bench = {}
+
+--- Times each of `ways`, {{name=, run=fn(), before=fn(), after=fn()}, ...}, `rounds` times, one after the other in each round, so that what else the
+--- machine does hits all alike; before each, `pause` seconds of nothing. Returns {[name]={n=, median=, p95=}}, in seconds.
+function bench.compare(ways, rounds, pause)
+    local times, result = {}, {}
+    for _, way in ipairs(ways) do times[way.name] = {} end
+    for _ = 1, rounds do
+        for _, way in ipairs(ways) do
+            if way.before then way.before() end
+            if pause then core.wait({}, pause) end
+            local begun = core.now()
+            way.run()
+            table.insert(times[way.name], core.now() - begun)
+            if way.after then way.after() end
+        end
+    end
+    for name, list in pairs(times) do
+        result[name] = { n = #list, median = stats.median(list), p95 = stats.quantile(list, 0.95) }
+    end
+    return result
+end
+
+--- Seconds, for people.
+function bench.shown(seconds)
+    if not seconds then return "-" end
+    return seconds < 1 and ("%.2f ms"):format(seconds * 1e3) or ("%.2f s"):format(seconds)
+end
+
+--- The most memory this process has held since the last call with `anew`, in bytes.
+function bench.peak_memory(anew)
+    if anew then
+        local file <close> = io.open("/proc/self/clear_refs", "w")
+        if file then file:write("5") end
+    end
+    local file <close> = assert(io.open("/proc/self/status"))
+    return tonumber(file:read("a"):match("VmHWM:%s*(%d+)")) * 1024
+end
+
+--- Prints a table and, where `path` is given, writes the outcome as JSON ("-": to standard output instead of the table).
+function bench.show(rows, bars, outcome, path)
+    if path ~= "-" then
+        core.print(text.columns(rows, { rule = true }) .. "\n\n" .. text.columns(bars, { rule = true }) .. "\n")
+    end
+    if not path then return end
+    local encoded = assert(core.json_encode(outcome, true)) .. "\n"
+    if path == "-" then return core.print(encoded) end
+    local file <close> = assert(io.open(path, "w"))
+    file:write(encoded)
+end
+
+return bench

@@ -1,0 +1,28 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The benchmarks measure every way and load, and show them; how fast is not tested.
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+"$QEMUNET" bench >out 2>err && says out '^commands +' '^sync +'
+result $? "a list of the benchmarks"
+
+"$QEMUNET" bench comands >out 2>err
+[ $? = 2 ] && says err 'unknown benchmark comands; did you mean "?commands'
+result $? "an unknown one is a usage error"
+
+"$QEMUNET" bench commands --rounds 0 >out 2>err
+[ $? = 2 ]
+result $? "no rounds are a usage error"
+
+"$QEMUNET" bench commands --rounds 2 --json json >out 2>err
+ended=$?
+[ $ended = 0 ] && says out '^command .*bare port .*qemunet .*pexpect-like.* NixOS-like' \
+    '^: .* ms .* ms .* ms .* ms' '^/bin/true .* ms .* ms .* ms .* ms' '^1 MB, cat ' '^100 MB, cat ' \
+    '^/bin/true / bare port .* at most 1.3 '
+result $? "every way and load is in the table"
+
+[ "$(grep -c '"median": [0-9.e-]*[1-9]' json)" -ge 25 ] && grep -q '"memory": 1*[0-9.]' json
+result $? "and in the JSON"
+
+finish
