@@ -5,9 +5,9 @@
  *
  * Two virtio-serial ports belong to the unit. On qn.cN come lines, the first of them the key:
  *
- *     run SEQ HOW WORDS SCRIPT   then WORDS bytes, each word ended by a NUL, and SCRIPT bytes, a
- * line go SEQ                     lets a held command begin kill SEQ NAME              signals its
- * process group
+ * - run SEQ HOW WORDS SCRIPT, then WORDS bytes, each word ended by a NUL, and SCRIPT bytes, a line
+ * - go SEQ, which lets a held command begin
+ * - kill SEQ NAME, which signals its process group
  *
  * HOW is p (a program: exec the words, or run the script in a shell if that cannot be), k (the
  * script leaves the shell as it was, and says its status on descriptor 4: keep the shell) or s (the
@@ -17,7 +17,7 @@
  *
  * On qn.cN go the outputs as they come, and between them messages, each behind the key, which
  * commands never see: serve; out, err (whose bytes follow; out at a command's start); armed SEQ;
- * started SEQ; end SEQ STATUS e|s (ended by itself or by a signal); fail SEQ ERRNO.
+ * started SEQ; end SEQ STATUS; killed SEQ STATUS, by a signal; fail SEQ ERRNO.
  *
  * Each command has pipes of its own and is the leader of its own session. A shell for the next one
  * is started ahead and waits for its script. Pipes that something left behind still holds open are
@@ -306,8 +306,9 @@ static ssize_t move_output(int which, size_t max)
     int fd = unit.command.process.output[which];
     select_stream(which);
     ssize_t n = splice(fd, NULL, unit.commands.fd, NULL, max, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    if (n >= 0 || errno != EINVAL)
+    if (n >= 0 || errno == EAGAIN)
         return n;
+    /* A kernel that cannot splice to a port, or has no memory for it now. */
     n = read(fd, data, max < sizeof(data) ? max : sizeof(data));
     if (n > 0)
         send_all(data, (size_t)n);
