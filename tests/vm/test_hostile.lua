@@ -22,6 +22,13 @@ local function takes_commands(n, times)
     for i = 1, times or 3 do check.equal(n:succeed("echo " .. i), i .. "\n") end
 end
 
+-- A sanitizer keeps what is freed.
+local sanitized = assert(io.open("/proc/self/maps")):read("a"):find("libasan", 1, true) ~= nil
+
+local function check_memory(growth, limit)
+    if not sanitized then check.less(growth, limit) end
+end
+
 test("kill -9 of the port shell: running commands go on, and more units can be added", function()
     local sleeping = a:spawn("sleep 1; echo slept")
     a:succeed(PORT_SHELL)
@@ -53,7 +60,7 @@ test("a guest that floods a unit's port with garbage", function()
     takes_commands(a)
     sleep(3)
     takes_commands(a)
-    check.less(memory() - before, 64e6)
+    check_memory(memory() - before, 64e6)
 end)
 
 test("a guest that floods its console", function()
@@ -61,14 +68,14 @@ test("a guest that floods its console", function()
     local r = a:run("yes 'a line of garbage' >/dev/ttyS0", { timeout = 3 })
     check.equal(r.timed_out, true)
     takes_commands(a)
-    check.less(memory() - before, 64e6)
+    check_memory(memory() - before, 64e6)
 end)
 
 test("endless output is cut at max_output, and the command still ends", function()
     local before = memory()
     local r = a:run("cat /dev/zero", { timeout = 2, max_output = "1M" })
     check.equal({ r.timed_out, r.truncated, #r.stdout }, { true, true, 1 << 20 })
-    check.less(memory() - before, 64e6)
+    check_memory(memory() - before, 64e6)
     takes_commands(a)
 end)
 
