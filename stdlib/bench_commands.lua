@@ -11,6 +11,7 @@ local commands = {}
 commands.about = "one command's round trip: a bare port, qemunet, and as pexpect and the NixOS test driver do it"
 
 local DEADLINE = 60
+local LOSSY_DEADLINE = 10
 local PAUSE = 0.02
 local SETTLE = 0.05 -- until the guest has started its next shell, which is part of no way
 
@@ -34,10 +35,13 @@ end
 function Line:ask(words, ending)
     self.parts, self.tail = {}, ""
     self.stream:write(words)
-    local deadline = core.now() + DEADLINE
+    local deadline = core.now() + (self.lossy and LOSSY_DEADLINE or DEADLINE)
     while not self.tail:find(ending) do
         self.news = core.future()
-        if not core.wait({ self.news }, deadline - core.now()) then error(("no answer to %q; %q came"):format(words:sub(1, 60), self.tail)) end
+        if not core.wait({ self.news }, deadline - core.now()) then
+            if self.lossy then return "" end
+            error(("no answer to %q; %q came"):format(words:sub(1, 60), self.tail))
+        end
     end
     return table.concat(self.parts)
 end
@@ -67,8 +71,10 @@ end
 
 -- As the NixOS test driver does it (nixos/lib/test-driver, Machine.execute): base64 of the output in one line, and the
 -- status by a second exchange; in a bash whose guest has randomised addresses, which the tiny guest has not.
+-- QEMU drops what a virtio console says faster than its reader takes it, so an answer may come short.
 local function nixos_way(node, line)
     local way = {}
+    line.lossy = true
     function way.before() node:succeed("echo 2 >/proc/sys/kernel/randomize_va_space") end
     function way.after()
         node:succeed("echo 0 >/proc/sys/kernel/randomize_va_space")
@@ -113,7 +119,7 @@ local function open_ways(rounds)
         { name = "bare port", ask = bare_way(bare), large = true },
         { name = "qemunet", ask = qemunet_way(node), large = true },
         { name = "pexpect-like, ttyS0", ask = pexpect_way(node), few = math.min(rounds, 3) },
-        { name = "NixOS-like, hvc0", ask = nixos.ask, before = nixos.before, after = nixos.after },
+        { name = "NixOS-like, hvc0", ask = nixos.ask, before = nixos.before, after = nixos.after, lossy = true },
     }
 end
 
@@ -132,7 +138,9 @@ local LOADS = {
 local function timed(way, load)
     return { name = way.name, before = way.before, after = way.after, run = function()
         local n = way.ask(load.cmd)
-        if load.bytes and n and n < load.bytes then error(("%s: %d bytes of %d came"):format(way.name, n, load.bytes)) end
+        local short = load.bytes and n and n < load.bytes
+        if short and not way.lossy then error(("%s: %d bytes of %d came"):format(way.name, n, load.bytes)) end
+        return not short
     end }
 end
 
