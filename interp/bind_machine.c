@@ -6,7 +6,10 @@
 
 #include "interp/host.h"
 #include "interp/json.h"
+#include "runtime/bytes.h"
 #include "runtime/clock.h"
+#include "runtime/command.h"
+#include "runtime/embed.h"
 #include "runtime/machine.h"
 
 #include <errno.h>
@@ -329,6 +332,13 @@ static int machine_poweroff_method(lua_State *L)
     return push_outcome(L, machine_poweroff(check_machine(L)->machine));
 }
 
+/* machine:settle(): it is up, by another way than its ports */
+static int machine_settle_method(lua_State *L)
+{
+    machine_settle(check_machine(L)->machine);
+    return 0;
+}
+
 /* machine:state() -> name */
 static int machine_state_method(lua_State *L)
 {
@@ -456,9 +466,31 @@ static void read_extra(lua_State *L, const char **extra)
     lua_pop(L, 1);
 }
 
-/* core.machine{name=, kernel=, initrd=, append=, memory=bytes, cpus=, kvm=, nics={{fd=,mac=},...},
- * extra={...}, console_log=, boot_timeout=s, on_state=fn(state, why), on_event=fn(name, data),
- * on_console=fn(data)} -> machine, or nil and why */
+/* core.guest_file(name) -> the text of a file of runtime/guest */
+static int guest_file(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    for (const struct embedded_file *file = embedded_guest; file->name; file++) {
+        if (strcmp(file->name, name) == 0) {
+            lua_pushlstring(L, (const char *)file->data, file->size);
+            return 1;
+        }
+    }
+    return luaL_error(L, "no file %s for guests", name);
+}
+
+/* core.needs_shell(command) -> whether more than starting a program is asked for */
+static int needs_shell(lua_State *L)
+{
+    struct bytes words = {0};
+    lua_pushboolean(L, command_need(luaL_checkstring(L, 1), &words) != COMMAND_PROGRAM);
+    bytes_free(&words);
+    return 1;
+}
+
+/* core.machine{name=, kernel=, initrd=, append=, disk=, disk_format=, disk_writable=, memory=bytes,
+ * cpus=, kvm=, nics={{fd=,mac=},...}, extra={...}, console_log=, boot_timeout=s, on_state=fn(state,
+ * why), on_event=fn(name, data), on_console=fn(data)} -> machine, or nil and why */
 static int open_machine(lua_State *L)
 {
     struct host *host = host_of(L);
@@ -483,6 +515,8 @@ static int open_machine(lua_State *L)
         .kernel = text_field(L, "kernel"),
         .initrd = text_field(L, "initrd"),
         .append = text_field(L, "append"),
+        .disk = text_field(L, "disk"),
+        .disk_format = text_field(L, "disk_format"),
         .memory = (uint64_t)number_field(L, "memory", 0),
         .cpus = (unsigned)number_field(L, "cpus", 1),
         .nics = nics,
@@ -491,6 +525,8 @@ static int open_machine(lua_State *L)
     };
     lua_getfield(L, 1, "kvm");
     config.qemu.kvm = lua_toboolean(L, -1);
+    lua_getfield(L, 1, "disk_writable");
+    config.qemu.disk_writable = lua_toboolean(L, -1);
     read_extra(L, extra);
     int err = machine_open(&machine->machine, &host->loop, host->timers, &config, &why);
     if (err) {
@@ -530,6 +566,7 @@ void machine_bind(lua_State *L)
         {"start", machine_start},
         {"crash", machine_crash_method},
         {"poweroff", machine_poweroff_method},
+        {"settle", machine_settle_method},
         {"state", machine_state_method},
         {"console_tail", machine_tail_method},
         {"console_write", machine_write_method},
@@ -545,4 +582,8 @@ void machine_bind(lua_State *L)
     bind_type(L, JOB, job_methods, NULL);
     lua_pushcfunction(L, open_machine);
     lua_setfield(L, -2, "machine");
+    lua_pushcfunction(L, guest_file);
+    lua_setfield(L, -2, "guest_file");
+    lua_pushcfunction(L, needs_shell);
+    lua_setfield(L, -2, "needs_shell");
 }

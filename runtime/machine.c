@@ -209,12 +209,16 @@ int machine_console_write(struct machine *machine, const char *data, size_t n)
 
 /* The command channel */
 
-static void on_channel_up(void *arg)
+void machine_settle(struct machine *machine)
 {
-    struct machine *machine = arg;
     timer_stop(machine->timers, &machine->boot_timer);
     machine->was_up = true;
     set_state(machine, MACHINE_UP, NULL);
+}
+
+static void on_channel_up(void *arg)
+{
+    machine_settle(arg);
 }
 
 static void on_channel_lost(void *arg, const char *why)

@@ -58,6 +58,9 @@ enum machine_state machine_state(const struct machine *machine);
 /** Cut the power: SIGKILL. The final state is reported through the handler. */
 void machine_crash(struct machine *machine);
 
+/** The guest answers by another way than its ports: it is up. Its boot deadline is over. */
+void machine_settle(struct machine *machine);
+
 /** Ask the guest to power itself off. */
 int machine_poweroff(struct machine *machine);
 

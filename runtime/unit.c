@@ -18,6 +18,8 @@
 #define LIVES_MAX 50
 /* Linux's own bound: PID_MAX_LIMIT, 4 Mi. */
 #define PID_LIMIT (4L << 20)
+/* Linux has no signal beyond; a script unit takes the exit status of a program for one. */
+#define SIGNAL_MAX 64
 
 /* Prepares the waiting shell while there is no hurry: it leaves a note when it exits by itself with
  * a status over 128, which the unit cannot tell from death by a signal, and says its process id. A
@@ -96,7 +98,8 @@ static void on_end(struct port *port, const struct framing_event *event)
     if (unit->job) {
         unit->job->result.has_status = true;
         unit->job->result.status = event->status;
-        unit->job->result.signal = event->signaled ? event->status - 128 : 0;
+        unit->job->result.signal =
+            event->signaled && event->status <= 128 + SIGNAL_MAX ? event->status - 128 : 0;
     }
     if (unit->served || (unit->port[0].ended && unit->port[1].ended))
         finish_command(unit);
@@ -351,13 +354,19 @@ static int write_script(struct bytes *script, const struct unit *unit, const str
     static const char held[] = "echo armed >&3; read -r qn; echo started >&3; unset qn; ";
     static const char fed[] =
         "setsid sh \"${2%/*}/feed\" \"$1\" <&6 >\"$2.i\" 3>&- 6>&- & exec <\"$2.i\"; ";
+    struct bytes words = {0};
+    bool program = command_need(job->command.data, &words) == COMMAND_PROGRAM;
     char start[64];
+    bytes_free(&words);
     snprintf(start, sizeof(start), "[ \"$1\" = %" PRIu64 " ] && { ", unit->seq);
     int err = bytes_add_text(script, start) ||
               (job->hold == JOB_HELD && bytes_add_text(script, held)) ||
               bytes_add_text(script, job->with_stdin ? fed : "exec </dev/null; ") ||
-              bytes_add_text(script, "exec 3>&- 6>&-; shift 2; eval ") ||
-              bytes_add_quoted(script, job->command.data) || bytes_add_text(script, "; exit; }\n");
+              bytes_add_text(script, "exec 3>&- 6>&-; shift 2; ") ||
+              bytes_add_text(script, program ? "exec " : "eval ") ||
+              (program ? bytes_add(script, job->command.data, job->command.n)
+                       : bytes_add_quoted(script, job->command.data)) ||
+              bytes_add_text(script, "; exit; }\n");
     return err ? -ENOMEM : 0;
 }
 

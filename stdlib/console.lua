@@ -131,9 +131,8 @@ local function default_timeout()
     return node.defaults.timeout
 end
 
---- Waits until one of the patterns matches; see console:expect.
-function Stream:expect(given, timeout)
-    local seconds = units.duration(timeout or default_timeout(), "timeout", 3)
+-- Returns the match, or nil, why if the search itself failed, and the patterns.
+local function search(self, given, seconds)
     local patterns, regexes = check_patterns(self, given)
     if self.waiting then errors.raise(self.name .. ": another task waits in expect") end
     self.waiting = regexes
@@ -144,6 +143,22 @@ function Stream:expect(given, timeout)
     end })
     local on_screen <close> = tasks.show_main(("%s: expecting %s"):format(self.name, shown(patterns):sub(1, 60)))
     local match, why = await(self, core.now() + seconds)
+    return match, why, patterns
+end
+
+--- Waits until one of the patterns matches, `seconds` at most. Returns the match (see console:expect), or nil.
+function Stream:seek(patterns, seconds)
+    local match = search(self, patterns, seconds)
+    return match
+end
+
+--- The end of what came, for people.
+function Stream:tail() return tail_text(self) end
+
+--- Waits until one of the patterns matches; see console:expect.
+function Stream:expect(given, timeout)
+    local seconds = units.duration(timeout or default_timeout(), "timeout", 3)
+    local match, why, patterns = search(self, given, seconds)
     if match then return match end
     local how = why and ("expect %s: %s"):format(shown(patterns), why) or
         ("no match for %s%s"):format(shown(patterns), self.ended and "; " .. self.ended or
@@ -178,6 +193,7 @@ function Console:send(text)
     if type(text) ~= "string" then errors.raise(("%s: send: want a string, not %s"):format(self.stream.name, type(text))) end
     boot_if_first(self)
     local vm = self.vm
+    if vm.line then return nil, ("the console of vm %s carries its commands"):format(vm.name), "state" end
     if not vm.machine or self.stream.ended then return nil, ("vm %s is %s"):format(vm.name, vm.state), "state" end
     local sent, why = vm.machine:console_write(text)
     if not sent then return nil, why, "console" end

@@ -6,6 +6,7 @@ local console = require "qemunet.console"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local job = require "qemunet.job"
+local login = require "qemunet.login"
 local node = require "qemunet.node"
 local options = require "qemunet.options"
 local tasks = require "qemunet.tasks"
@@ -25,6 +26,10 @@ local TINY_MIN_MEMORY = 96 << 20
 
 -- A cold boot took 2.1 to 2.7 s of processor time under TCG; many may share few cores.
 local BOOT_TIMEOUT, BOOT_TIMEOUT_EACH = 60, 6
+-- A distribution's own system: Debian 12 took 35 to 60 s from power-on to its log-in under TCG.
+local BOOT_TIMEOUT_SYSTEM = 180
+-- How long before the machine's own deadline its log-in gives up, so that the error says at which step.
+local LOGIN_MARGIN = 5
 
 local OPTIONS = {
     image = { type = "string", default = "tiny" },
@@ -35,14 +40,16 @@ local OPTIONS = {
     kernel = { type = "string" },
     initrd = { type = "string" },
     append = { type = "string" },
+    disk = { type = "string" },
+    persistent = { type = "boolean" },
+    user = { type = "string" },
+    password = { type = "string" },
+    prompt = { type = { "string", "table" } },
     files = { type = "table" },
     setup = { type = "table" },
     qemu = { type = "table" },
     boot_timeout = { type = "duration" },
 }
-
--- Options of the language that this version does not have yet; named so that the error says so.
-local NOT_YET = { disk = true, persistent = true, user = true, password = true, prompt = true }
 
 vm.accel = "auto" -- set by --accel
 vm.prepare = function() end -- called before each machine or link is made; set by the run
@@ -76,20 +83,37 @@ end
 --- What a run records of the accelerator: "kvm", "tcg" or nil when no machine has asked.
 function vm.accel_used() return accel_found and (accel_found.kvm and "kvm" or "tcg") or vm.accel ~= "auto" and vm.accel or nil end
 
+-- Of these, only a guest that is logged in to makes use.
+local LOGIN_OPTIONS = { "user", "password", "prompt" }
+
+local function check_disk(name, checked, tiny_boots, level)
+    for _, option in ipairs(LOGIN_OPTIONS) do
+        if checked[option] and tiny_boots then
+            error(("vm %s: %s= is for a guest that is logged in to (disk= or kernel=); the tiny guest needs no log-in"):format(name,
+                option), level + 1)
+        end
+    end
+    login.check(checked, "vm " .. name, level + 1)
+    if checked.persistent and not checked.disk then error(("vm %s: persistent= goes with disk="):format(name), level + 1) end
+    if not checked.disk then return end
+    local kind, why = core.stat(checked.disk)
+    if not kind then error(("vm %s: disk %s: %s"):format(name, checked.disk, why), level + 1) end
+    if kind == "folder" then error(("vm %s: disk %s is a folder"):format(name, checked.disk), level + 1) end
+end
+
 local function declare(name, opts, level)
     if type(name) ~= "string" then error('vm: want a name, as vm("a")', level + 1) end
-    for key in pairs(opts) do
-        if NOT_YET[key] then error(("vm: option %q is not in this version yet"):format(key), level + 1) end
-    end
     local checked = options.check(opts, OPTIONS, "vm", level + 1)
     if checked.image ~= "tiny" then
         error(("vm: unknown image %q (this version has \"tiny\")"):format(checked.image), level + 1)
     end
-    if not checked.kernel and checked.mem < TINY_MIN_MEMORY then
+    local tiny_boots = not checked.kernel and (not checked.disk or opts.image ~= nil)
+    check_disk(name, checked, tiny_boots, level + 1)
+    if tiny_boots and checked.mem < TINY_MIN_MEMORY then
         error(("vm %s: mem %s is too small: the tiny guest needs at least %s to boot"):format(name,
             units.format_size(checked.mem), units.format_size(TINY_MIN_MEMORY)), level + 1)
     end
-    local self = setmetatable({ name = name, state = "defined", nics = {}, opts = checked,
+    local self = setmetatable({ name = name, state = "defined", nics = {}, opts = checked, tiny_boots = tiny_boots,
         changed = core.future() }, class)
     self.console = console.new(self, function() return vm.console_path and vm.console_path(name) end)
     self.number = testbed.add_node(self)
@@ -107,7 +131,9 @@ end
 
 --- vm(name, opts): declares a virtual machine; it boots on boot() or at its first use.
 --- opts: image="tiny", mem="256M", cpus=1, accel="auto"|"kvm"|"tcg", kernel=, initrd=, append= (added to the kernel's
---- command line), files={[guest_path]=host_path}, setup={"command", ...} run after each boot, qemu={extra arguments},
+--- command line), disk=path of an image to boot from, which is written to only if persistent=true (with kernel= or
+--- image="tiny" a disk beside it), user="root", password=, prompt= for its log-in at the serial console (see login),
+--- files={[guest_path]=host_path}, setup={"command", ...} run after each boot, qemu={extra arguments},
 --- boot_timeout="60s".
 function vm.vm(name, opts)
     name, opts = arguments(name, opts)
@@ -150,12 +176,23 @@ end
 
 local function kernel_of(self)
     local opts = self.opts
-    if opts.kernel then return opts.kernel, opts.initrd, opts.append end
+    if opts.kernel then
+        return opts.kernel, opts.initrd, opts.append or opts.disk and not opts.initrd and APPEND .. " root=/dev/vda rw" or nil
+    end
+    if not self.tiny_boots then return end
     return tiny.kernel, opts.initrd or tiny.initrd, nil
 end
 
+-- The formats that QEMU would find by itself, but a raw image can have any first bytes, by its guest's will.
+local MAGIC = { ["QFI\xfb"] = "qcow2", ["KDMV"] = "vmdk", ["vhdx"] = "vhdx" }
+
+local function disk_format(path)
+    local file <close> = assert(io.open(path, "rb"))
+    return MAGIC[file:read(4)] or "raw"
+end
+
 local function append_of(self, kvm, own)
-    if own then return own end
+    if own or not (self.tiny_boots or self.opts.kernel) then return own end
     local text = APPEND .. (kvm and "" or APPEND_TCG)
     return self.opts.append and text .. " " .. self.opts.append or text
 end
@@ -174,6 +211,7 @@ local function on_machine_state(self, machine, state, why)
         self.shell_up:set(false)
         self.ended:set(state)
         self.console.stream:finish("the machine is " .. self.state)
+        if self.line then self.line:close(("vm %s is %s: %s"):format(self.name, self.state, why or "")) end
         if not self.expected_end and was ~= "booting" then
             core.log(0, ("%s: %s: %s"):format(self.name, self.state, (why or ""):match("[^\n]*")))
         end
@@ -196,6 +234,16 @@ end
 -- The boots under way share the processor, and so the patience with each grows with their number.
 local booting = 0
 
+local function boot_timeout(self)
+    return self.opts.boot_timeout or (self.tiny_boots and BOOT_TIMEOUT or BOOT_TIMEOUT_SYSTEM) + BOOT_TIMEOUT_EACH * booting
+end
+
+-- What carries commands is not for the console's readers.
+local function on_console(self, data)
+    if self.watcher then self.watcher(data) end
+    if not self.line then self.console.stream:feed(data) end
+end
+
 local function power_on(self)
     vm.prepare()
     local kvm = wants_kvm(self)
@@ -204,15 +252,18 @@ local function power_on(self)
     self.machine, self.why, self.expected_end = nil, nil, false
     self.shell_up, self.ended = core.future(), core.future()
     self.console.stream:restart()
+    self.line, self.watcher = false, false
+    local disk = self.opts.disk
     local machine, why
     machine, why = core.machine {
         name = self.name, kernel = kernel, initrd = initrd, append = append_of(self, kvm, own_append),
+        disk = disk, disk_format = disk and disk_format(disk), disk_writable = self.opts.persistent,
         memory = self.opts.mem, cpus = self.opts.cpus, kvm = kvm, nics = nic_descriptors(self),
         extra = self.opts.qemu, console_log = vm.console_path and vm.console_path(self.name),
-        boot_timeout = self.opts.boot_timeout or BOOT_TIMEOUT + BOOT_TIMEOUT_EACH * booting,
+        boot_timeout = boot_timeout(self),
         on_state = function(state, reason) on_machine_state(self, machine, state, reason) end,
         on_event = function(name, data) on_event(self, name, data) end,
-        on_console = function(data) self.console.stream:feed(data) end,
+        on_console = function(data) on_console(self, data) end,
     }
     if not machine then errors.machinery(("vm %s: cannot start: %s"):format(self.name, why)) end
     self.machine = machine
@@ -237,7 +288,7 @@ end
 
 -- Runs a command of our own during the boot. Returns its output; a failure is the machinery's.
 local function internal(self, cmd, what, stdin)
-    local running = job.start(self, self.machine, { cmd = cmd, text = cmd, stdin = stdin, timeout = 60, max_output = 1 << 20 })
+    local running = job.start(self, self:commander(), { cmd = cmd, text = cmd, stdin = stdin, timeout = 60, max_output = 1 << 20 })
     core.wait { running.done }
     local result = running.result
     if not result.ok then
@@ -278,12 +329,29 @@ local function boot_failed(self)
     errors.machinery(("vm %s did not boot: %s"):format(self.name, self.why or self.state))
 end
 
+-- Until commands can be given; a guest that is not ours may have to be logged in to for that.
+local function await_shell(self)
+    local entry
+    if not self.tiny_boots then
+        entry = login.enter(self, core.now() + math.max(boot_timeout(self) - LOGIN_MARGIN, 0))
+        core.wait { self.shell_up, entry.done }
+        if not self.shell_up:is_set() and entry.problem then
+            self:crash()
+            self.why = entry.problem
+            boot_failed(self)
+        end
+    end
+    core.wait { self.shell_up }
+    if entry then entry:cancel() end
+    if not self.shell_up:values() then boot_failed(self) end
+end
+
 -- Tells the nodes that run already of names that came later.
 local function refresh_hosts(except)
     for _, other in ipairs(testbed.nodes()) do
         if other ~= except and other.state == "up" and other.hosts_known ~= testbed.hosts_of(other) then
             other.hosts_known = testbed.hosts_of(other)
-            job.start(other, other.machine, { cmd = "update /etc/hosts", timeout = 60, max_output = 1 << 16,
+            job.start(other, other:commander(), { cmd = "update /etc/hosts", timeout = 60, max_output = 1 << 16,
                 text = ("printf %%s %s >/etc/hosts"):format(node.quote(other.hosts_known)) })
         end
     end
@@ -299,8 +367,7 @@ local function boot_one(self)
     end })
     core.waiting(key, self.name .. ": booting")
     power_on(self)
-    core.wait { self.shell_up }
-    if not self.shell_up:values() then boot_failed(self) end
+    await_shell(self)
     self.hosts_known = testbed.hosts_of(self)
     configure(self)
     set_up(self)
@@ -358,11 +425,14 @@ end
 --- v:boot(): as boot(v).
 function VM:boot() vm.boot(self) end
 
---- The machine that takes commands, booted if this is its first use; or nil and why it takes none.
+--- What takes commands: the machine, or the line over its console.
+function VM:commander() return self.line or self.machine end
+
+--- What takes commands, booted if this is its first use; or nil and why it takes none.
 function VM:channel()
     if self.state == "defined" then vm.boot(self) end
     if self.boot_task then core.wait { self.boot_task.done } end
-    if self.state == "up" or self.state == "paused" then return self.machine end
+    if self.state == "up" or self.state == "paused" then return self:commander() end
     return nil, ("vm %s is %s%s"):format(self.name, self.state, self.why and ": " .. self.why or "")
 end
 
@@ -475,7 +545,8 @@ function VM:close()
 end
 
 -- Fields that are nil until they are set; a class has no unknown ones.
-for _, field in ipairs { "machine", "why", "expected_end", "shell_up", "ended", "boot_task", "hosts_known" } do
+for _, field in ipairs { "machine", "why", "expected_end", "shell_up", "ended", "boot_task", "hosts_known", "line",
+    "watcher" } do
     VM[field] = false
 end
 

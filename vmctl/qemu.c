@@ -109,6 +109,19 @@ static int add_kernel(struct qemu_args *args, const struct qemu_config *c)
            (c->append && (add(args, "-append") || add(args, "%s", c->append)));
 }
 
+/* "file:": a path with a colon is no protocol's address. */
+static int add_disk(struct qemu_args *args, const struct qemu_config *c)
+{
+    if (!c->disk)
+        return 0;
+    char *path = escape_commas(c->disk);
+    int err = !path || add(args, "-drive") ||
+              add(args, "file=file:%s,format=%s,if=virtio,snapshot=%s", path, c->disk_format,
+                  c->disk_writable ? "off" : "on");
+    free(path);
+    return err;
+}
+
 static int add_control(struct qemu_args *args, const struct qemu_config *c)
 {
     return add_socket(args, "qmp", c->monitor_fd) || add(args, "-mon") ||
@@ -140,7 +153,8 @@ static int add_nic(struct qemu_args *args, const struct qemu_nic *nic, size_t in
 int qemu_args_build(struct qemu_args *args, const struct qemu_config *c)
 {
     *args = (struct qemu_args){0};
-    int err = add_machine(args, c) || add_kernel(args, c) || add_control(args, c);
+    int err =
+        add_machine(args, c) || add_kernel(args, c) || add_disk(args, c) || add_control(args, c);
     for (size_t i = 0; i < c->n_ports && !err; i++)
         err = add_port(args, &c->ports[i]);
     for (size_t i = 0; i < c->n_nics && !err; i++)

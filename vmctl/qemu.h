@@ -23,7 +23,11 @@ struct qemu_port {
 struct qemu_config {
     const char *name;
     const char *kernel, *initrd, *append; /* direct kernel boot; append may be NULL */
-    uint64_t memory;                      /* bytes */
+    /* A disk image, or NULL, and its format in QEMU's words. Written to only if disk_writable; else
+     * what the guest writes goes to an unlinked file of QEMU's in TMPDIR. */
+    const char *disk, *disk_format;
+    bool disk_writable;
+    uint64_t memory; /* bytes */
     unsigned cpus;
     bool kvm;
     int monitor_fd, console_fd; /* QEMU's ends of stream socket pairs */

@@ -56,8 +56,9 @@ while :; do
     fi
     exec 4>"$b.o$((n % 2))" 5>"$b.e$((n % 2))"
     echo "$key ready $n" >&3
-    # In the foreground: a shell starts background commands with SIGINT ignored, which cannot be undone.
-    setsid sh -s $n "$b" <&3 >&4 2>&5 4>&- 5>&-
+    # In the foreground: a shell starts background commands with SIGINT ignored, which cannot be undone. In
+    # parentheses: a shell may say of what it started that it was killed, and where its output goes.
+    (exec setsid sh -s $n "$b") <&3 >&4 2>&5 4>&- 5>&-
     status=$? how=end
     if [ $status -gt 128 ]; then
         if [ -e "$b.x" ]; then rm -f "$b.x"; else how=killed; fi
