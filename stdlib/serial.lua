@@ -10,6 +10,10 @@ local serial = {}
 
 -- A terminal takes lines of up to 4,095 bytes.
 local FORMAT_BYTES = 3000
+local LINE_BYTES = 1000
+local SHORT_BYTES = 600 -- what is quicker in words
+-- Linux keeps 64 KiB for a terminal whose reader is late; what is more is lost.
+local PART_BYTES = 12 << 10
 local TRIES = 8
 local SILENCE, PATIENCE = 10, 60 -- seconds: without a byte, and for one answer
 local MOST = 1 << 20 -- bytes of what may come between
@@ -82,30 +86,35 @@ end
 
 local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
-local function ask_once(self, request)
+local function ask_once(self, message)
     self.count = self.count + 1
     self.received = ""
-    local sent, why = self.write(("qn %d %s\n"):format(self.count, quote(request)))
+    local sent, why = self.write(message(self.count))
     if not sent then return nil, why end
     local answer, problem = await(self, ("%s<%d\r?\n(.-)\r?\n%s>%d\r?\n"):format(self.key, self.count, self.key, self.count))
     if not answer then return nil, problem end
     return (answer:gsub("\r", ""):gsub(self.tag .. " %d+\n", ""))
 end
 
---- Makes a request. `check(answer)` returns what is in the answer, or nothing if it does not have its form: then it is made
---- again, up to `tries` times. Returns what check gave; nil and why.
-function Line:ask(request, check, tries)
+-- `message(number)`: what is typed to ask for the answer of that number.
+local function ask(self, message, check, tries)
     local held <close> = lock(self)
     local why
     for _ = 1, tries or TRIES do
         local answer
-        answer, why = ask_once(self, request)
+        answer, why = ask_once(self, message)
         if self.closed then return nil, self.closed end
         local values = answer and table.pack(check(answer))
         if values and values[1] ~= nil then return table.unpack(values, 1, values.n) end
         why = why or "something else writes to the console all the time"
     end
     return nil, why
+end
+
+--- Makes a request. `check(answer)` returns what is in the answer, or nothing if it does not have its form: then it is made
+--- again, up to `tries` times. Returns what check gave; nil and why.
+function Line:ask(request, check, tries)
+    return ask(self, function(number) return ("qn %d %s\n"):format(number, quote(request)) end, check, tries)
 end
 
 --- A check for an answer that is a line of words, by a pattern without its end.
@@ -129,15 +138,47 @@ local function format_of(data, at)
     return table.concat(parts), taken
 end
 
+local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+-- In lines that a terminal takes.
+local function encode_base64(data)
+    local function letter(n) return ALPHABET:sub(n + 1, n + 1) end
+    local text = data:gsub("..?.?", function(three)
+        local a, b, c = three:byte(1, 3)
+        local n = a << 16 | (b or 0) << 8 | (c or 0)
+        return letter(n >> 18) .. letter(n >> 12 & 63) .. (b and letter(n >> 6 & 63) or "=") .. (c and letter(n & 63) or "=")
+    end)
+    return (text:gsub(("."):rep(LINE_BYTES), "%0\n"))
+end
+
+-- The two ways to append: as a request's words, and as a text that follows one.
+local function append_words(self, file, size, data, at)
+    local format, taken = format_of(data, at)
+    local now, why = self:ask(("qn_add %s %d %s"):format(file, size, quote(format)), serial.words "size (%d+)")
+    return now, why, taken
+end
+
+local function append_text(self, file, size, data, at)
+    local part = data:sub(at, at + PART_BYTES - 1)
+    local text = encode_base64(part)
+    local _, ends = text:gsub("\n", "\n")
+    -- What stands before it ends an earlier one of which a line was lost.
+    local now, why = ask(self, function(number)
+        return (":\nqn_take %d %s %d %d %d\n%s\n"):format(number, file, size, #part, ends + 1, text)
+    end, serial.words "size (%d+)")
+    return now, why, #part
+end
+
 --- Appends to a file of the line's folder that has `size` bytes now, as much of `data` from `at` on as one request holds.
 --- Returns how much; nil and why.
---- `after`: a request that follows in the same one, and says nothing.
-function Line:append(file, size, data, at, after)
-    local format, taken = format_of(data, at)
-    local now, why = self:ask(("qn_add %s %d %s%s"):format(file, size, quote(format), after or ""), serial.words "size (%d+)")
-    if not now then return nil, why end
-    if tonumber(now) ~= size + taken then return nil, "the guest could not keep what it was sent (no room left?)" end
-    return taken
+function Line:append(file, size, data, at)
+    for _ = 1, TRIES do
+        local append = self.code == "base64" and #data - at >= SHORT_BYTES and append_text or append_words
+        local now, why, taken = append(self, file, size, data, at)
+        if not now then return nil, why end
+        if tonumber(now) == size + taken then return taken end
+    end
+    return nil, "the guest could not keep what it was sent (is there no room left?)"
 end
 
 --- Makes a file of the line's folder. Returns true; nil and why.
@@ -151,7 +192,6 @@ function Line:put(file, data)
     return true
 end
 
-local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 local SIX_BITS = {}
 for i = 1, 64 do SIX_BITS[ALPHABET:sub(i, i)] = i - 1 end
 SIX_BITS["="] = 0
@@ -202,14 +242,14 @@ end
 -- Beginning and end --------------------------------------------------------------------------------------------------
 
 -- Reads requests, a line each. What it is told to leave is the key itself.
-local LOOP = [[sh -c 'qn_t=$(stty -g);stty -echo -isig -ixon icanon;qn_k=%s;echo "$qn_k""up";]] ..
+local LOOP = [[sh -c 'qn_t=$(stty -g);stty -echo -isig -ixon -ixoff icanon;qn_k=%s;echo "$qn_k""up";]] ..
     [[while IFS= read -r qn_l&&[ "$qn_l" != "$qn_k" ];do eval "$qn_l";done;stty "$qn_t"']] .. "\n"
 
 -- Makes a request and brackets its answer; and, for a request, appends to a file what printf makes of a format, if the
 -- file has that size.
 local ANSWER = [[qn(){ echo;echo "$qn_k<$1";eval "$2" </dev/null 2>&1;echo;echo "$qn_k>$1";}]] .. "\n"
 local ADD = [[qn_add(){ : >>"$qn_d/$1";[ "$(wc -c <"$qn_d/$1")" -ne "$2" ]||printf "$3" >>"$qn_d/$1";]] ..
-    [[echo size $(wc -c <"$qn_d/$1") .;}]] .. "\n"
+    [[[ ! -e "$qn_d/${1%.w}.n" ]||echo 1<>"$qn_d/${1%.w}.n";echo size $(wc -c <"$qn_d/$1") .;}]] .. "\n"
 
 local FOLDER = [[umask 077; for qn_d in /tmp /var/tmp /run /dev/shm "$HOME"; do
 qn_d=$qn_d/.qn.%s; mkdir "$qn_d" 2>/dev/null || [ -w "$qn_d" ] && break; done; umask 022; qn_tag=%s; [ -w "$qn_d" ] && echo folder "$qn_d" .]]

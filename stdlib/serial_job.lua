@@ -84,8 +84,7 @@ local function send_stdin(self)
     local since = core.now()
     while self.stdin[1] and core.now() - since < POLL_STREAM do
         local data = self.stdin[1]
-        local taken = want(self.line:append(self.id .. ".w", self.stdin_sent, data, self.stdin_at,
-            ("; qn_fed %d"):format(self.id)))
+        local taken = want(self.line:append(self.id .. ".w", self.stdin_sent, data, self.stdin_at))
         self.stdin_at, self.stdin_sent = self.stdin_at + taken, self.stdin_sent + taken
         self.stdin_waits = self.stdin_waits - taken
         if self.stdin_at > #data then

@@ -10,6 +10,21 @@
 if command -v setsid >/dev/null 2>&1; then qn_setsid=setsid; else qn_setsid=''; fi
 if [ "$(printf abc | base64 2>/dev/null)" = YWJj ]; then qn_code=base64; else qn_code='od -An -v -tx1'; fi
 
+# qn_take NUMBER FILE SIZE BYTES LINES: appends to the file, if it has that size, so many bytes that come in as many lines
+# of base64, if they come whole. It answers as qn does, which keeps its standard input from a request.
+qn_take() {
+    echo
+    echo "$qn_k<$1"
+    : >>"$qn_d/$2"
+    head -n "$5" | base64 -d >"$qn_d/taken" 2>/dev/null
+    if [ "$(wc -c <"$qn_d/taken")" -eq "$4" ] && [ "$(wc -c <"$qn_d/$2")" -eq "$3" ]; then
+        cat "$qn_d/taken" >>"$qn_d/$2"
+    fi
+    [ ! -e "$qn_d/${2%.w}.n" ] || qn_wake "$qn_d/${2%.w}.n"
+    echo "size" $(wc -c <"$qn_d/$2") .
+    echo "$qn_k>$1"
+}
+
 # qn_get FILE BLOCK COUNT: so many blocks of 512 bytes of it.
 qn_get() {
     dd if="$qn_d/$1" bs=512 skip="$2" count="$3" 2>/dev/null | $qn_code
@@ -90,7 +105,7 @@ qn_go() {
     echo went .
 }
 
-# qn_fed NUMBER: there is more for it to read, or no more will come.
+# qn_fed NUMBER: no more will come for it to read.
 qn_fed() {
     qn_wake "$qn_d/$1.n"
 }

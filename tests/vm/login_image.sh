@@ -54,6 +54,8 @@ flags=
 has noexec && flags=-onoexec
 mount -t devpts devpts /dev/pts 2>/dev/null || { mkdir -p /dev/pts; mount -t devpts devpts /dev/pts; }
 mkdir -p /dev/shm
+ln -sf /proc/self/fd /dev/fd
+for name in 0stdin 1stdout 2stderr; do ln -sf /proc/self/fd/${name%%[a-z]*} /dev/${name#?}; done
 rm -rf /var/tmp
 mkdir /var/tmp
 for place in /dev/shm /run /tmp /var/tmp; do mount $flags -t tmpfs tmpfs $place; chmod 1777 $place; done
