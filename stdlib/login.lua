@@ -79,7 +79,11 @@ answer[2] = function(self)
     type_line(self, self.vm.opts.password)
 end
 
-answer[3] = function(self) fail("it refused the log-in of %s: wrong user= or password=", self.user) end
+-- Once may be for an Enter that was pressed at the wrong moment.
+answer[3] = function(self)
+    self.refused = self.refused + 1
+    if self.refused > 1 then fail("it refused the log-in of %s: wrong user= or password=", self.user) end
+end
 
 answer[4] = function(self)
     self.step = "it showed what looks like a shell's prompt"
@@ -136,7 +140,7 @@ end
 --- `done`, its field `problem` (what went wrong, or false), and :cancel(). The machine's shell_up is set when it worked.
 function login.enter(vm, deadline)
     local self = setmetatable({ vm = vm, deadline = deadline, seconds = deadline - core.now(), done = core.future(),
-        problem = false, user = vm.opts.user or "root", asked_user = 0, step = "it showed no prompt",
+        problem = false, user = vm.opts.user or "root", asked_user = 0, refused = 0, step = "it showed no prompt",
         stream = console.stream(vm.name .. ": log-in") }, Entry)
     vm.watcher = function(data) self.stream:feed(data) end
     self.thread = core.spawn(function()

@@ -117,9 +117,14 @@ function Line:ask(request, check, tries)
     return ask(self, function(number) return ("qn %d %s\n"):format(number, quote(request)) end, check, tries)
 end
 
---- A check for an answer that is a line of words, by a pattern without its end.
+--- A check for an answer that is a line of words, by a pattern without its end. Whole lines of others are passed over.
 function serial.words(pattern)
-    return function(answer) return answer:match("^\n?" .. pattern .. " %.\n?$") end
+    return function(answer)
+        for line in answer:gmatch("[^\n]+") do
+            local values = table.pack(line:match("^" .. pattern .. " %.$"))
+            if values[1] then return table.unpack(values, 1, values.n) end
+        end
+    end
 end
 
 -- Files --------------------------------------------------------------------------------------------------------------
@@ -205,19 +210,27 @@ local function decode_base64(text)
     return data:sub(1, -1 - short)
 end
 
+local function decode_hex(text)
+    return (text:gsub(" (%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
+end
+
+-- The form of their lines, all but the last of which have that width. No message looks like that.
+local CODES = {
+    base64 = { line = "^[%w+/]+=?=?$", width = 76, decode = decode_base64 },
+    od = { line = "^[ %x]+$", width = 48, decode = decode_hex },
+}
+
 -- The bytes that an answer stands for, or nil when it is not of that form.
 local function decode(self, answer)
-    if self.code == "base64" then
-        local text = answer:gsub("\n", "")
-        return #text % 4 == 0 and text:find("^[%w+/]*=?=?$") and decode_base64(text) or nil
+    local lines = {}
+    local code = CODES[self.code]
+    for line in answer:gmatch("[^\n]+") do
+        if line:find(code.line) then
+            if lines[1] and #lines[#lines] ~= code.width then return nil end
+            lines[#lines + 1] = line
+        end
     end
-    if not answer:find("^[%x \n]*$") then return nil end
-    local data, bad = {}, false
-    for word in answer:gmatch("%S+") do
-        bad = bad or #word ~= 2
-        data[#data + 1] = bad and "" or string.char(tonumber(word, 16))
-    end
-    return not bad and table.concat(data) or nil
+    return code.decode(table.concat(lines))
 end
 
 --- Bytes `from` (0: the first) to `to` of a file of the line's folder, which has that many at least, and perhaps not all of

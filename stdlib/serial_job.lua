@@ -109,12 +109,14 @@ end
 -- Fetches what there is of its output, up to the given sizes.
 local function fetch(self, sizes)
     for i, stream in ipairs(STREAMS) do
-        local upto = math.min(sizes[i], self.spec.max_output)
-        if sizes[i] > upto then self.truncated = true end
+        local most = self.spec.max_output
+        if sizes[i] > most then self.truncated = true end
+        local upto = self.spec.output and sizes[i] or math.min(sizes[i], most)
         while self.got[i] < upto do
             local data = want(self.line:get(self.id .. "." .. stream[2], self.got[i], upto))
+            local room = math.max(0, most - self.got[i])
             self.got[i] = self.got[i] + #data
-            table.insert(self.parts[i], data)
+            if room > 0 then table.insert(self.parts[i], data:sub(1, room)) end
             if self.spec.output then self.spec.output(stream[1], data) end
         end
     end
@@ -123,10 +125,9 @@ end
 -- Returns its end's kind and status once it has ended.
 local function look(self)
     local out, err, pid, begun, kind, status
-    want(self.line:ask("qn_look " .. self.id, function(answer)
-        out, err, pid, begun, kind = answer:match("^\n?look (%d+) (%d+) (%S+) ([b-]) (%S+ ?%d*) %.\n?$")
-        return out
-    end))
+    out, err, pid, begun, kind = self.line:ask("qn_look " .. self.id,
+        serial.words "look (%d+) (%d+) (%S+) ([b-]) (%S+ ?%d*)")
+    want(out, err)
     if pid ~= "-" and self.hold == "held" then
         self.hold = "armed"
         if self.spec.armed then self.spec.armed() end

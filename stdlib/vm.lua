@@ -270,9 +270,18 @@ local function power_on(self)
     set_state(self, "booting")
 end
 
+local NOT_ROOT = "not root"
+
 -- A shell script that gives the guest its name, addresses and hosts file, and prints each interface's name.
 local function configuration(self)
-    local lines = { "hostname " .. self.name, ("printf %%s %s >/etc/hosts"):format(node.quote(testbed.hosts_of(self))) }
+    local hosts = ("printf %%s %s >/etc/hosts"):format(node.quote(testbed.hosts_of(self)))
+    local lines = { ("hostname %s 2>/dev/null || echo %s >/proc/sys/kernel/hostname"):format(self.name, self.name) }
+    if self.tiny_boots then
+        lines[2] = hosts
+    else
+        table.insert(lines, 1, ('[ "$(id -u)" = 0 ] || { echo %s; exit 0; }'):format(NOT_ROOT))
+        lines[3] = ("{ %s; } 2>/dev/null || :"):format(hosts) -- which may be read-only there
+    end
     for _, nic in ipairs(self.nics) do
         lines[#lines + 1] = ('for i in /sys/class/net/*; do read -r m <"$i/address" && [ "$m" = %s ] && break; done; i=${i##*/}')
             :format(nic.mac)
@@ -300,6 +309,9 @@ end
 
 local function configure(self)
     local names = internal(self, configuration(self), "the configuration of its network")
+    if names == NOT_ROOT .. "\n" then
+        return core.log(0, ("%s: the user logged in is not root: the name and addresses are left as they are"):format(self.name))
+    end
     local i = 0
     for name in names:gmatch("[^\n]+") do
         i = i + 1

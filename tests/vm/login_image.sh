@@ -64,7 +64,7 @@ has dash && ln -sf dash /bin/sh
 has bash && ln -sf bash /bin/sh
 has nobase64 && rm -f /bin/base64
 has menu && printf '#!/bin/sh\nread x </dev/ttyS0; exec /bin/getty -L 115200 ttyS0 vt100\n' >/sbin/start-getty
-has noisy && (while :; do echo "noise [ 12.345] of somebody" >/dev/ttyS0; usleep 30000; done) &
+has noisy && (while :; do [ -e /tmp/noise ] && echo "noise [ 12.345] of somebody" >/dev/ttyS0; usleep 30000; done) &
 modprobe -a virtio_pci virtio_net virtio_rng
 ip link set lo up
 EOF
