@@ -6,6 +6,7 @@
 # Command N has files N.*: c its script, o and e its output, w what it reads and w0 when that is all, i the FIFO from
 # which it reads that and n that for news of w, p its process id, g the FIFO at which it is held and b when it was let go, x when it exits by
 # itself with a status over 128, s its end.
+# shellcheck shell=sh disable=SC2154 # qn_d, qn_k and qn_tag come from there
 
 if command -v setsid >/dev/null 2>&1; then qn_setsid=setsid; else qn_setsid=''; fi
 if [ "$(printf abc | base64 2>/dev/null)" = YWJj ]; then qn_code=base64; else qn_code='od -An -v -tx1'; fi
@@ -21,6 +22,7 @@ qn_take() {
         cat "$qn_d/taken" >>"$qn_d/$2"
     fi
     [ ! -e "$qn_d/${2%.w}.n" ] || qn_wake "$qn_d/${2%.w}.n"
+    # shellcheck disable=SC2046
     echo "size" $(wc -c <"$qn_d/$2") .
     echo "$qn_k>$1"
 }
@@ -69,6 +71,7 @@ qn_run() {
         case $2 in *h*) mkfifo "$qn_d/$1.g" ;; esac
         set -- "$qn_d/$1" "$2" "$qn_tag"
         if [ "$qn_setsid" ]; then
+            # shellcheck disable=SC2016 # for that shell
             setsid setsid sh -c '. "$0"; qn_job "$@"' "$qn_d/functions" "$@" 9>&1 >/dev/null 2>&1
         else
             qn_job "$@" 9>&1 >/dev/null 2>&1 &
@@ -83,6 +86,7 @@ qn_look() {
     [ ! -e "$qn_d/$1.p" ] || read -r qn_p <"$qn_d/$1.p"
     [ ! -e "$qn_d/$1.b" ] || qn_b=b
     [ ! -e "$qn_d/$1.s" ] || read -r qn_s <"$qn_d/$1.s"
+    # shellcheck disable=SC2046 # some put blanks before a number
     echo look $(wc -c <"$qn_d/$1.o") $(wc -c <"$qn_d/$1.e") "${qn_p:--}" $qn_b "${qn_s:--}" .
 }
 
@@ -119,7 +123,8 @@ qn_ports() {
             [ ! -r "$qn_i/name" ] || read -r qn_s <"$qn_i/name"
             [ "$qn_s" != qn.shell ] || qn_p=/dev/${qn_i##*/}
         done
-        [ -c "$qn_p" ] || { qn_p='' && [ ! -d /sys/class/virtio-ports ] || sleep 1; }
+        [ -c "$qn_p" ] || qn_p=''
+        [ "$qn_p" ] || [ ! -d /sys/class/virtio-ports ] || sleep 1
         qn_n=$((qn_n + 1))
     done
     if [ ! "$qn_p" ]; then
@@ -127,6 +132,7 @@ qn_ports() {
     elif [ ! -w "$qn_p" ] || [ ! "$qn_setsid" ]; then
         echo ports denied .
     else
+        # shellcheck disable=SC2016 # for that shell
         setsid setsid sh -c 'while [ -c "$0" ]; do cd; sh <>"$0" >&0 2>&1; sleep 1; done' "$qn_p" >/dev/null 2>&1
         echo ports started .
     fi

@@ -211,9 +211,11 @@ static void become(char *const *argv, const int *fds, int n_fds, volatile int *e
 static int start(struct process *process, char *const *argv, const int *fds, int n_fds)
 {
     volatile int error = 0;
+    /* A fork of this process costs the guest 1.9 ms under TCG. The child does system calls only.
+     * NOLINTNEXTLINE(clang-analyzer-security.insecureAPI.vfork) */
     pid_t pid = vfork();
     if (pid == 0)
-        become(argv, fds, n_fds, &error);
+        become(argv, fds, n_fds, &error); /* NOLINT(clang-analyzer-unix.Vfork) */
     if (pid < 0)
         return errno;
     if (error) {
@@ -235,7 +237,8 @@ static int open_outputs(struct process *process, int *fds)
 /* A shell that waits for its script. Return: 0 or an errno. */
 static int start_shell(struct process *process)
 {
-    static char *const argv[] = {"sh", "-s", NULL};
+    static char shell[] = "sh", reads[] = "-s";
+    static char *const argv[] = {shell, reads, NULL};
     int fds[5] = {-1, -1, -1, -1, -1};
     *process = nothing;
     int err = open_pipe(&process->script, &fds[0], false) || open_outputs(process, fds) ||
