@@ -15,7 +15,7 @@ local PENDING = 4 << 20 -- so much may be on its way
 local STDERR = 1 << 16
 local POLL = 0.002 -- until the guest has taken some of that; 4 MiB take it some 100 ms
 
-local function quote(s) return "'" .. s:gsub("'", "'\\''") .. "'" end
+local quote = text.quote
 
 -- The end of what a command said, or else `otherwise`.
 local function last_lines(said, otherwise)

@@ -30,7 +30,7 @@ local classes = {} -- {[metatable]=true}
 local Node = {}
 node.methods = Node
 
-local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+local quote = text.quote
 node.quote = quote
 
 local function check_command(self, cmd, where)

@@ -5,6 +5,7 @@
 -- runtime/guest/console.sh.
 
 local core = require "qemunet.core"
+local quote = require "qemunet.text".quote
 
 local serial = {}
 
@@ -84,7 +85,6 @@ local function lock(self)
     end })
 end
 
-local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
 local function ask_once(self, message)
     self.count = self.count + 1

@@ -4,6 +4,7 @@
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local quote = require "qemunet.text".quote
 local serial = require "qemunet.serial"
 
 local serial_job = {}
@@ -12,8 +13,6 @@ local POLL, POLL_STREAM = 1, 0.2 -- the guest says when a command has ended, unl
 local KILL_GRACE = 10
 local STDIN_MAX = 64 << 20
 local STREAMS = { { "stdout", "o" }, { "stderr", "e" } }
-
-local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
 local Handle = {}
 Handle.__index = Handle

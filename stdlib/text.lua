@@ -123,4 +123,7 @@ function text.tail(s, n, joiner)
     return table.concat(kept, joiner, math.max(1, #kept - n + 1))
 end
 
+--- A word of a POSIX shell that is `s`.
+function text.quote(s) return "'" .. s:gsub("'", "'\\''") .. "'" end
+
 return text

@@ -40,6 +40,10 @@
 #define KEY_MAX 64
 #define MESSAGE_MAX (KEY_MAX + 64)
 #define CHUNK 32768 /* Linux takes no more in one write to a port */
+/* A pipe that is found so full gets larger: each time it is full costs two process switches, of
+ * 0.17 ms under TCG. */
+#define LARGE 16384
+#define LARGE_PIPE (256 << 10) /* as much as Linux gives an ordinary user */
 #define SCRIPT_MAX (256UL << 20)
 #define PORTS "/sys/class/virtio-ports/"
 #define LINGERING_MAX 32
@@ -321,20 +325,25 @@ static size_t waiting_bytes(int fd)
     return fd >= 0 && ioctl(fd, FIONREAD, &n) == 0 && n > 0 ? (size_t)n : 0;
 }
 
-static void take_output(int which)
-{
-    int *fd = &unit.command.process.output[which];
-    size_t n = waiting_bytes(*fd);
-    if (unit.moved++)
-        set_streaming(true);
-    if (n == 0 || move_output(which, n) == 0)
-        close_fd(fd); /* readable, and nothing in it: every writer has gone */
-}
-
 static void move_all(int which, size_t left)
 {
     for (ssize_t n; left && (n = move_output(which, left)) > 0;)
         left -= (size_t)n;
+}
+
+static void take_output(int which)
+{
+    int *fd = &unit.command.process.output[which];
+    size_t n = waiting_bytes(*fd);
+    if (n == 0) {
+        close_fd(fd); /* readable, and nothing in it: every writer has gone */
+        return;
+    }
+    if (n >= LARGE)
+        fcntl(*fd, F_SETPIPE_SZ, LARGE_PIPE);
+    if (unit.moved++)
+        set_streaming(true);
+    move_all(which, n);
 }
 
 /* Return: bytes put in @to, at most @left and a message. */
