@@ -62,7 +62,7 @@ enum state { FREE, HELD, RUNNING };
 struct command {
     unsigned long seq;
     char how;
-    bool with_stdin;
+    bool with_stdin, signalled;
     char *words, *script; /* one block, of words */
     size_t n_words, n_script, written;
     struct process process;
@@ -90,14 +90,6 @@ static struct {
     int lingering[LINGERING_MAX];
     size_t n_lingering;
 } unit;
-
-static volatile sig_atomic_t child_ended;
-
-static void on_child(int number)
-{
-    (void)number;
-    child_ended = 1;
-}
 
 static void on_nothing(int number)
 {
@@ -384,6 +376,7 @@ static void forget_command(void)
     free(unit.command.words);
     unit.command.words = unit.command.script = NULL;
     unit.command.n_script = unit.command.written = 0;
+    unit.command.signalled = false;
     unit.state = FREE;
     unit.current = OUT;
     set_streaming(false);
@@ -408,7 +401,10 @@ static void finish(int status, bool by_signal)
 static void finish_kept(int status)
 {
     send_end(status, false);
-    unit.shell = unit.command.process;
+    if (unit.command.signalled)
+        close_process(&unit.command.process); /* it may be about to die */
+    else
+        unit.shell = unit.command.process;
     unit.command.process = nothing;
     forget_command();
 }
@@ -425,7 +421,6 @@ static void on_exit_status(pid_t pid, int status)
 static void collect_children(void)
 {
     int status;
-    child_ended = 0;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
         on_exit_status(pid, status);
 }
@@ -504,6 +499,7 @@ static void signal_command(unsigned long seq, const char *name)
     for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
         if (strcmp(signals[i].name, name) != 0)
             continue;
+        unit.command.signalled = true;
         if (unit.state == HELD)
             finish(128 + signals[i].number, true);
         else
@@ -753,7 +749,10 @@ static void watch(struct pollfd *watched)
 static void take_kept_status(void)
 {
     char text[16], *at = text;
-    ssize_t n = read(unit.command.process.status, text, sizeof(text) - 1);
+    int *fd = &unit.command.process.status;
+    ssize_t n = read(*fd, text, sizeof(text) - 1);
+    if (n == 0)
+        close_fd(fd); /* the shell's end tells */
     if (n <= 0)
         return;
     text[n - 1] = '\0'; /* for its newline */
@@ -795,8 +794,9 @@ static void serve(void)
         int n = ppoll(watched, WATCHED, NULL, &none);
         if (n > 0)
             work_off(watched);
-        if (child_ended)
-            collect_children();
+        /* Not when its signal came: ppoll lets none in while it finds something to read, and what a
+         * command left behind may write without end. */
+        collect_children();
     }
 }
 
@@ -846,7 +846,7 @@ static int open_port(const char *kind, const char *number)
 /* What came from the shell that started this one is not for commands. */
 static void reset_signals(void)
 {
-    struct sigaction child = {.sa_handler = on_child, .sa_flags = SA_NOCLDSTOP},
+    struct sigaction child = {.sa_handler = on_nothing, .sa_flags = SA_NOCLDSTOP},
                      nothing_done = {.sa_handler = on_nothing, .sa_flags = SA_RESTART};
     sigset_t blocked;
     for (int number = 1; number < NSIG; number++)

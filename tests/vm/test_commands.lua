@@ -211,6 +211,19 @@ test("a command ends when it ends, whoever holds its output", function()
     wait_gone(list)
 end)
 
+test("a command ends when it ends, also when what it left writes without end", function()
+    local r = a:run("yes & sleep 0.2 2>/dev/null || sleep 1; echo $! >/tmp/yes", { timeout = 20, max_output = 1000 })
+    check.equal({ r.status, r.timed_out, r.truncated, r.stdout }, { 0, false, true, ("y\n"):rep(500) })
+    a:succeed("kill $(cat /tmp/yes)")
+end)
+
+test("a signal that comes when the command is at its end is for no other", function()
+    for i = 1, 300 do
+        a:run("echo x", { timeout = 0.0001 * (i % 40) })
+        check.equal(a:run("echo next", { timeout = 20 }).stdout, "next\n")
+    end
+end)
+
 test("what a background process writes later is in no other command's output", function()
     a:succeed("(while [ ! -e /tmp/go ]; do usleep 10000; done; echo late; echo late >&2; touch /tmp/gone) &")
     a:succeed("touch /tmp/go")
