@@ -3,6 +3,8 @@
  * of its patterns, which keeps them alive. */
 #include "interp/bind_expect.h"
 
+#include "interp/bind.h"
+
 #include "runtime/expect.h"
 
 #include <errno.h>
@@ -317,17 +319,6 @@ static int expect_gc(lua_State *L)
     expect_close(expect->expect);
     expect->expect = NULL;
     return 0;
-}
-
-static void bind_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc)
-{
-    luaL_newmetatable(L, name);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, gc);
-    lua_setfield(L, -2, "__gc");
-    lua_pop(L, 1);
 }
 
 void expect_bind(lua_State *L)

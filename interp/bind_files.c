@@ -1,29 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "interp/bind_files.h"
 
+#include "interp/bind.h"
+
 #include <errno.h>
 #include <lauxlib.h>
 #include <md5.h>
-#include <stdbool.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #define SUM "qemunet.sum"
-
-static int push_errno(lua_State *L)
-{
-    int err = errno;
-    lua_pushnil(L);
-    lua_pushstring(L, strerror(err));
-    return 2;
-}
 
 /* core.stat(path) -> "file", "folder" or "other", permission bits, size; or nil and why */
 static int file_stat(lua_State *L)
 {
     struct stat st;
     if (stat(luaL_checkstring(L, 1), &st))
-        return push_errno(L);
+        return push_outcome(L, -errno);
     lua_pushstring(L, S_ISREG(st.st_mode) ? "file" : S_ISDIR(st.st_mode) ? "folder" : "other");
     lua_pushinteger(L, st.st_mode & 07777);
     lua_pushinteger(L, st.st_size);
@@ -33,10 +25,8 @@ static int file_stat(lua_State *L)
 /* core.chmod(path, permission bits) -> true; or nil and why */
 static int file_chmod(lua_State *L)
 {
-    if (chmod(luaL_checkstring(L, 1), (mode_t)luaL_checkinteger(L, 2)))
-        return push_errno(L);
-    lua_pushboolean(L, true);
-    return 1;
+    int failed = chmod(luaL_checkstring(L, 1), (mode_t)luaL_checkinteger(L, 2));
+    return push_outcome(L, failed ? -errno : 0);
 }
 
 /* core.sum() -> the checksum of nothing yet */
@@ -71,10 +61,6 @@ void files_bind(lua_State *L)
     static const luaL_Reg functions[] = {
         {"stat", file_stat}, {"chmod", file_chmod}, {"sum", new_sum}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"add", add_to_sum}, {"text", sum_text}, {NULL, NULL}};
-    luaL_newmetatable(L, SUM);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    bind_type(L, SUM, methods, NULL);
     luaL_setfuncs(L, functions, 0);
 }

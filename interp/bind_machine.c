@@ -4,6 +4,7 @@
  * come. */
 #include "interp/bind_machine.h"
 
+#include "interp/bind.h"
 #include "interp/host.h"
 #include "interp/json.h"
 #include "runtime/bytes.h"
@@ -182,18 +183,6 @@ static const struct job_handler job_handler = {
 static struct lua_job *check_job(lua_State *L)
 {
     return luaL_checkudata(L, 1, JOB);
-}
-
-/* Return values: true, or nil and why. */
-static int push_outcome(lua_State *L, int err)
-{
-    if (!err) {
-        lua_pushboolean(L, true);
-        return 1;
-    }
-    lua_pushnil(L);
-    lua_pushstring(L, strerror(-err));
-    return 2;
 }
 
 /* job:kill(signal name without SIG) */
@@ -470,13 +459,11 @@ static void read_extra(lua_State *L, const char **extra)
 static int guest_file(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
-    for (const struct embedded_file *file = embedded_guest; file->name; file++) {
-        if (strcmp(file->name, name) == 0) {
-            lua_pushlstring(L, (const char *)file->data, file->size);
-            return 1;
-        }
-    }
-    return luaL_error(L, "no file %s for guests", name);
+    const struct embedded_file *file = embedded_find(embedded_guest, name);
+    if (!file)
+        return luaL_error(L, "no file %s for guests", name);
+    lua_pushlstring(L, (const char *)file->data, file->size);
+    return 1;
 }
 
 /* core.needs_shell(command) -> whether more than starting a program is asked for */
@@ -545,19 +532,6 @@ static int machine_gc(lua_State *L)
 {
     close_machine(L, luaL_checkudata(L, 1, MACHINE));
     return 0;
-}
-
-static void bind_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc)
-{
-    luaL_newmetatable(L, name);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    if (gc) {
-        lua_pushcfunction(L, gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_pop(L, 1);
 }
 
 void machine_bind(lua_State *L)

@@ -3,6 +3,7 @@
  * address, until it is closed. */
 #include "interp/bind_stream.h"
 
+#include "interp/bind.h"
 #include "interp/host.h"
 #include "runtime/stream.h"
 
@@ -51,14 +52,7 @@ static int write_method(lua_State *L)
     size_t n;
     struct lua_stream *stream = check_stream(L);
     const char *data = luaL_checklstring(L, 2, &n);
-    int err = stream->stream ? stream_write(stream->stream, data, n) : -EPIPE;
-    if (!err) {
-        lua_pushboolean(L, 1);
-        return 1;
-    }
-    lua_pushnil(L);
-    lua_pushstring(L, strerror(-err));
-    return 2;
+    return push_outcome(L, stream->stream ? stream_write(stream->stream, data, n) : -EPIPE);
 }
 
 /* stream:close(); idempotent */
@@ -105,11 +99,8 @@ static int connect_stream(lua_State *L)
     int err = fd < 0
                   ? fd
                   : stream_open(&stream->stream, &stream->host->loop, fd, &stream_handler, stream);
-    if (err) {
-        lua_pushnil(L);
-        lua_pushstring(L, strerror(-err));
-        return 2;
-    }
+    if (err)
+        return push_outcome(L, err);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, stream);
     return 1;
@@ -119,13 +110,7 @@ void stream_bind(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         {"write", write_method}, {"close", close_method}, {NULL, NULL}};
-    luaL_newmetatable(L, STREAM);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, close_method);
-    lua_setfield(L, -2, "__gc");
-    lua_pop(L, 1);
+    bind_type(L, STREAM, methods, close_method);
     lua_pushcfunction(L, connect_stream);
     lua_setfield(L, -2, "connect");
 }

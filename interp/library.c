@@ -34,9 +34,8 @@ static int load_from_folder(lua_State *L, const char *folder, const char *name)
 static int load_embedded(lua_State *L, const char *name)
 {
     const char *path = lua_pushfstring(L, "%s.lua", name);
-    for (const struct embedded_file *file = embedded_stdlib; file->name; file++) {
-        if (strcmp(file->name, path) != 0)
-            continue;
+    const struct embedded_file *file = embedded_find(embedded_stdlib, path);
+    if (file) {
         const char *chunk = lua_pushfstring(L, "@stdlib/%s", path);
         if (luaL_loadbufferx(L, (const char *)file->data, file->size, chunk, "t") != LUA_OK)
             return lua_error(L);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "interp/task.h"
 
+#include "interp/bind.h"
 #include "interp/host.h"
 #include "runtime/clock.h"
 #include "runtime/timers.h"
@@ -464,12 +465,7 @@ void task_bind(lua_State *L)
     luaL_setfuncs(L, functions, 0);
     task_push_cancel(L);
     lua_setfield(L, -2, "CANCEL");
-    luaL_newmetatable(L, FUTURE);
-    luaL_newlib(L, future_methods);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, future_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_pop(L, 1);
+    bind_type(L, FUTURE, future_methods, future_gc);
     luaL_newmetatable(L, TASK);
     lua_pop(L, 1);
 }

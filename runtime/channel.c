@@ -111,17 +111,9 @@ static void on_shell_end(void *arg, int err)
 
 static const struct stream_handler shell_handler = {.data = on_shell_data, .end = on_shell_end};
 
-static const struct embedded_file *guest_file(const char *name)
-{
-    const struct embedded_file *file = embedded_guest;
-    while (file->name && strcmp(file->name, name) != 0)
-        file++;
-    return file->name ? file : NULL;
-}
-
 static int add_script(struct bytes *text, const char *name, const char *to)
 {
-    const struct embedded_file *file = guest_file(name);
+    const struct embedded_file *file = embedded_find(embedded_guest, name);
     struct bytes script = {0};
     int err = !file || bytes_add(&script, file->data, file->size) ||
               bytes_add_text(text, "printf %s ") || bytes_add_quoted(text, script.data) ||
@@ -149,7 +141,7 @@ static int add_octal(struct bytes *text, const unsigned char *data, size_t n)
 /* A shell function that prints the program serve. */
 static int add_serve(struct bytes *text)
 {
-    const struct embedded_file *file = guest_file("serve");
+    const struct embedded_file *file = embedded_find(embedded_guest, "serve");
     int err = !file || bytes_add_text(text, "qn_print_serve() {\n");
     for (size_t at = 0; !err && at < file->size; at += PRINTF_PIECE) {
         size_t left = file->size - at;

@@ -61,4 +61,17 @@ function errors.handler(err)
     return { message = err, trace = table.concat(lines, "\n") }
 end
 
+local Problem = {}
+
+--- Raises `why` for errors.try(): an expected problem, in words for people.
+function errors.problem(why) error(setmetatable({ why = why }, Problem), 0) end
+
+local function words(err)
+    if getmetatable(err) == Problem then return err.why end
+    return err
+end
+
+--- Calls fn(...). Returns true and its values; or false and why it ended: the words of a problem, or the error.
+function errors.try(fn, ...) return xpcall(fn, words, ...) end
+
 return errors

@@ -26,14 +26,15 @@ local PORTS_PATIENCE = 60
 
 local PROMPT_OPTIONS = { user = { type = "string" }, password = { type = "string" }, shell = { type = "string" } }
 
+-- The prompts that the script gives, by their kinds.
+local function own_prompts(opts) return type(opts.prompt) == "table" and opts.prompt or { shell = opts.prompt } end
+
 --- Checks a machine's options of the log-in: user=, password=, prompt= a regular expression of the shell's prompt, or
 --- {user=, password=, shell=}, of each. Raises at `level`.
 function login.check(opts, where, level)
     if opts.user and opts.user:find("%c") then error(where .. ": user= has a control character", level + 1) end
     if opts.password and opts.password:find("[\r\n]") then error(where .. ": password= has more than one line", level + 1) end
-    if not opts.prompt then return end
-    local prompts = type(opts.prompt) == "table" and opts.prompt or { shell = opts.prompt }
-    for name, pattern in pairs(options.check(prompts, PROMPT_OPTIONS, where .. ": prompt", level + 1)) do
+    for name, pattern in pairs(options.check(own_prompts(opts), PROMPT_OPTIONS, where .. ": prompt", level + 1)) do
         local regex, why, offset = core.regex(pattern, true)
         if not regex then
             error(("%s: prompt: bad pattern %q for %s: %s at offset %d"):format(where, pattern, name, why, offset), level + 1)
@@ -42,10 +43,10 @@ function login.check(opts, where, level)
 end
 
 -- A problem that ends the log-in.
-local function fail(...) error({ problem = (...):format(select(2, ...)) }, 0) end
+local function fail(...) errors.problem((...):format(select(2, ...))) end
 
 local function prompts_of(opts)
-    local own = type(opts.prompt) == "table" and opts.prompt or { shell = opts.prompt }
+    local own = own_prompts(opts)
     local function one(name) return own[name] and "(?:" .. own[name] .. ")" .. AFTER or PROMPTS[name] end
     return { one "user", one "password", REFUSED, one "shell" }
 end
@@ -102,12 +103,12 @@ local function reach_shell(self)
         "boot_timeout= if it is slow)", units.format_duration(self.seconds), self.step)
 end
 
--- Has the guest start the shell on its port. Returns whether it can.
+-- Has the guest start the shell on its port. Returns "started", or why it cannot, of REASONS.
 local function start_ports(self, line)
     self.step = "its shell was asked for the virtio console"
     local outcome, why = line:ask("qn_ports", serial.words "ports (%l+)", 3)
     if not outcome then fail("after the log-in: %s", why) end
-    return outcome == "started", outcome
+    return outcome
 end
 
 local REASONS = {
@@ -119,13 +120,13 @@ local function enter(self)
     local vm = self.vm
     reach_shell(self)
     self.step = "its shell was given the reader of requests"
-    local line = serial.line(vm.name, function(text) return vm.machine:console_write(text) end)
+    local line = serial.line(function(text) return vm.machine:console_write(text) end)
     function line:start(spec) return serial_job.start(self, spec) end
     vm.watcher = function(data) line:feed(data) end
     local begun, why = line:begin()
     if not begun then fail("after the log-in: %s", why) end
-    local ports, outcome = start_ports(self, line)
-    if ports then
+    local outcome = start_ports(self, line)
+    if outcome == "started" then
         line:leave()
         if not core.wait({ vm.shell_up }, PORTS_PATIENCE) then fail("after the log-in: the shell on its virtio port does not answer") end
         return
@@ -144,13 +145,8 @@ function login.enter(vm, deadline)
         stream = console.stream(vm.name .. ": log-in") }, Entry)
     vm.watcher = function(data) self.stream:feed(data) end
     self.thread = core.spawn(function()
-        local ok, problem = xpcall(enter, function(problem)
-            return type(problem) == "table" and problem.problem and problem or errors.handler(problem)
-        end, self)
-        if not ok then
-            local said = problem.problem or problem.message
-            self.problem = ("log-in: %s%s"):format(said, self.stream:tail())
-        end
+        local ok, why = errors.try(enter, self)
+        if not ok then self.problem = ("log-in: %s%s"):format(tostring(why), self.stream:tail()) end
         self.done:set()
     end)
     return self

@@ -23,10 +23,10 @@ local BLOCK, MOST_BLOCKS = 512, 128
 local Line = {}
 Line.__index = Line
 
---- A line that is not begun yet. `write(text)` types; `name` is the machine's.
-function serial.line(name, write)
+--- A line that is not begun yet. `write(text)` types.
+function serial.line(write)
     local function word() return ("%08x%08x"):format(core.random_seed() & 0xffffffff, core.random_seed() & 0xffffffff) end
-    return setmetatable({ name = name, write = write, key = word(), tag = word(), received = "", count = 0, jobs = 0,
+    return setmetatable({ write = write, key = word(), tag = word(), received = "", count = 0, jobs = 0,
         tail = "", listeners = {}, news = core.future(), closed = false, folder = false, busy = false, stale = {} }, Line)
 end
 

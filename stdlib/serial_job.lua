@@ -75,7 +75,7 @@ local function ask(self, request, pattern) return self.line:ask(request, serial.
 
 -- Raised through the steps below, and the command's error then.
 local function want(value, why)
-    if value == nil then error({ problem = why }, 0) end
+    if value == nil then errors.problem(why) end
     return value
 end
 
@@ -123,8 +123,7 @@ end
 
 -- Returns its end's kind and status once it has ended.
 local function look(self)
-    local out, err, pid, begun, kind, status
-    out, err, pid, begun, kind = self.line:ask("qn_look " .. self.id,
+    local out, err, pid, begun, ended = self.line:ask("qn_look " .. self.id,
         serial.words "look (%d+) (%d+) (%S+) ([b-]) (%S+ ?%d*)")
     want(out, err)
     if pid ~= "-" and self.hold == "held" then
@@ -134,18 +133,17 @@ local function look(self)
     if begun == "b" and self.hold == "gone" then
         self.hold, self.started = false, core.now()
     end
-    kind, status = kind:match("^(%l+) (%d+)$")
+    local kind, status = ended:match("^(%l+) (%d+)$")
     if kind or self.spec.output then fetch(self, { tonumber(out), tonumber(err) }) end
     return kind, tonumber(status)
 end
 
 local function past_deadline(self)
-    if not self.deadline or core.now() < self.deadline then return false end
-    if self.timed_out then want(nil, "timed out, and the guest did not confirm that it was killed") end
+    if not self.deadline or core.now() < self.deadline then return end
+    if self.timed_out then errors.problem("timed out, and the guest did not confirm that it was killed") end
     self.timed_out = true
     self.deadline = core.now() + KILL_GRACE
     table.insert(self.signals, "KILL")
-    return true
 end
 
 local function await_news(self, since)
@@ -190,7 +188,8 @@ local function finish(self, ok, kind, status)
         result.status = status
         result.signal = kind == "killed" and status > 128 and status <= 192 and status - 128 or nil
     else
-        result.error = self.line.closed or kind.problem or kind.message
+        -- A cancelled task's error is no text.
+        result.error = self.line.closed or type(kind) == "string" and kind or "it was given up"
     end
     self.ended = true
     self.line.listeners[self.id] = nil
@@ -200,11 +199,9 @@ end
 
 local function drive(self)
     local done <close> = setmetatable({}, { __close = function()
-        if not self.ended then finish(self, false, { problem = "it was given up" }) end
+        if not self.ended then finish(self, false, "it was given up") end
     end })
-    finish(self, xpcall(run, function(problem)
-        return type(problem) == "table" and problem.problem and problem or errors.handler(problem)
-    end, self))
+    finish(self, errors.try(run, self))
 end
 
 --- Starts a command over a line; `spec` is that of a machine's start() in the core. Returns its handle.

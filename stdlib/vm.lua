@@ -178,9 +178,7 @@ end
 
 local function kernel_of(self)
     local opts = self.opts
-    if opts.kernel then
-        return opts.kernel, opts.initrd, opts.append
-    end
+    if opts.kernel then return opts.kernel, opts.initrd, opts.append end
     if not self.tiny_boots then return end
     return tiny.kernel, opts.initrd or tiny.initrd, nil
 end

@@ -4,6 +4,7 @@
 #define QN_VMCTL_EMBED_H
 
 #include <stddef.h>
+#include <string.h>
 
 /* A table of these ends with an entry whose name is NULL. @data has a zero byte after its @size. */
 struct embedded_file {
@@ -11,6 +12,15 @@ struct embedded_file {
     const unsigned char *data;
     size_t size;
 };
+
+/** Return: the file of that name, or NULL. */
+static inline const struct embedded_file *embedded_find(const struct embedded_file *files,
+                                                        const char *name)
+{
+    while (files->name && strcmp(files->name, name) != 0)
+        files++;
+    return files->name ? files : NULL;
+}
 
 /* The recipe of the tiny guest, vmctl/tiny/. */
 extern const struct embedded_file embedded_tiny[];

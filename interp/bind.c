@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#include "interp/bind.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+void bind_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc)
+{
+    luaL_newmetatable(L, name);
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+    lua_setfield(L, -2, "__index");
+    if (gc) {
+        lua_pushcfunction(L, gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_pop(L, 1);
+}
+
+int push_outcome(lua_State *L, int err)
+{
+    if (!err) {
+        lua_pushboolean(L, true);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, strerror(-err));
+    return 2;
+}

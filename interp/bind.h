@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* What the bindings share: types of objects, and the two ways in which a call comes out. */
+#ifndef QN_INTERP_BIND_H
+#define QN_INTERP_BIND_H
+
+#include <lauxlib.h>
+
+/** Make the metatable @name with @methods, found by their names in its objects. @gc: called when
+ * one is collected, or NULL. Leaves the stack as it was. */
+void bind_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc);
+
+/** Push true, or for a negative errno @err nil and why. Return: the number of values. */
+int push_outcome(lua_State *L, int err);
+
+#endif
