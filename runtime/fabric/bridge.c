@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define MAC_GROUP_BIT (UINT64_C(1) << 40)
-
 struct bridge *bridge_new(int64_t ageing_ns, bool hub)
 {
     struct bridge *b = calloc(1, sizeof(*b));
@@ -66,21 +64,6 @@ void bridge_forget(struct bridge *b, const struct direction *out)
         mactable_forget(b->stations, out);
 }
 
-static uint64_t read_mac(const uint8_t *bytes)
-{
-    uint64_t mac = 0;
-    for (int i = 0; i < 6; i++)
-        mac = mac << 8 | bytes[i];
-    return mac;
-}
-
-static struct direction *way_to(const struct bridge *b, uint64_t mac, int64_t now)
-{
-    if (!b->stations || (mac & MAC_GROUP_BIT))
-        return NULL;
-    return mactable_find(b->stations, mac, b->ageing_ns ? now - b->ageing_ns : INT64_MIN);
-}
-
 static void flood(struct plane *p, struct bridge *b, const struct direction *back,
                   struct packet *pkt)
 {
@@ -103,12 +86,6 @@ static bool is_lost_in_a_loop(struct packet *pkt)
     return ++pkt->hops > BRIDGE_HOPS_MAX || ++pkt->frame->visits > BRIDGE_VISITS_MAX;
 }
 
-static void learn(struct bridge *b, uint64_t mac, struct direction *out, int64_t now)
-{
-    if (b->stations && !(mac & MAC_GROUP_BIT))
-        mactable_learn(b->stations, mac, out, now);
-}
-
 void bridge_forward(struct plane *p, struct bridge *b, struct direction *in, struct packet *pkt)
 {
     int64_t at = packet_due(pkt);
@@ -118,8 +95,12 @@ void bridge_forward(struct plane *p, struct bridge *b, struct direction *in, str
         packet_free(&p->pool, pkt);
         return;
     }
-    learn(b, read_mac(pkt->frame->data + 6), back, at);
-    struct direction *out = way_to(b, read_mac(pkt->frame->data), at);
+    struct direction *out = NULL;
+    if (b->stations) {
+        int64_t since = b->ageing_ns ? at - b->ageing_ns : INT64_MIN;
+        mactable_hear(b->stations, pkt->frame->data + 6, back, at);
+        out = mactable_way(b->stations, pkt->frame->data, since);
+    }
     if (!out)
         flood(p, b, back, pkt);
     else if (out == back)

@@ -2,7 +2,13 @@
 #include "runtime/fabric/direction.h"
 
 #include "runtime/fabric/bridge.h"
+#include "runtime/fabric/flow.h"
+#include "runtime/fabric/lateness.h"
 #include "runtime/fabric/port.h"
+#include "runtime/fabric/radio.h"
+#include "runtime/fabric/station.h"
+#include "runtime/fabric/tap.h"
+#include "runtime/fabric/trigger.h"
 
 #include <assert.h>
 
@@ -10,43 +16,103 @@
 
 static_assert(offsetof(struct direction, entry) == 0, "direction_of() is a cast");
 
-static void drop(struct plane *p, struct packet *pkt, uint64_t *counter)
+static struct direction *direction_of(struct schedule_entry *e)
 {
-    ++*counter;
+    return (struct direction *)e;
+}
+
+static uint64_t *counter(struct link_stats *s, enum link_fate fate)
+{
+    switch (fate) {
+    case LINK_DELIVERED:
+        return &s->delivered;
+    case LINK_LOST:
+        return &s->lost;
+    case LINK_DOWN:
+        return &s->down_drops;
+    case LINK_TOO_LARGE:
+        return &s->mtu_drops;
+    case LINK_OVERRUN:
+        return &s->overruns;
+    case LINK_TRIGGERED:
+        return &s->trigger_drops;
+    default:
+        return &s->queue_drops;
+    }
+}
+
+void direction_finish(struct plane *p, struct direction *d, struct packet *pkt, enum link_fate fate)
+{
+    ++*counter(&d->stats, fate);
+    if (fate == LINK_DELIVERED)
+        d->stats.bytes += pkt->frame->len;
+    if (fate == LINK_EARLY)
+        d->stats.early_drops++;
+    if (d->taps)
+        taps_record(p, d, pkt, fate);
+}
+
+void direction_drop(struct plane *p, struct direction *d, struct packet *pkt, enum link_fate fate)
+{
+    direction_finish(p, d, pkt, fate);
     packet_free(&p->pool, pkt);
 }
 
+/* A port tells for itself when its socket has taken the packet. */
 static void deliver(struct plane *p, struct direction *d, struct packet *pkt)
 {
-    if (d->to.port) {
+    if (d->sinks && flow_receive(p, d, pkt))
+        return;
+    if (d->to.kind == FABRIC_PORT) {
         port_send(p, d->to.port, pkt);
         return;
     }
-    d->stats.delivered++;
-    d->stats.bytes += pkt->frame->len;
-    bridge_forward(p, d->to.bridge, d, pkt);
+    direction_finish(p, d, pkt, LINK_DELIVERED);
+    lateness_add(&d->stats.lateness, p->now - packet_due(pkt));
+    switch (d->to.kind) {
+    case FABRIC_SWITCH:
+        bridge_forward(p, d->to.bridge, d, pkt);
+        break;
+    case FABRIC_RADIO:
+        radio_forward(p, d->to.radio, d, pkt);
+        break;
+    default:
+        station_receive(p, d->to.station, pkt);
+    }
 }
 
-/* Nothing leaves the transmitter for the far end sooner than the delay after it has been sent, so
- * the schedule need not wake for the transmitter itself. */
+/* Nothing leaves the transmitter for the far end sooner than the least delay after it has been
+ * sent, so that the schedule need not wake for the transmitter itself where the delay is fixed. */
 static void reschedule(struct plane *p, struct direction *d)
 {
     int64_t at = dqueue_next(&d->delay_line);
     if (d->transmitter.sending) {
-        int64_t sent = transmitter_ends(&d->transmitter) + d->config.delay_ns;
+        int64_t sent = transmitter_ends(&d->transmitter) + (d->plain ? d->config.delay_ns : 0);
         at = sent < at ? sent : at;
     }
     schedule_set(&p->schedule, &d->entry, at);
 }
 
+static int64_t travel_time(struct direction *d)
+{
+    const struct link_config *c = &d->config;
+    if (d->plain)
+        return c->delay_ns;
+    int64_t delay = chance_delay(&d->chance, c);
+    return chance_happens(&d->chance, CHANCE_REORDER, c->reorder) ? 0 : delay;
+}
+
 static void travel(struct plane *p, struct direction *d, struct packet *pkt, int64_t from)
 {
     uint64_t weight = d->delay_line_weight + packet_weight(pkt);
-    if (weight > LINK_FLIGHT_BYTES_MAX ||
-        dqueue_push(&d->delay_line, &pkt->node, from + d->config.delay_ns) < 0) {
-        drop(p, pkt, &d->stats.queue_drops);
+    int64_t due = from + travel_time(d);
+    bool overtakes = dqueue_overtakes(&d->delay_line, due);
+    if (weight > LINK_FLIGHT_BYTES_MAX || dqueue_push(&d->delay_line, &pkt->node, due) < 0) {
+        direction_drop(p, d, pkt, LINK_QUEUE_FULL);
         return;
     }
+    pkt->marks |= overtakes ? PACKET_REORDERED : 0;
+    d->stats.reordered += overtakes;
     d->delay_line_weight = weight;
 }
 
@@ -55,44 +121,87 @@ static void advance(struct plane *p, struct direction *d, int64_t now)
 {
     struct packet *pkt;
     int64_t ended;
-    while ((pkt = transmitter_take(&d->transmitter, &d->config, now, &ended)))
+    while ((pkt = transmitter_take(&d->transmitter, &d->config, now, &ended))) {
         travel(p, d, pkt, ended);
+        while ((pkt = packet_list_pop(&d->transmitter.dropped)))
+            direction_drop(p, d, pkt, LINK_EARLY);
+    }
+}
+
+static bool is_limited(const struct link_config *c)
+{
+    return c->rate_bps || c->trace;
 }
 
 /* Whether a packet that comes at @at can go to the far end without passing the stages. From switch
  * to switch it never does: a loop of them would become a recursion. */
 static bool passes(const struct direction *d, const struct packet *pkt, int64_t at)
 {
-    return !d->config.rate_bps && !d->config.delay_ns && !d->transmitter.sending &&
-           (d->to.port || pkt->hops == 0) && dqueue_next(&d->delay_line) > at;
+    return d->direct && !d->transmitter.sending && (d->to.kind == FABRIC_PORT || pkt->hops == 0) &&
+           dqueue_next(&d->delay_line) > at;
 }
 
-static void enter(struct plane *p, struct direction *d, struct packet *pkt, int64_t at)
+static void queue(struct plane *p, struct direction *d, struct packet *pkt, int64_t at)
 {
-    if (!d->config.rate_bps && !d->transmitter.sending)
+    if (!is_limited(&d->config) && !d->transmitter.sending) {
         travel(p, d, pkt, at);
-    else if (!transmitter_offer(&d->transmitter, &d->config, pkt, at))
-        drop(p, pkt, &d->stats.queue_drops);
+        return;
+    }
+    enum link_fate fate = transmitter_offer(&d->transmitter, &d->config, &d->chance, pkt, at);
+    if (fate != LINK_DELIVERED)
+        direction_drop(p, d, pkt, fate);
 }
 
-static uint64_t *fate(struct direction *d, const struct packet *pkt)
+/* Flips one bit behind the Ethernet header, in a copy of the bytes: others may share them. */
+static void corrupt(struct plane *p, struct direction *d, struct packet *pkt)
+{
+    if (pkt->frame->len <= ETHERNET_HEADER || !packet_own_frame(&p->pool, pkt))
+        return;
+    uint64_t bits = (uint64_t)(pkt->frame->len - ETHERNET_HEADER) * 8;
+    uint64_t bit = rng_next(&d->chance.rng[CHANCE_CORRUPT]) % bits;
+    pkt->frame->data[ETHERNET_HEADER + bit / 8] ^= (uint8_t)(1U << bit % 8);
+    pkt->marks |= PACKET_CORRUPTED;
+    d->stats.corrupted++;
+}
+
+static struct packet *duplicate(struct plane *p, struct direction *d, const struct packet *pkt)
+{
+    if (!chance_happens(&d->chance, CHANCE_DUPLICATE, d->config.duplicate))
+        return NULL;
+    struct packet *copy = packet_clone(&p->pool, pkt);
+    if (!copy) {
+        p->totals.no_memory++;
+        return NULL;
+    }
+    copy->marks |= PACKET_DUPLICATE;
+    d->stats.duplicated++;
+    return copy;
+}
+
+/* Through chance, and into the stages. */
+static void impair(struct plane *p, struct direction *d, struct packet *pkt, int64_t at)
 {
     const struct link_config *c = &d->config;
-    if (!d->up)
-        return &d->stats.down_drops;
-    if (c->mtu && pkt->frame->len > c->mtu + ETHERNET_HEADER)
-        return &d->stats.mtu_drops;
-    if (c->loss > 0 && rng_unit(&d->rng) < c->loss)
-        return &d->stats.lost;
-    return NULL;
+    if (chance_loses(&d->chance, c)) {
+        direction_drop(p, d, pkt, LINK_LOST);
+        return;
+    }
+    struct packet *copy = duplicate(p, d, pkt);
+    if (chance_happens(&d->chance, CHANCE_CORRUPT, c->corrupt))
+        corrupt(p, d, pkt);
+    queue(p, d, pkt, at);
+    if (copy)
+        queue(p, d, copy, at);
 }
 
-void direction_offer(struct plane *p, struct direction *d, struct packet *pkt, int64_t at)
+void direction_enter(struct plane *p, struct direction *d, struct packet *pkt, int64_t at)
 {
-    d->stats.sent++;
-    uint64_t *dropped = fate(d, pkt);
-    if (dropped) {
-        drop(p, pkt, dropped);
+    if (!d->up) {
+        direction_drop(p, d, pkt, LINK_DOWN);
+        return;
+    }
+    if (d->config.mtu && pkt->frame->len > d->config.mtu + ETHERNET_HEADER) {
+        direction_drop(p, d, pkt, LINK_TOO_LARGE);
         return;
     }
     if (passes(d, pkt, at)) {
@@ -101,12 +210,25 @@ void direction_offer(struct plane *p, struct direction *d, struct packet *pkt, i
         return;
     }
     advance(p, d, at);
-    enter(p, d, pkt, at);
+    if (d->plain)
+        queue(p, d, pkt, at);
+    else
+        impair(p, d, pkt, at);
     reschedule(p, d);
 }
 
-void direction_step(struct plane *p, struct direction *d)
+void direction_offer(struct plane *p, struct direction *d, struct packet *pkt, int64_t at)
 {
+    d->stats.sent++;
+    pkt->marks = 0;
+    if (d->triggers && triggers_take(p, d, pkt, at))
+        return;
+    direction_enter(p, d, pkt, at);
+}
+
+static void step(struct plane *p, struct schedule_entry *e)
+{
+    struct direction *d = direction_of(e);
     struct packet *pkt = NULL;
     advance(p, d, p->now);
     if (dqueue_next(&d->delay_line) <= p->now) {
@@ -118,33 +240,56 @@ void direction_step(struct plane *p, struct direction *d)
         deliver(p, d, pkt);
 }
 
+static void adopt(struct direction *d, const struct link_config *c)
+{
+    struct link_config old = d->config;
+    d->config = *c;
+    link_series_ref(c->samples);
+    link_series_ref(c->trace);
+    link_series_unref(old.samples);
+    link_series_unref(old.trace);
+    d->plain = c->loss == 0 && c->burst.p == 0 && c->duplicate == 0 && c->corrupt == 0 &&
+               c->reorder == 0 && c->jitter_ns == 0 && c->distribution != LINK_SAMPLES;
+    d->direct = d->plain && c->delay_ns == 0 && !is_limited(c);
+}
+
+void direction_init(struct plane *p, struct direction *d, const struct link_config *c)
+{
+    d->entry.due = step;
+    d->up = true;
+    direction_set(p, d, c);
+}
+
 void direction_set(struct plane *p, struct direction *d, const struct link_config *c)
 {
     advance(p, d, p->now);
-    transmitter_change_rate(&d->transmitter, d->config.rate_bps, c->rate_bps, p->now);
-    d->config = *c;
+    transmitter_change(&d->transmitter, &d->config, c, p->now);
+    adopt(d, c);
     advance(p, d, p->now);
     reschedule(p, d);
 }
 
-uint64_t direction_clear(struct plane *p, struct direction *d)
+void direction_clear(struct plane *p, struct direction *d, enum link_fate fate)
 {
-    uint64_t cleared = transmitter_clear(&d->transmitter, &p->pool);
-    for (struct dqueue_node *n; (n = dqueue_pop(&d->delay_line)); cleared++)
-        packet_free(&p->pool, packet_of(n));
+    for (struct packet *pkt; (pkt = transmitter_drain(&d->transmitter));)
+        direction_drop(p, d, pkt, fate);
+    for (struct dqueue_node *n; (n = dqueue_pop(&d->delay_line));)
+        direction_drop(p, d, packet_of(n), fate);
     d->delay_line_weight = 0;
     reschedule(p, d);
-    return cleared;
+    triggers_clear(p, d, fate);
 }
 
 uint64_t direction_in_flight(const struct direction *d)
 {
     uint64_t sending = d->transmitter.sending ? 1 : 0;
-    return sending + d->transmitter.packets + d->delay_line.len;
+    return d->held + sending + d->transmitter.packets + d->delay_line.len;
 }
 
 void direction_free(struct plane *p, struct direction *d)
 {
-    direction_clear(p, d);
+    direction_clear(p, d, LINK_DOWN);
     dqueue_free(&d->delay_line);
+    link_series_unref(d->config.samples);
+    link_series_unref(d->config.trace);
 }

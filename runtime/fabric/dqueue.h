@@ -6,6 +6,7 @@
 #ifndef QN_FABRIC_DQUEUE_H
 #define QN_FABRIC_DQUEUE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,12 @@ struct dqueue_node *dqueue_peek(const struct dqueue *q);
 
 /** Return: the node of the earliest deadline, taken out, or NULL when the queue is empty. */
 struct dqueue_node *dqueue_pop(struct dqueue *q);
+
+/** Return: whether a node of @deadline would come out before the last one in order. */
+static inline bool dqueue_overtakes(const struct dqueue *q, int64_t deadline)
+{
+    return q->head && deadline < q->tail->deadline;
+}
 
 /** Return: the earliest deadline, or DQUEUE_NEVER when the queue is empty. */
 int64_t dqueue_next(const struct dqueue *q);

@@ -2,9 +2,15 @@
 #include "runtime/fabric/engine.h"
 
 #include "runtime/fabric/bridge.h"
+#include "runtime/fabric/capture.h"
+#include "runtime/fabric/flow.h"
 #include "runtime/fabric/port.h"
+#include "runtime/fabric/radio.h"
+#include "runtime/fabric/station.h"
+#include "runtime/fabric/tap.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -42,7 +48,13 @@ int engine_open(struct engine *e, uint64_t seed, struct command_queue *q)
 {
     e->seed = seed;
     e->timer_at = SCHEDULE_NEVER;
-    int err = open_parts(e, q);
+    e->timer_fd = e->plane.epoll_fd = -1;
+    e->plane.events = &e->events;
+    e->plane.held_end = &e->plane.held;
+    int err = event_queue_init(&e->events);
+    if (err < 0)
+        return err;
+    err = open_parts(e, q);
     if (err < 0)
         engine_close(e);
     return err;
@@ -55,15 +67,27 @@ static void remove_all(struct engine *e, struct table *t, int (*remove)(struct e
     table_free(t);
 }
 
+static int stop_capture(struct engine *e, int id)
+{
+    struct capture *c = engine_capture_take(e, id);
+    return c ? capture_stop(c, NULL) : -ENOENT;
+}
+
 void engine_close(struct engine *e)
 {
+    remove_all(e, &e->plane.flows, engine_flow_remove);
+    remove_all(e, &e->watches, engine_watch_remove);
+    remove_all(e, &e->captures, stop_capture);
     remove_all(e, &e->links, engine_link_remove);
     remove_all(e, &e->ports, engine_port_remove);
     remove_all(e, &e->bridges, engine_switch_remove);
+    remove_all(e, &e->radios, engine_radio_remove);
+    remove_all(e, &e->stations, engine_station_remove);
     if (e->receiver)
         receiver_free(e->receiver, &e->plane.pool);
     schedule_free(&e->plane.schedule);
     pool_free(&e->plane.pool);
+    event_queue_destroy(&e->events);
     if (e->timer_fd >= 0)
         close(e->timer_fd);
     if (e->plane.epoll_fd >= 0)
@@ -88,7 +112,7 @@ static void remove_links_of(struct engine *e, struct end end)
     for (size_t id = 0; id < e->links.len; id++) {
         const struct link *l = engine_link(e, (int)id);
         for (int i = 0; l && i < 2; i++) {
-            if (l->ends[i].port == end.port && l->ends[i].bridge == end.bridge) {
+            if (end_is(&l->ends[i], &end)) {
                 engine_link_remove(e, (int)id);
                 break;
             }
@@ -102,7 +126,7 @@ int engine_port_remove(struct engine *e, int id)
     if (!port)
         return -ENOENT;
     if (port->out)
-        remove_links_of(e, (struct end){.port = port});
+        remove_links_of(e, (struct end){.kind = FABRIC_PORT, .port = port});
     port_close(&e->plane, port);
     table_remove(&e->ports, id);
     return 0;
@@ -127,22 +151,101 @@ int engine_switch_remove(struct engine *e, int id)
     if (!b)
         return -ENOENT;
     if (b->len > 0)
-        remove_links_of(e, (struct end){.bridge = b});
+        remove_links_of(e, (struct end){.kind = FABRIC_SWITCH, .bridge = b});
     bridge_free(b);
     table_remove(&e->bridges, id);
     return 0;
 }
 
+int engine_radio_add(struct engine *e, const struct fabric_radio_config *c)
+{
+    int err = schedule_admit(&e->plane.schedule, 1);
+    if (err < 0)
+        return err;
+    struct radio *r = radio_new(&e->plane, c, e->seed, (int)e->radios.len);
+    int id = r ? table_add(&e->radios, r) : -ENOMEM;
+    if (id < 0) {
+        if (r)
+            radio_free(&e->plane, r);
+        schedule_dismiss(&e->plane.schedule, 1);
+    }
+    return id;
+}
+
+int engine_radio_remove(struct engine *e, int id)
+{
+    struct radio *r = table_get(&e->radios, id);
+    if (!r)
+        return -ENOENT;
+    if (r->len > 0)
+        remove_links_of(e, (struct end){.kind = FABRIC_RADIO, .radio = r});
+    radio_free(&e->plane, r);
+    schedule_dismiss(&e->plane.schedule, 1);
+    table_remove(&e->radios, id);
+    return 0;
+}
+
+/* Return: the direction of @link that leaves the radio, or NULL when the link does not join it. */
+static struct direction *member_of(const struct engine *e, const struct radio *r, int link)
+{
+    struct link *l = engine_link(e, link);
+    for (int i = 0; r && l && i < 2; i++) {
+        if (l->ends[i].kind == FABRIC_RADIO && l->ends[i].radio == r)
+            return &l->directions[i];
+    }
+    return NULL;
+}
+
+int engine_radio_move(struct engine *e, int id, int link, const struct fabric_motion *m)
+{
+    struct radio *r = table_get(&e->radios, id);
+    const struct direction *member = member_of(e, r, link);
+    return member ? radio_move(r, member, m) : -ENOENT;
+}
+
+int engine_radio_position(struct engine *e, int id, int link, double xy[2])
+{
+    const struct radio *r = table_get(&e->radios, id);
+    const struct direction *member = member_of(e, r, link);
+    return member && radio_position(r, member, e->plane.now, xy) ? 0 : -ENOENT;
+}
+
+int engine_station_add(struct engine *e, const struct fabric_station_config *c)
+{
+    struct station *s = calloc(1, sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    s->config = *c;
+    int id = table_add(&e->stations, s);
+    if (id < 0)
+        free(s);
+    return id;
+}
+
+int engine_station_remove(struct engine *e, int id)
+{
+    struct station *s = table_get(&e->stations, id);
+    if (!s)
+        return -ENOENT;
+    if (s->out)
+        remove_links_of(e, (struct end){.kind = FABRIC_STATION, .station = s});
+    free(s);
+    table_remove(&e->stations, id);
+    return 0;
+}
+
 static int resolve(const struct engine *e, struct fabric_end in, struct end *out)
 {
-    *out = (struct end){0};
-    if (in.kind == FABRIC_PORT)
-        out->port = table_get(&e->ports, in.id);
-    else if (in.kind == FABRIC_SWITCH)
-        out->bridge = table_get(&e->bridges, in.id);
-    else
+    const struct table *const tables[] = {
+        [FABRIC_PORT] = &e->ports,
+        [FABRIC_SWITCH] = &e->bridges,
+        [FABRIC_RADIO] = &e->radios,
+        [FABRIC_STATION] = &e->stations,
+    };
+    if ((unsigned)in.kind >= sizeof(tables) / sizeof(tables[0]))
         return -EINVAL;
-    return out->port || out->bridge ? 0 : -ENOENT;
+    *out = (struct end){.kind = in.kind, .any = table_get(tables[in.kind], in.id)};
+    return out->any ? 0 : -ENOENT;
 }
 
 static int check_link(const struct engine *e, const struct fabric_end ends[2],
@@ -160,9 +263,7 @@ static int check_link(const struct engine *e, const struct fabric_end ends[2],
 
 static int enter_link(struct engine *e, struct link *l)
 {
-    int err = schedule_reserve(&e->plane.schedule, 2 * (e->link_count + 1));
-    if (err == 0)
-        err = link_attach(l);
+    int err = link_attach(l);
     if (err < 0)
         return err;
     int id = table_add(&e->links, l);
@@ -178,17 +279,35 @@ int engine_link_add(struct engine *e, const struct fabric_end ends[2],
     int err = check_link(e, ends, cfg, resolved);
     if (err < 0)
         return err;
-    struct link *l = link_new(resolved, cfg);
-    if (!l)
-        return -ENOMEM;
-    int id = enter_link(e, l);
+    err = schedule_admit(&e->plane.schedule, 2);
+    if (err < 0)
+        return err;
+    struct link *l = link_new(&e->plane, resolved, cfg);
+    int id = l ? enter_link(e, l) : -ENOMEM;
     if (id < 0) {
-        link_free(&e->plane, l);
+        if (l)
+            link_free(&e->plane, l);
+        schedule_dismiss(&e->plane.schedule, 2);
         return id;
     }
     link_seed(l, e->seed, id);
-    e->link_count++;
     return id;
+}
+
+/* Nothing that belongs to the experiment's other parts stays on a direction that goes. */
+static void strip(struct engine *e, struct direction *d)
+{
+    for (size_t id = 0; id < e->watches.len; id++) {
+        struct watch *w = table_get(&e->watches, (int)id);
+        if (w)
+            watch_forget(w, d);
+    }
+    for (size_t id = 0; id < e->plane.flows.len; id++) {
+        struct flow *f = table_get(&e->plane.flows, (int)id);
+        if (f)
+            flow_forget(&e->plane, f, d);
+    }
+    taps_remove(d, NULL);
 }
 
 int engine_link_remove(struct engine *e, int id)
@@ -197,13 +316,126 @@ int engine_link_remove(struct engine *e, int id)
     if (!l)
         return -ENOENT;
     link_detach(&e->plane, l);
+    strip(e, &l->directions[0]);
+    strip(e, &l->directions[1]);
     link_free(&e->plane, l);
+    schedule_dismiss(&e->plane.schedule, 2);
     table_remove(&e->links, id);
-    e->link_count--;
     return 0;
 }
 
 struct link *engine_link(const struct engine *e, int id)
 {
     return table_get(&e->links, id);
+}
+
+static struct direction *engine_direction(const struct engine *e, int link, int dir)
+{
+    struct link *l = engine_link(e, link);
+    return l && (dir == 0 || dir == 1) ? &l->directions[dir] : NULL;
+}
+
+static bool flow_is_possible(const struct fabric_flow_config *c)
+{
+    if (c->rate_bps == 0 || c->rate_bps > LINK_RATE_MAX_BPS || c->playout_ns < 0)
+        return false;
+    if (c->size < FABRIC_FLOW_MIN || c->size > FRAME_MAX)
+        return false;
+    if (c->pattern == FABRIC_ONOFF)
+        return c->on_ns > 0 && c->off_ns >= 0;
+    if (c->pattern == FABRIC_VIDEO)
+        return c->fps > 0 && c->fps <= 1000 && c->key_interval > 0 && c->key_ratio > 0;
+    return c->pattern == FABRIC_CBR || c->pattern == FABRIC_POISSON;
+}
+
+int engine_flow_add(struct engine *e, const struct fabric_flow_config *c)
+{
+    struct direction *out = engine_direction(e, c->from_link, c->from_dir),
+                     *in = engine_direction(e, c->to_link, c->to_dir);
+    if (!flow_is_possible(c))
+        return -EINVAL;
+    if (!out || (!in && c->to_link >= 0))
+        return -ENOENT;
+    int err = schedule_admit(&e->plane.schedule, 1);
+    if (err < 0)
+        return err;
+    struct flow *f = flow_new((int)e->plane.flows.len, c, out, in, e->seed);
+    int id = f ? table_add(&e->plane.flows, f) : -ENOMEM;
+    if (id < 0) {
+        if (f)
+            flow_free(&e->plane, f);
+        schedule_dismiss(&e->plane.schedule, 1);
+    }
+    return id;
+}
+
+int engine_flow_remove(struct engine *e, int id)
+{
+    struct flow *f = table_get(&e->plane.flows, id);
+    if (!f)
+        return -ENOENT;
+    flow_free(&e->plane, f);
+    schedule_dismiss(&e->plane.schedule, 1);
+    table_remove(&e->plane.flows, id);
+    return 0;
+}
+
+int engine_watch_add(struct engine *e, struct watch *w, int link, const bool on[2])
+{
+    struct link *l = engine_link(e, link);
+    if (!l)
+        return -ENOENT;
+    int id = table_add(&e->watches, w);
+    if (id < 0)
+        return id;
+    w->id = id;
+    for (int i = 0; i < 2; i++)
+        w->on[i] = on[i] ? &l->directions[i] : NULL;
+    watch_attach(w);
+    return id;
+}
+
+int engine_watch_remove(struct engine *e, int id)
+{
+    struct watch *w = table_get(&e->watches, id);
+    if (!w)
+        return -ENOENT;
+    watch_detach(w);
+    watch_free(w);
+    table_remove(&e->watches, id);
+    return 0;
+}
+
+int engine_capture_add(struct engine *e, struct capture *c)
+{
+    return table_add(&e->captures, c);
+}
+
+int engine_capture_link(struct engine *e, int capture, int link, const char *name)
+{
+    struct capture *c = table_get(&e->captures, capture);
+    struct link *l = engine_link(e, link);
+    if (!c || !l)
+        return -ENOENT;
+    int interface = capture_interface(c, name);
+    if (interface < 0)
+        return interface;
+    for (int i = 0; i < 2; i++) {
+        int err = tap_add(&l->directions[i], c, (unsigned)interface, i);
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
+
+struct capture *engine_capture_take(struct engine *e, int id)
+{
+    struct capture *c = table_get(&e->captures, id);
+    for (size_t i = 0; c && i < e->links.len; i++) {
+        struct link *l = engine_link(e, (int)i);
+        for (int dir = 0; l && dir < 2; dir++)
+            taps_remove(&l->directions[dir], c);
+    }
+    table_remove(&e->captures, id);
+    return c;
 }

@@ -5,16 +5,20 @@
 #define QN_FABRIC_ENGINE_H
 
 #include "runtime/fabric/command.h"
+#include "runtime/fabric/event.h"
 #include "runtime/fabric/link.h"
 #include "runtime/fabric/plane.h"
 #include "runtime/fabric/receiver.h"
 #include "runtime/fabric/table.h"
+#include "runtime/fabric/trigger.h"
+
+struct capture;
 
 struct engine {
     struct plane plane;
+    struct event_queue events;
     struct receiver *receiver;
-    struct table ports, bridges, links;
-    size_t link_count;
+    struct table ports, bridges, radios, stations, links, watches, captures;
     uint64_t seed;
     int timer_fd;
     int64_t timer_at; /* what the timer is set to; SCHEDULE_NEVER: it is off */
@@ -36,9 +40,28 @@ int engine_port_add(struct engine *e, int fd);
 int engine_port_remove(struct engine *e, int id);
 int engine_switch_add(struct engine *e, int64_t ageing_ns, unsigned flags);
 int engine_switch_remove(struct engine *e, int id);
+int engine_radio_add(struct engine *e, const struct fabric_radio_config *c);
+int engine_radio_remove(struct engine *e, int id);
+int engine_radio_move(struct engine *e, int id, int link, const struct fabric_motion *m);
+int engine_radio_position(struct engine *e, int id, int link, double xy[2]);
+int engine_station_add(struct engine *e, const struct fabric_station_config *c);
+int engine_station_remove(struct engine *e, int id);
 int engine_link_add(struct engine *e, const struct fabric_end ends[2],
                     const struct link_config cfg[2]);
 int engine_link_remove(struct engine *e, int id);
+int engine_flow_add(struct engine *e, const struct fabric_flow_config *c);
+int engine_flow_remove(struct engine *e, int id);
+
+/** Add a watch on @link, owned from here on if it returns an id. */
+int engine_watch_add(struct engine *e, struct watch *w, int link, const bool on[2]);
+int engine_watch_remove(struct engine *e, int id);
+
+/** Add a capture, owned from here on if it returns an id. */
+int engine_capture_add(struct engine *e, struct capture *c);
+int engine_capture_link(struct engine *e, int capture, int link, const char *name);
+
+/** Take a capture out. Return: it, the caller's, or NULL. */
+struct capture *engine_capture_take(struct engine *e, int id);
 
 /** Return: the link, or NULL. */
 struct link *engine_link(const struct engine *e, int id);

@@ -3,12 +3,16 @@
  */
 #include "runtime/fabric/fabric.h"
 
+#include "runtime/fabric/capture.h"
 #include "runtime/fabric/engine.h"
+#include "runtime/fabric/flow.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -256,4 +260,259 @@ static int do_totals(struct engine *e, void *arg)
 int fabric_totals(struct fabric *f, struct fabric_totals *out)
 {
     return command_call(&f->commands, do_totals, out);
+}
+
+static int do_radio_add(struct engine *e, void *arg)
+{
+    return engine_radio_add(e, arg);
+}
+
+int fabric_radio_add(struct fabric *f, const struct fabric_radio_config *c)
+{
+    return command_call(&f->commands, do_radio_add, (void *)c);
+}
+
+static int do_radio_remove(struct engine *e, void *arg)
+{
+    return engine_radio_remove(e, *(int *)arg);
+}
+
+int fabric_radio_remove(struct fabric *f, int id)
+{
+    return command_call(&f->commands, do_radio_remove, &id);
+}
+
+struct radio_args {
+    int radio, link;
+    const struct fabric_motion *motion;
+    double *xy;
+};
+
+static int do_radio_move(struct engine *e, void *arg)
+{
+    const struct radio_args *a = arg;
+    return engine_radio_move(e, a->radio, a->link, a->motion);
+}
+
+int fabric_radio_move(struct fabric *f, int radio, int link, const struct fabric_motion *m)
+{
+    struct radio_args a = {.radio = radio, .link = link, .motion = m};
+    return command_call(&f->commands, do_radio_move, &a);
+}
+
+static int do_radio_position(struct engine *e, void *arg)
+{
+    const struct radio_args *a = arg;
+    return engine_radio_position(e, a->radio, a->link, a->xy);
+}
+
+int fabric_radio_position(struct fabric *f, int radio, int link, double xy[2])
+{
+    struct radio_args a = {.radio = radio, .link = link, .xy = xy};
+    return command_call(&f->commands, do_radio_position, &a);
+}
+
+static int do_station_add(struct engine *e, void *arg)
+{
+    return engine_station_add(e, arg);
+}
+
+int fabric_station_add(struct fabric *f, const struct fabric_station_config *c)
+{
+    return command_call(&f->commands, do_station_add, (void *)c);
+}
+
+static int do_station_remove(struct engine *e, void *arg)
+{
+    return engine_station_remove(e, *(int *)arg);
+}
+
+int fabric_station_remove(struct fabric *f, int id)
+{
+    return command_call(&f->commands, do_station_remove, &id);
+}
+
+struct watch_args {
+    struct watch *watch;
+    int link;
+    const bool *on;
+};
+
+static int do_trigger_add(struct engine *e, void *arg)
+{
+    const struct watch_args *a = arg;
+    return engine_watch_add(e, a->watch, a->link, a->on);
+}
+
+static int compile(struct bpf_program *program, const char *filter, char *why, size_t room)
+{
+    pcap_t *dead = pcap_open_dead(DLT_EN10MB, 1 << 18);
+    if (!dead)
+        return -ENOMEM;
+    int err = pcap_compile(dead, program, filter, 1, PCAP_NETMASK_UNKNOWN) ? -EINVAL : 0;
+    if (err)
+        snprintf(why, room, "%s", pcap_geterr(dead));
+    pcap_close(dead);
+    return err;
+}
+
+int fabric_trigger_add(struct fabric *f, const struct fabric_trigger_config *c, char *why,
+                       size_t room)
+{
+    struct watch *w = calloc(1, sizeof(*w));
+    if (!w)
+        return -ENOMEM;
+    w->first = c->first;
+    w->count = c->count;
+    w->hold = c->hold;
+    int err = compile(&w->program, c->filter, why, room);
+    if (err) {
+        free(w);
+        return err;
+    }
+    struct watch_args a = {w, c->link, c->on};
+    int id = command_call(&f->commands, do_trigger_add, &a);
+    if (id < 0) {
+        snprintf(why, room, "%s", strerror(-id));
+        watch_free(w);
+    }
+    return id;
+}
+
+static int do_trigger_remove(struct engine *e, void *arg)
+{
+    return engine_watch_remove(e, *(int *)arg);
+}
+
+int fabric_trigger_remove(struct fabric *f, int id)
+{
+    return command_call(&f->commands, do_trigger_remove, &id);
+}
+
+int fabric_event_fd(const struct fabric *f)
+{
+    return f->engine.events.event_fd;
+}
+
+struct fabric_event *fabric_event_take(struct fabric *f)
+{
+    return event_take(&f->engine.events);
+}
+
+static int do_verdict(struct engine *e, void *arg)
+{
+    return trigger_verdict(&e->plane, arg);
+}
+
+int fabric_verdict(struct fabric *f, const struct fabric_verdict *v)
+{
+    bool possible = v->delay_ns >= 0 && v->delay_ns <= LINK_DELAY_MAX_NS &&
+                    (!v->data || (v->len >= FABRIC_FRAME_MIN && v->len <= FRAME_MAX));
+    return possible ? command_call(&f->commands, do_verdict, (void *)v) : -EINVAL;
+}
+
+static int do_capture_add(struct engine *e, void *arg)
+{
+    return engine_capture_add(e, arg);
+}
+
+int fabric_capture_add(struct fabric *f, const char *path)
+{
+    struct capture *c;
+    int err = capture_start(&c, path);
+    if (err < 0)
+        return err;
+    int id = command_call(&f->commands, do_capture_add, c);
+    if (id < 0)
+        capture_stop(c, NULL);
+    return id;
+}
+
+struct capture_args {
+    int capture, link;
+    const char *name;
+    struct capture *taken;
+};
+
+static int do_capture_link(struct engine *e, void *arg)
+{
+    const struct capture_args *a = arg;
+    return engine_capture_link(e, a->capture, a->link, a->name);
+}
+
+int fabric_capture_link(struct fabric *f, int capture, int link, const char *name)
+{
+    struct capture_args a = {.capture = capture, .link = link, .name = name};
+    return command_call(&f->commands, do_capture_link, &a);
+}
+
+static int do_capture_take(struct engine *e, void *arg)
+{
+    struct capture_args *a = arg;
+    a->taken = engine_capture_take(e, a->capture);
+    return a->taken ? 0 : -ENOENT;
+}
+
+/* The file is finished by the caller's thread: the fabric's never waits for a disk. */
+int fabric_capture_remove(struct fabric *f, int capture, struct fabric_capture_stats *stats)
+{
+    struct capture_args a = {.capture = capture};
+    int err = command_call(&f->commands, do_capture_take, &a);
+    return err < 0 ? err : capture_stop(a.taken, stats);
+}
+
+static int do_flow_add(struct engine *e, void *arg)
+{
+    return engine_flow_add(e, arg);
+}
+
+int fabric_flow_add(struct fabric *f, const struct fabric_flow_config *c)
+{
+    return command_call(&f->commands, do_flow_add, (void *)c);
+}
+
+struct flow_args {
+    int id;
+    bool on;
+    struct fabric_flow_stats *out;
+};
+
+static int do_flow_run(struct engine *e, void *arg)
+{
+    const struct flow_args *a = arg;
+    struct flow *f = table_get(&e->plane.flows, a->id);
+    if (f)
+        flow_run(&e->plane, f, a->on);
+    return f ? 0 : -ENOENT;
+}
+
+int fabric_flow_run(struct fabric *f, int id, bool on)
+{
+    struct flow_args a = {.id = id, .on = on};
+    return command_call(&f->commands, do_flow_run, &a);
+}
+
+static int do_flow_stats(struct engine *e, void *arg)
+{
+    const struct flow_args *a = arg;
+    const struct flow *f = table_get(&e->plane.flows, a->id);
+    if (f)
+        flow_read(f, a->out);
+    return f ? 0 : -ENOENT;
+}
+
+int fabric_flow_stats(struct fabric *f, int id, struct fabric_flow_stats *out)
+{
+    struct flow_args a = {.id = id, .out = out};
+    return command_call(&f->commands, do_flow_stats, &a);
+}
+
+static int do_flow_remove(struct engine *e, void *arg)
+{
+    return engine_flow_remove(e, *(int *)arg);
+}
+
+int fabric_flow_remove(struct fabric *f, int id)
+{
+    return command_call(&f->commands, do_flow_remove, &id);
 }

@@ -18,7 +18,8 @@
 
 struct fabric;
 
-enum fabric_kind { FABRIC_PORT, FABRIC_SWITCH };
+/* FABRIC_AIR is the fabric's own: the inside of a radio. */
+enum fabric_kind { FABRIC_PORT, FABRIC_SWITCH, FABRIC_RADIO, FABRIC_STATION, FABRIC_AIR };
 
 /* One end of a link. */
 struct fabric_end {
@@ -34,41 +35,107 @@ struct fabric_end {
 #define LINK_MTU_MIN 68
 #define LINK_FLIGHT_BYTES_MAX (UINT64_C(64) << 20)
 
+/* How the variable part of the delay is distributed. With jitter J: */
+enum link_distribution {
+    LINK_UNIFORM, /* from -J to +J */
+    LINK_NORMAL,  /* mean 0, standard deviation J */
+    LINK_PARETO,  /* shape 3, shifted and scaled to mean 0 and standard deviation J */
+    LINK_SAMPLES, /* the samples, in order and over again */
+};
+
+/* What keeps the transmit queue short. */
+enum link_discipline {
+    LINK_FIFO,  /* the limit alone */
+    LINK_RED,   /* S. Floyd, V. Jacobson: Random Early Detection Gateways, 1993 */
+    LINK_CODEL, /* RFC 8289 */
+};
+
+/* Numbers that configurations share: a trace's or samples' nanoseconds. Never changed once made,
+ * and freed with their last user. */
+struct link_series;
+
+/** Return: a series of @n numbers, copied, with one user; NULL: no memory. */
+struct link_series *link_series_new(const int64_t *values, size_t n);
+
+/** One user more; NULL is allowed. Return: @s. */
+struct link_series *link_series_ref(struct link_series *s);
+
+/** One user less; NULL is allowed. */
+void link_series_unref(struct link_series *s);
+
+/* Gilbert-Elliott: before each frame the good state turns bad with probability p, the bad state
+ * good with r; a frame passes the good state with probability k and the bad one with h (the names
+ * of G. Hasslinger, O. Hohlfeld: The Gilbert-Elliott Model for Packet Loss in Real Time Services on
+ * the Internet, 2008). p = 0: off. */
+struct link_burst {
+    double p, r, h, k;
+};
+
+/* Floyd and Jacobson's names: below min nothing is dropped, at max p, above max all. In packets, or
+ * in bytes where the queue is bounded in bytes. max = 0: a twelfth and a fourth of the limit, so
+ * that max is three times min as they advise. */
+struct link_red {
+    double min, max;
+    double p;      /* 0: 0.1 */
+    double weight; /* of the newest sample in the average; 0: 0.002 */
+};
+
+#define LINK_RED_P_DEFAULT 0.1
+#define LINK_RED_WEIGHT_DEFAULT 0.002
+#define LINK_CODEL_TARGET_DEFAULT_NS INT64_C(5000000)     /* RFC 8289, 4.4 */
+#define LINK_CODEL_INTERVAL_DEFAULT_NS INT64_C(100000000) /* RFC 8289, 4.3 */
+
 /* What one direction of a link does to frames. Zeroed, it is a perfect cable.
  *
- * A frame that enters is lost or not; then waits in the transmit queue for its turn to be sent at
- * the rate; then travels for the delay. The memory that holds the frames of one direction's delay
- * is bounded by LINK_FLIGHT_BYTES_MAX; what exceeds it counts as queue_drops. */
+ * A frame that enters is lost or not, corrupted or not, duplicated or not; then waits in the
+ * transmit queue for its turn to be sent at the rate; then travels for the delay and jitter, which
+ * it may overtake others by. The memory that holds the frames of one direction's delay is bounded
+ * by LINK_FLIGHT_BYTES_MAX; what exceeds it counts as queue_drops.
+ *
+ * A configuration only borrows its series; what keeps one refers to them. */
 struct link_config {
-    int64_t delay_ns;       /* one-way, 0..LINK_DELAY_MAX_NS */
-    double loss;            /* probability, 0..1, independent for each frame */
-    uint64_t rate_bps;      /* of Ethernet frames without preamble and FCS; 0: unlimited */
-    uint32_t queue_packets; /* frames that may wait while one is sent; the next is dropped.
-                             * 0: LINK_QUEUE_PACKETS_DEFAULT, or no limit when queue_bytes is set */
-    uint64_t queue_bytes;   /* bytes that may wait; 0: no limit */
-    uint32_t mtu;           /* largest payload (frame less 14 bytes) that passes; 0: any */
+    int64_t delay_ns;  /* one-way, 0..LINK_DELAY_MAX_NS */
+    int64_t jitter_ns; /* 0..LINK_DELAY_MAX_NS; delay and jitter together are never below 0 */
+    enum link_distribution distribution;
+    double correlation;          /* of each frame's jitter with the one before it, 0..1 exclusive */
+    struct link_series *samples; /* for LINK_SAMPLES: what is added to the delay */
+    double loss;                 /* probability, 0..1, independent for each frame */
+    struct link_burst burst;     /* beside loss: a frame survives if it survives both */
+    double duplicate;            /* probability that a second copy follows */
+    double corrupt;            /* probability that one bit behind the Ethernet header is flipped */
+    double reorder;            /* probability that a frame does not wait for the delay */
+    uint64_t rate_bps;         /* of Ethernet frames without preamble and FCS; 0: unlimited */
+    struct link_series *trace; /* instead of a rate, the time of each opportunity to send 1500
+                                * bytes of payload, ascending; over again after the last */
+    uint32_t queue_packets;    /* frames that may wait while one is sent; the next is dropped.
+                                * 0: LINK_QUEUE_PACKETS_DEFAULT, or no limit when queue_bytes is set */
+    uint64_t queue_bytes;      /* bytes that may wait; 0: no limit */
+    enum link_discipline discipline;
+    struct link_red red;
+    int64_t codel_target_ns;   /* 0: the default */
+    int64_t codel_interval_ns; /* 0: the default */
+    uint32_t mtu;              /* largest payload (frame less 14 bytes) that passes; 0: any */
 };
 
 /** Return: NULL when @c is possible, else what is wrong with it (static, names the field). */
 const char *link_config_check(const struct link_config *c);
 
-/* What one direction has done. sent = delivered + lost + queue_drops + down_drops + mtu_drops +
- * overruns + in_flight, but for frames of a port or link that was removed under them. */
-struct link_stats {
-    uint64_t sent;        /* frames offered to the direction */
-    uint64_t delivered;   /* frames that the far socket or switch has taken */
-    uint64_t bytes;       /* of the delivered */
-    uint64_t lost;        /* by the configured loss */
-    uint64_t queue_drops; /* no room in the transmit queue or the delay line */
-    uint64_t down_drops;  /* the link was, or went, down */
-    uint64_t mtu_drops;   /* larger than the mtu */
-    uint64_t overruns;    /* the far socket would not take it: its reader is too slow or gone */
-    uint64_t in_flight;   /* queued, being sent, travelling or held for the far socket, now */
+/* How a frame's way over one direction ended. */
+enum link_fate {
+    LINK_DELIVERED,
+    LINK_LOST,       /* by the configured loss */
+    LINK_QUEUE_FULL, /* no room in the transmit queue or the delay line */
+    LINK_EARLY,      /* dropped by RED or CoDel */
+    LINK_DOWN,       /* the link was, or went, down */
+    LINK_TOO_LARGE,  /* larger than the mtu */
+    LINK_OVERRUN,    /* the far socket would not take it */
+    LINK_TRIGGERED,  /* dropped by a trigger's verdict */
+    LINK_FATES
 };
 
 #define FABRIC_LATENESS_BUCKETS 40
 
-/* How long after its due time each frame was handed to its far socket. */
+/* How long after its due time each frame was handed to its far end. */
 struct fabric_lateness {
     uint64_t count;
     uint64_t sum_ns;
@@ -77,17 +144,40 @@ struct fabric_lateness {
         buckets[FABRIC_LATENESS_BUCKETS]; /* [0]: below 2 ns; [i]: 2^i..2^(i+1)-1 ns, last: more */
 };
 
+/* What one direction has done. sent + duplicated = delivered + lost + queue_drops + down_drops +
+ * mtu_drops + overruns + trigger_drops + in_flight, but for frames of a port or link that was
+ * removed under them. */
+struct link_stats {
+    uint64_t sent;          /* frames offered to the direction */
+    uint64_t delivered;     /* frames that the far socket or switch has taken */
+    uint64_t bytes;         /* of the delivered */
+    uint64_t lost;          /* by the configured loss */
+    uint64_t queue_drops;   /* no room in the transmit queue or the delay line; early_drops too */
+    uint64_t early_drops;   /* by RED or CoDel */
+    uint64_t down_drops;    /* the link was, or went, down */
+    uint64_t mtu_drops;     /* larger than the mtu */
+    uint64_t overruns;      /* the far socket would not take it: its reader is too slow or gone */
+    uint64_t trigger_drops; /* by a trigger's verdict */
+    uint64_t duplicated;    /* second copies made */
+    uint64_t corrupted;     /* frames with a bit flipped */
+    uint64_t reordered;     /* frames that are to arrive before one that entered earlier */
+    uint64_t in_flight;     /* queued, being sent, travelling or held for the far socket, now */
+    struct fabric_lateness lateness;
+};
+
 /* What the whole fabric has done since it started. */
 struct fabric_totals {
-    uint64_t received;    /* frames read from ports */
-    uint64_t transmitted; /* frames that ports' sockets took */
-    uint64_t overruns;    /* frames dropped because a port's socket stayed full */
-    uint64_t unreachable; /* frames dropped because a port's peer was gone */
-    uint64_t malformed;   /* shorter than an Ethernet header, or larger than any frame */
-    uint64_t unlinked;    /* came from a port that no link joins */
-    uint64_t hop_drops;   /* went round switches for too long: a loop */
-    uint64_t no_memory;   /* frames dropped for want of memory */
-    uint64_t turns;       /* times the thread woke */
+    uint64_t received;        /* frames read from ports */
+    uint64_t transmitted;     /* frames that ports' sockets took */
+    uint64_t overruns;        /* frames dropped because a port's socket stayed full */
+    uint64_t unreachable;     /* frames dropped because a port's peer was gone */
+    uint64_t malformed;       /* shorter than an Ethernet header, or larger than any frame */
+    uint64_t unlinked;        /* came from a port that no link joins */
+    uint64_t hop_drops;       /* went round switches for too long: a loop */
+    uint64_t no_memory;       /* frames dropped for want of memory */
+    uint64_t triggers_missed; /* frames a trigger fired for that it could not tell of, or hold */
+    uint64_t verdicts_missed; /* held frames that went on because no verdict came */
+    uint64_t turns;           /* times the thread woke */
     struct fabric_lateness lateness;
 };
 
@@ -100,9 +190,10 @@ struct fabric *fabric_start(uint64_t seed);
  */
 void fabric_stop(struct fabric *f);
 
-/** Add a port over @fd, a connected Unix datagram socket that carries one frame per datagram. The
- * fabric owns @fd from here on, also on error, and closes it with the port.
- * Return: the port's id; -ENOTSOCK, -EPROTOTYPE when @fd is not such a socket. */
+/** Add a port over @fd, a connected Unix datagram socket that carries one frame per datagram, or a
+ * tap (a TUN/TAP device of type IFF_TAP with IFF_NO_PI). The fabric owns @fd from here on, also on
+ * error, and closes it with the port.
+ * Return: the port's id; -ENOTSOCK, -EPROTOTYPE when @fd is neither. */
 int fabric_port_add(struct fabric *f, int fd);
 
 /** Remove a port, close its socket, and remove its link. */
@@ -117,6 +208,46 @@ int fabric_switch_add(struct fabric *f, int64_t ageing_ns, unsigned flags);
 
 /** Remove a switch and all its links. */
 int fabric_switch_remove(struct fabric *f, int id);
+
+/* How a radio carries frames. Zeroed but for the rate, all hear all. */
+struct fabric_radio_config {
+    double range_m; /* who is farther hears nothing; 0: no such limit */
+    bool log_distance;
+    double tx_dbm, exponent, reference_m, reference_loss_db, shadowing_db, sensitivity_dbm;
+    uint64_t rate_bps;      /* what all members share; 0: unlimited */
+    uint32_t queue_packets; /* that wait for the air; 0: LINK_QUEUE_PACKETS_DEFAULT */
+    bool promiscuous;       /* members are given also what is for another that is known */
+};
+
+/* A straight way at constant speed, in metres and metres per second; at its end it stays there. */
+struct fabric_motion {
+    double from[2], velocity[2];
+    int64_t start_ns, duration_ns;
+};
+
+/** Add a radio medium. Links join nodes to it, whose place is the origin at first. Return: its id.
+ */
+int fabric_radio_add(struct fabric *f, const struct fabric_radio_config *c);
+
+/** Remove a radio and all its links. */
+int fabric_radio_remove(struct fabric *f, int id);
+
+/** Have the member of a radio that @link joins to it move; both must be of this radio. */
+int fabric_radio_move(struct fabric *f, int radio, int link, const struct fabric_motion *m);
+
+/** Read where a member is now into @xy, in metres. */
+int fabric_radio_position(struct fabric *f, int radio, int link, double xy[2]);
+
+/* A simulated interface. */
+struct fabric_station_config {
+    uint8_t mac[6], ip[4];
+};
+
+/** Add a station, which answers ARP, ICMP echo and UDP to port 7. Return: its id. */
+int fabric_station_add(struct fabric *f, const struct fabric_station_config *c);
+
+/** Remove a station and its link. */
+int fabric_station_remove(struct fabric *f, int id);
 
 /** Join @a and @b by a link that is up. @cfg[0] is what frames from @a to @b meet, @cfg[1] those
  * from
@@ -144,5 +275,112 @@ int fabric_link_stats(struct fabric *f, int link, struct link_stats out[2]);
 
 /** Read the whole fabric's statistics into @out. */
 int fabric_totals(struct fabric *f, struct fabric_totals *out);
+
+/* Triggers */
+
+#define FABRIC_FRAME_MIN 14 /* an Ethernet header */
+#define FABRIC_HELD_MAX 4096
+#define FABRIC_VERDICT_TIMEOUT_NS (INT64_C(60) * 1000000000)
+
+struct fabric_trigger_config {
+    int link;
+    bool on[2];         /* which directions */
+    const char *filter; /* in pcap's syntax; "" for all frames */
+    uint64_t first;     /* fires from this match on, counted from 1 */
+    uint64_t count;     /* so many times; 0: always */
+    bool hold;          /* the frame waits for fabric_verdict() */
+};
+
+/** Add a trigger. Call from one thread only. @why, of @room bytes, says what is wrong with a
+ * filter. Return: its id; -EINVAL. */
+int fabric_trigger_add(struct fabric *f, const struct fabric_trigger_config *c, char *why,
+                       size_t room);
+
+int fabric_trigger_remove(struct fabric *f, int id);
+
+/* A trigger has fired. */
+struct fabric_event {
+    struct fabric_event *next;
+    int trigger;
+    int dir;
+    bool last;     /* it will not fire again */
+    int64_t time;  /* when the frame entered the link */
+    uint64_t held; /* for fabric_verdict(); 0: the frame is not held */
+    uint32_t len;
+    uint8_t data[];
+};
+
+/** Return: a descriptor that is readable while there are events; the fabric's own. */
+int fabric_event_fd(const struct fabric *f);
+
+/** Return: the oldest event, to be freed with free(), or NULL. Does not wait. */
+struct fabric_event *fabric_event_take(struct fabric *f);
+
+struct fabric_verdict {
+    uint64_t held;
+    bool drop;
+    int64_t delay_ns;    /* after the frame entered the link, the link's own delay not counted */
+    const uint8_t *data; /* instead of the frame's bytes; NULL: as they are */
+    uint32_t len;
+};
+
+/** Say what becomes of a held frame. Without a verdict it goes on after FABRIC_VERDICT_TIMEOUT_NS.
+ * Return: 0; -ENOENT: it is not held any more; -EINVAL: impossible data. */
+int fabric_verdict(struct fabric *f, const struct fabric_verdict *v);
+
+/* Captures */
+
+struct fabric_capture_stats {
+    uint64_t seen;    /* packets */
+    uint64_t dropped; /* of these not captured: the disk was too slow */
+};
+
+/** Start a capture into a pcapng file at @path. Return: its id or negative errno of the file. */
+int fabric_capture_add(struct fabric *f, const char *path);
+
+/** Have a capture record a link, as an interface of this name. */
+int fabric_capture_link(struct fabric *f, int capture, int link, const char *name);
+
+/** End a capture; the file is complete. @stats may be NULL. */
+int fabric_capture_remove(struct fabric *f, int capture, struct fabric_capture_stats *stats);
+
+/* Flows: packets made and measured in the fabric */
+
+enum fabric_pattern { FABRIC_CBR, FABRIC_POISSON, FABRIC_ONOFF, FABRIC_VIDEO };
+
+#define FABRIC_FLOW_HEADER 42 /* Ethernet, IPv4, UDP */
+#define FABRIC_FLOW_STAMP 20
+#define FABRIC_FLOW_MIN (FABRIC_FLOW_HEADER + FABRIC_FLOW_STAMP)
+
+struct fabric_flow_config {
+    int from_link, from_dir; /* where packets enter */
+    int to_link, to_dir;     /* at whose end they are measured and end; to_link -1: nowhere */
+    uint8_t header[FABRIC_FLOW_HEADER]; /* its lengths and checksum are filled in */
+    enum fabric_pattern pattern;
+    uint64_t rate_bps;     /* of frames; of an on/off source while it is on */
+    uint32_t size;         /* of a frame, bytes; of a video packet at most */
+    int64_t on_ns, off_ns; /* mean durations, exponentially distributed */
+    double fps;            /* pictures a second */
+    uint32_t key_interval; /* one picture of so many is a key picture */
+    double key_ratio;      /* by how much it is larger than the others */
+    uint64_t count;        /* packets, then it stops; 0: goes on */
+    int64_t playout_ns;    /* behind the least delay: what comes later is too late */
+};
+
+struct fabric_flow_stats {
+    uint64_t sent, sent_bytes, received, received_bytes, duplicates, reordered;
+    uint64_t gaps; /* runs of packets that were missing when a later one came */
+    uint64_t late; /* received, but after the playout delay */
+    int64_t delay_min_ns, delay_mean_ns, delay_p50_ns, delay_p95_ns, delay_p99_ns, delay_max_ns;
+    int64_t jitter_ns; /* RFC 3550, 6.4.1 */
+    bool running;
+};
+
+/** Add a flow that stands still. Return: its id; -EINVAL. */
+int fabric_flow_add(struct fabric *f, const struct fabric_flow_config *c);
+
+int fabric_flow_run(struct fabric *f, int id, bool on);
+int fabric_flow_stats(struct fabric *f, int id, struct fabric_flow_stats *out);
+int fabric_flow_remove(struct fabric *f, int id);
 
 #endif

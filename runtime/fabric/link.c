@@ -3,11 +3,13 @@
 
 #include "runtime/fabric/bridge.h"
 #include "runtime/fabric/port.h"
+#include "runtime/fabric/radio.h"
+#include "runtime/fabric/station.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-struct link *link_new(const struct end ends[2], const struct link_config cfg[2])
+struct link *link_new(struct plane *p, const struct end ends[2], const struct link_config cfg[2])
 {
     struct link *l = calloc(1, sizeof(*l));
     if (!l)
@@ -15,10 +17,9 @@ struct link *link_new(const struct end ends[2], const struct link_config cfg[2])
     for (int i = 0; i < 2; i++) {
         struct direction *d = &l->directions[i];
         l->ends[i] = ends[i];
-        d->up = true;
-        d->config = cfg[i];
         d->to = ends[!i];
         d->reverse = &l->directions[!i];
+        direction_init(p, d, &cfg[i]);
     }
     return l;
 }
@@ -26,35 +27,47 @@ struct link *link_new(const struct end ends[2], const struct link_config cfg[2])
 void link_seed(struct link *l, uint64_t seed, int id)
 {
     for (uint64_t i = 0; i < 2; i++)
-        rng_seed(&l->directions[i].rng, seed, 2 * (uint64_t)id + i);
+        chance_seed(&l->directions[i].chance, seed, 2 * (uint64_t)id + i);
+}
+
+/* Return: where the end keeps its one link, or NULL when it can have many. */
+static struct direction **single_place(const struct end *e)
+{
+    if (e->kind == FABRIC_PORT)
+        return &e->port->out;
+    return e->kind == FABRIC_STATION ? &e->station->out : NULL;
 }
 
 static int attach_end(struct link *l, int i)
 {
     struct end *e = &l->ends[i];
-    if (e->bridge)
-        return bridge_attach(e->bridge, &l->directions[i]);
-    if (e->port->out)
+    struct direction **place = single_place(e);
+    if (!place)
+        return e->kind == FABRIC_SWITCH ? bridge_attach(e->bridge, &l->directions[i])
+                                        : radio_attach(e->radio, &l->directions[i]);
+    if (*place)
         return -EBUSY;
-    e->port->out = &l->directions[i];
+    *place = &l->directions[i];
     return 0;
 }
 
 static void detach_end(struct plane *p, struct link *l, int i)
 {
     struct end *e = &l->ends[i];
-    if (e->bridge) {
+    struct direction **place = single_place(e);
+    if (e->kind == FABRIC_SWITCH)
         bridge_detach(e->bridge, &l->directions[i]);
-        return;
-    }
-    if (p)
+    else if (e->kind == FABRIC_RADIO)
+        radio_detach(e->radio, &l->directions[i]);
+    if (e->kind == FABRIC_PORT && p)
         port_clear(p, e->port);
-    e->port->out = NULL;
+    if (place)
+        *place = NULL;
 }
 
 int link_attach(struct link *l)
 {
-    if (l->ends[0].port == l->ends[1].port && l->ends[0].bridge == l->ends[1].bridge)
+    if (end_is(&l->ends[0], &l->ends[1]))
         return -EINVAL;
     int err = attach_end(l, 0);
     if (err < 0)
@@ -74,9 +87,12 @@ void link_detach(struct plane *p, struct link *l)
 static void go_down(struct plane *p, struct link *l, int i)
 {
     struct direction *d = &l->directions[i];
-    d->stats.down_drops += direction_clear(p, d);
-    if (l->ends[i].bridge)
-        bridge_forget(l->ends[i].bridge, d);
+    const struct end *e = &l->ends[i];
+    direction_clear(p, d, LINK_DOWN);
+    if (e->kind == FABRIC_SWITCH)
+        bridge_forget(e->bridge, d);
+    else if (e->kind == FABRIC_RADIO)
+        radio_forget(e->radio, d);
 }
 
 void link_up(struct plane *p, struct link *l, bool up)
@@ -92,7 +108,8 @@ struct link_stats link_read_stats(const struct link *l, int dir)
 {
     const struct direction *d = &l->directions[dir];
     struct link_stats stats = d->stats;
-    stats.in_flight = direction_in_flight(d) + (d->to.port ? d->to.port->held_len : 0);
+    stats.in_flight =
+        direction_in_flight(d) + (d->to.kind == FABRIC_PORT ? d->to.port->held_len : 0);
     return stats;
 }
 

@@ -11,7 +11,7 @@ struct link {
 };
 
 /** Return: a link that is up and attached to nothing yet, or NULL: no memory. */
-struct link *link_new(const struct end ends[2], const struct link_config cfg[2]);
+struct link *link_new(struct plane *p, const struct end ends[2], const struct link_config cfg[2]);
 
 /** Seed both directions' generators for link number @id. */
 void link_seed(struct link *l, uint64_t seed, int id);

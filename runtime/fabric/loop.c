@@ -14,8 +14,10 @@
 
 static void release_due(struct plane *p)
 {
-    for (int i = 0; i < RELEASE_BATCH && schedule_next(&p->schedule) <= p->now; i++)
-        direction_step(p, direction_of(schedule_first(&p->schedule)));
+    for (int i = 0; i < RELEASE_BATCH && schedule_next(&p->schedule) <= p->now; i++) {
+        struct schedule_entry *e = schedule_first(&p->schedule);
+        e->due(p, e);
+    }
 }
 
 /* Return: whether something is due already, so that the loop must not wait. */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAC_GROUP_BIT (UINT64_C(1) << 40)
+
 /* Fibonacci hashing: the product's top bits depend on all bits of the address. */
 static unsigned set_of(uint64_t mac)
 {
@@ -52,4 +54,25 @@ void mactable_forget(struct mactable *t, const struct direction *out)
         if (e[i].out == out)
             memset(&e[i], 0, sizeof(e[i]));
     }
+}
+
+static uint64_t read_mac(const uint8_t *bytes)
+{
+    uint64_t mac = 0;
+    for (int i = 0; i < 6; i++)
+        mac = mac << 8 | bytes[i];
+    return mac;
+}
+
+void mactable_hear(struct mactable *t, const uint8_t *address, struct direction *out, int64_t now)
+{
+    uint64_t mac = read_mac(address);
+    if (!(mac & MAC_GROUP_BIT))
+        mactable_learn(t, mac, out, now);
+}
+
+struct direction *mactable_way(const struct mactable *t, const uint8_t *address, int64_t since)
+{
+    uint64_t mac = read_mac(address);
+    return mac & MAC_GROUP_BIT ? NULL : mactable_find(t, mac, since);
 }

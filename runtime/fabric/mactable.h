@@ -30,6 +30,12 @@ void mactable_learn(struct mactable *t, uint64_t mac, struct direction *out, int
 /** Return: the way to @mac if it was heard at or after @since, else NULL. */
 struct direction *mactable_find(const struct mactable *t, uint64_t mac, int64_t since);
 
+/** As mactable_learn(), of an address of six bytes; one of a group is no station's. */
+void mactable_hear(struct mactable *t, const uint8_t *address, struct direction *out, int64_t now);
+
+/** As mactable_find(), of an address of six bytes; NULL for one of a group. */
+struct direction *mactable_way(const struct mactable *t, const uint8_t *address, int64_t since);
+
 /** Forget all stations that are reached over @out. */
 void mactable_forget(struct mactable *t, const struct direction *out);
 

@@ -88,6 +88,7 @@ struct packet *packet_new(struct pool *p, struct frame *f)
     pkt->frame = f;
     pkt->hops = 0;
     pkt->late_recorded = false;
+    pkt->marks = 0;
     return pkt;
 }
 
@@ -99,6 +100,22 @@ struct packet *packet_clone(struct pool *p, const struct packet *pkt)
     *copy = *pkt;
     copy->frame->refs++;
     return copy;
+}
+
+bool packet_own_frame(struct pool *p, struct packet *pkt)
+{
+    struct frame *shared = pkt->frame;
+    if (shared->refs == 1)
+        return true;
+    struct frame *own = frame_new(p, shared->len);
+    if (!own)
+        return false;
+    own->len = shared->len;
+    own->visits = shared->visits;
+    memcpy(own->data, shared->data, shared->len);
+    frame_free(p, shared);
+    pkt->frame = own;
+    return true;
 }
 
 void packet_free(struct pool *p, struct packet *pkt)

@@ -15,6 +15,8 @@
 #define FRAME_STANDARD_ROOM 2032 /* an Ethernet frame of MTU 1500 and any tags */
 #define FRAME_MAX 69632          /* the largest QEMU sends: 64 KiB and its headers */
 
+struct direction;
+
 struct frame {
     uint32_t refs;
     uint32_t visits; /* switches passed, over all copies */
@@ -27,8 +29,17 @@ struct frame {
 struct packet {
     struct dqueue_node node;
     struct frame *frame;
-    uint16_t hops;      /* switches this copy has passed */
-    bool late_recorded; /* its lateness has been counted */
+    struct direction *via; /* on the air of a radio: the way back to its sender */
+    uint16_t hops;         /* switches this copy has passed */
+    bool late_recorded;    /* its lateness has been counted */
+    uint8_t marks;         /* what the direction at hand has done to it */
+};
+
+enum packet_mark {
+    PACKET_CORRUPTED = 1,
+    PACKET_DUPLICATE = 2,
+    PACKET_REORDERED = 4,
+    PACKET_HELD = 8
 };
 
 struct pool_item {
@@ -53,6 +64,9 @@ struct packet *packet_new(struct pool *p, struct frame *f);
 
 /** Return: another packet of the same frame, as far on its way; NULL: no memory. */
 struct packet *packet_clone(struct pool *p, const struct packet *pkt);
+
+/** Give @pkt a frame that no other packet shares. Return: false when there is no memory. */
+bool packet_own_frame(struct pool *p, struct packet *pkt);
 
 void packet_free(struct pool *p, struct packet *pkt);
 

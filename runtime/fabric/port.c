@@ -6,9 +6,12 @@
 #include "runtime/fabric/lateness.h"
 
 #include <errno.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,11 +31,18 @@ static int socket_option(int fd, int name)
     return getsockopt(fd, SOL_SOCKET, name, &value, &len) < 0 ? -errno : value;
 }
 
-static int check_socket(int fd)
+static bool is_tap(int fd)
+{
+    struct ifreq device;
+    return ioctl(fd, TUNGETIFF, &device) == 0 && (device.ifr_flags & IFF_TAP) &&
+           (device.ifr_flags & IFF_NO_PI);
+}
+
+static int check_descriptor(int fd)
 {
     int domain = socket_option(fd, SO_DOMAIN);
     if (domain < 0)
-        return domain;
+        return is_tap(fd) ? 0 : domain;
     return domain == AF_UNIX && socket_option(fd, SO_TYPE) == SOCK_DGRAM ? 0 : -EPROTOTYPE;
 }
 
@@ -45,8 +55,10 @@ static int watch(struct plane *p, struct port *port, int op, uint32_t events)
 static struct port *port_new(int fd)
 {
     struct port *port = calloc(1, sizeof(*port));
-    if (port)
+    if (port) {
         port->fd = fd;
+        port->is_tap = is_tap(fd);
+    }
     return port;
 }
 
@@ -60,7 +72,7 @@ static void enlarge_send_buffer(int fd)
 
 static int open_checked(struct plane *p, int fd, struct port **port)
 {
-    int err = check_socket(fd);
+    int err = check_descriptor(fd);
     if (err < 0)
         return err;
     enlarge_send_buffer(fd);
@@ -112,7 +124,7 @@ static void enter(struct plane *p, struct port *port, struct frame *frame)
  * delivered before its delay has passed. */
 void port_receive(struct plane *p, struct port *port, struct receiver *r)
 {
-    int n = receiver_read(r, &p->pool, port->fd);
+    int n = receiver_read(r, &p->pool, port->fd, port->is_tap);
     p->now = clock_now();
     for (int i = 0; i < n; i++) {
         struct frame *frame = receiver_take(r, &p->pool, i, &p->totals);
@@ -121,15 +133,17 @@ void port_receive(struct plane *p, struct port *port, struct receiver *r)
     }
 }
 
-static struct link_stats *arrivals(struct port *port)
+static struct direction *arrivals(struct port *port)
 {
-    return &port->out->reverse->stats;
+    return port->out->reverse;
 }
 
-static void record_lateness(struct plane *p, struct packet *pkt, int64_t now)
+static void record_lateness(struct plane *p, struct port *port, struct packet *pkt, int64_t now)
 {
-    if (!pkt->late_recorded)
+    if (!pkt->late_recorded) {
         lateness_add(&p->totals.lateness, now - packet_due(pkt));
+        lateness_add(&arrivals(port)->stats.lateness, now - packet_due(pkt));
+    }
     pkt->late_recorded = true;
 }
 
@@ -153,22 +167,19 @@ static unsigned fill_batch(struct send_batch *b, const struct packet_list *held)
 
 static void count_sent(struct plane *p, struct port *port, int n)
 {
-    struct link_stats *stats = arrivals(port);
     int64_t now = clock_now();
     p->totals.transmitted += (uint64_t)n;
-    stats->delivered += (uint64_t)n;
     for (int i = 0; i < n; i++) {
         struct packet *pkt = take_held(port);
-        record_lateness(p, pkt, now);
-        stats->bytes += pkt->frame->len;
-        packet_free(&p->pool, pkt);
+        record_lateness(p, port, pkt, now);
+        direction_drop(p, arrivals(port), pkt, LINK_DELIVERED);
     }
 }
 
 static void drop_held(struct plane *p, struct port *port, uint64_t *counter)
 {
-    arrivals(port)->overruns++;
-    drop(p, take_held(port), counter);
+    ++*counter;
+    direction_drop(p, arrivals(port), take_held(port), LINK_OVERRUN);
 }
 
 /* What waits for a slow reader is late by the reader's doing, so its lateness ends here. */
@@ -176,7 +187,7 @@ static void block(struct plane *p, struct port *port)
 {
     int64_t now = clock_now();
     for (struct packet *pkt = port->held.head; pkt; pkt = packet_next(pkt))
-        record_lateness(p, pkt, now);
+        record_lateness(p, port, pkt, now);
     port->blocked = true;
     watch(p, port, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
 }
@@ -201,12 +212,30 @@ static bool send_failed(struct plane *p, struct port *port, int err)
     }
 }
 
-static void flush(struct plane *p, struct port *port)
+/* A tap takes one frame at a time. Return: as sendmmsg(). */
+static int write_frames(int fd, const struct packet_list *held)
+{
+    int n = 0;
+    for (struct packet *pkt = held->head; pkt && n < SEND_BATCH; pkt = packet_next(pkt), n++) {
+        if (write(fd, pkt->frame->data, pkt->frame->len) < 0)
+            return n ? n : -1;
+    }
+    return n;
+}
+
+static int send_frames(struct port *port)
 {
     struct send_batch batch;
+    if (port->is_tap)
+        return write_frames(port->fd, &port->held);
+    unsigned n = fill_batch(&batch, &port->held);
+    return sendmmsg(port->fd, batch.msgs, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void flush(struct plane *p, struct port *port)
+{
     while (port->held_len > 0 && !port->blocked) {
-        unsigned n = fill_batch(&batch, &port->held);
-        int sent = sendmmsg(port->fd, batch.msgs, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        int sent = send_frames(port);
         if (sent > 0)
             count_sent(p, port, sent);
         else if (!send_failed(p, port, errno))
@@ -228,10 +257,10 @@ void port_send(struct plane *p, struct port *port, struct packet *pkt)
     if (port->held_len == PORT_HELD_MAX)
         flush(p, port);
     if (port->blocked)
-        record_lateness(p, pkt, p->now);
+        record_lateness(p, port, pkt, p->now);
     if (port->held_len == PORT_HELD_MAX) {
-        arrivals(port)->overruns++;
-        drop(p, pkt, &p->totals.overruns);
+        p->totals.overruns++;
+        direction_drop(p, arrivals(port), pkt, LINK_OVERRUN);
         return;
     }
     packet_list_push(&port->held, pkt);

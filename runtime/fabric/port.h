@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A port: the socket to one peer, and the few frames that wait for it to take them. */
+/* A port: the socket to one peer, or a tap, and the few frames that wait for it to take them. */
 #ifndef QN_FABRIC_PORT_H
 #define QN_FABRIC_PORT_H
 
@@ -12,6 +12,7 @@ struct direction;
 
 struct port {
     int fd;
+    bool is_tap;
     struct direction
         *out; /* the link's direction that leaves here, or NULL; out->reverse comes in */
     struct packet_list held;

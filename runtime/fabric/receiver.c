@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #define OVERFLOW_ROOM (FRAME_MAX - FRAME_STANDARD_ROOM)
 
@@ -33,11 +34,26 @@ struct receiver *receiver_new(struct pool *pool)
     return r;
 }
 
-int receiver_read(struct receiver *r, struct pool *pool, int fd)
+static int read_frames(struct receiver *r, unsigned ready, int fd)
+{
+    unsigned n = 0;
+    for (; n < ready; n++) {
+        ssize_t len = readv(fd, r->iov[n], 2);
+        if (len <= 0)
+            break;
+        r->msgs[n].msg_len = (unsigned)len;
+        r->msgs[n].msg_hdr.msg_flags = 0;
+    }
+    return (int)n;
+}
+
+int receiver_read(struct receiver *r, struct pool *pool, int fd, bool is_tap)
 {
     unsigned ready = 0;
     while (ready < RECEIVER_BATCH && (r->frames[ready] || equip(r, pool, (int)ready)))
         ready++;
+    if (is_tap)
+        return read_frames(r, ready, fd);
     int n = recvmmsg(fd, r->msgs, ready, MSG_DONTWAIT, NULL);
     return n > 0 ? n : 0;
 }

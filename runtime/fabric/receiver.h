@@ -22,9 +22,9 @@ struct receiver {
 /** Return: a receiver, or NULL: no memory. */
 struct receiver *receiver_new(struct pool *pool);
 
-/** Read at most RECEIVER_BATCH datagrams from @fd without waiting.
+/** Read at most RECEIVER_BATCH datagrams from @fd, or frames if it is a tap, without waiting.
  * Return: how many, to be taken before the next read; 0 when there are none or on error. */
-int receiver_read(struct receiver *r, struct pool *pool, int fd);
+int receiver_read(struct receiver *r, struct pool *pool, int fd, bool is_tap);
 
 /** Take datagram @i of the last read, and count it.
  * Return: its frame, the caller's; NULL when it is too large or there is no memory. */

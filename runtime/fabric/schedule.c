@@ -5,10 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int schedule_reserve(struct schedule *s, size_t n)
+static int grow(struct schedule *s, size_t n)
 {
-    if (n <= s->room)
-        return 0;
     size_t room = n > 2 * s->room ? n : 2 * s->room;
     struct schedule_slot *slots = realloc(s->slots, room * sizeof(*slots));
     if (!slots)
@@ -16,6 +14,19 @@ int schedule_reserve(struct schedule *s, size_t n)
     s->slots = slots;
     s->room = room;
     return 0;
+}
+
+int schedule_admit(struct schedule *s, size_t n)
+{
+    int err = s->admitted + n > s->room ? grow(s, s->admitted + n) : 0;
+    if (err == 0)
+        s->admitted += n;
+    return err;
+}
+
+void schedule_dismiss(struct schedule *s, size_t n)
+{
+    s->admitted -= n;
 }
 
 static void put(struct schedule *s, size_t i, struct schedule_slot slot)

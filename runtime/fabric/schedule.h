@@ -10,9 +10,13 @@
 
 #define SCHEDULE_NEVER INT64_MAX
 
+struct plane;
+
 /* Zeroed memory is an entry that is not scheduled. */
 struct schedule_entry {
     size_t place; /* 1-based index in the heap; 0: not in it */
+    /* Its time has come: do one thing and set the next time. */
+    void (*due)(struct plane *p, struct schedule_entry *e);
 };
 
 struct schedule_slot {
@@ -24,10 +28,14 @@ struct schedule_slot {
 struct schedule {
     struct schedule_slot *slots;
     size_t len, room;
+    size_t admitted; /* entries that there are */
 };
 
-/** Make room for @n entries in all, so that schedule_set() cannot fail. Return: 0 or -ENOMEM. */
-int schedule_reserve(struct schedule *s, size_t n);
+/** Make room for @n entries more, so that schedule_set() cannot fail. Return: 0 or -ENOMEM. */
+int schedule_admit(struct schedule *s, size_t n);
+
+/** Give the room of @n entries back, which are not scheduled. */
+void schedule_dismiss(struct schedule *s, size_t n);
 
 /** Schedule @e for @at, or move it there; SCHEDULE_NEVER takes it out. */
 void schedule_set(struct schedule *s, struct schedule_entry *e, int64_t at);

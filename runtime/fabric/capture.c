@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/fabric/capture.h"
+
+#include "runtime/clock.h"
+#include "runtime/fabric/packet.h"
+#include "runtime/fabric/pcapng.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define FILE_BUFFER (1 << 18)
+#define INTERFACES_MAX 65536
+#define ALIGN 8
+
+static_assert((CAPTURE_RING_BYTES & (CAPTURE_RING_BYTES - 1)) == 0, "positions wrap with a mask");
+
+enum entry_kind { ENTRY_PACKET, ENTRY_INTERFACE, ENTRY_SKIP };
+
+/* What stands in the ring before the bytes of a frame or a name. */
+struct entry {
+    uint32_t size; /* with this head, aligned */
+    enum entry_kind kind;
+    struct capture_packet packet;
+};
+
+/* Of the counts of each interface the fabric's thread is the only writer. */
+struct interface_counts {
+    uint64_t seen, dropped;
+};
+
+/* One thread writes at head, the other reads at tail; both only ever grow. */
+struct capture {
+    uint8_t *ring;
+    _Atomic uint64_t head, tail;
+    atomic_bool sleeping, stopping;
+    int wake_fd;
+    pthread_t thread;
+    FILE *file;
+    int error; /* of the file; the writer's until it has ended */
+    struct interface_counts *interfaces;
+    unsigned n_interfaces;
+    uint64_t seen, dropped;
+};
+
+static uint32_t aligned(size_t n)
+{
+    return (uint32_t)((n + ALIGN - 1) & ~(size_t)(ALIGN - 1));
+}
+
+/* Return: room for @size bytes in one piece at the head, or NULL; the piece at the ring's end that
+ * is too short is skipped. */
+static uint8_t *reserve(struct capture *c, uint32_t size, uint64_t *head)
+{
+    uint64_t at = atomic_load_explicit(&c->head, memory_order_relaxed);
+    uint64_t tail = atomic_load_explicit(&c->tail, memory_order_acquire);
+    uint32_t offset = at & (CAPTURE_RING_BYTES - 1), to_end = CAPTURE_RING_BYTES - offset;
+    uint32_t skip = to_end < size ? to_end : 0;
+    if (at + skip + size - tail > CAPTURE_RING_BYTES)
+        return NULL;
+    if (skip >= sizeof(struct entry))
+        *(struct entry *)(c->ring + offset) = (struct entry){.size = skip, .kind = ENTRY_SKIP};
+    *head = at + skip + size;
+    return c->ring + ((at + skip) & (CAPTURE_RING_BYTES - 1));
+}
+
+/* The order of the two stores and loads here and in sleep_until_filled() keeps a wake-up from being
+ * lost. */
+static void publish(struct capture *c, uint64_t head)
+{
+    atomic_store(&c->head, head);
+    if (atomic_load(&c->sleeping) && atomic_exchange(&c->sleeping, false))
+        eventfd_write(c->wake_fd, 1);
+}
+
+static bool enter(struct capture *c, const struct entry *e, const void *data, size_t n)
+{
+    uint64_t head;
+    uint8_t *room = reserve(c, e->size, &head);
+    if (!room)
+        return false;
+    memcpy(room, e, sizeof(*e));
+    memcpy(room + sizeof(*e), data, n);
+    publish(c, head);
+    return true;
+}
+
+static int grow(struct capture *c)
+{
+    if (c->n_interfaces == INTERFACES_MAX)
+        return -ENOBUFS;
+    size_t size = (c->n_interfaces + 1) * sizeof(*c->interfaces);
+    struct interface_counts *more = realloc(c->interfaces, size);
+    if (!more)
+        return -ENOMEM;
+    c->interfaces = more;
+    c->interfaces[c->n_interfaces] = (struct interface_counts){0};
+    return 0;
+}
+
+int capture_interface(struct capture *c, const char *name)
+{
+    size_t n = strnlen(name, PCAPNG_NAME_MAX);
+    struct entry e = {.size = aligned(sizeof(e) + n), .kind = ENTRY_INTERFACE};
+    e.packet.len = (uint32_t)n;
+    int err = grow(c);
+    if (err < 0)
+        return err;
+    return enter(c, &e, name, n) ? (int)c->n_interfaces++ : -ENOBUFS;
+}
+
+void capture_packet(struct capture *c, const struct capture_packet *p, const uint8_t *data)
+{
+    struct entry e = {.size = aligned(sizeof(e) + p->len), .kind = ENTRY_PACKET, .packet = *p};
+    struct interface_counts *counts = &c->interfaces[p->interface];
+    counts->seen++;
+    if (!enter(c, &e, data, p->len))
+        counts->dropped++;
+}
+
+/* The writer's thread */
+
+static const char *const fate_texts[LINK_FATES] = {
+    [LINK_LOST] = "dropped: loss",
+    [LINK_QUEUE_FULL] = "dropped: queue full",
+    [LINK_EARLY] = "dropped: early (RED or CoDel)",
+    [LINK_DOWN] = "dropped: link down",
+    [LINK_TOO_LARGE] = "dropped: larger than the mtu",
+    [LINK_OVERRUN] = "dropped: overrun, its receiver is too slow or gone",
+    [LINK_TRIGGERED] = "dropped: by a trigger",
+};
+
+static void add_word(char *text, const char *word)
+{
+    if (*text)
+        strcat(text, ", ");
+    strcat(text, word);
+}
+
+/* Return: what was done to the packet, in words, or NULL for nothing. */
+static const char *comment(const struct capture_packet *p, char text[PCAPNG_COMMENT_MAX])
+{
+    *text = '\0';
+    if (fate_texts[p->fate])
+        add_word(text, fate_texts[p->fate]);
+    if (p->marks & PACKET_CORRUPTED)
+        add_word(text, "corrupted");
+    if (p->marks & PACKET_DUPLICATE)
+        add_word(text, "duplicate");
+    if (p->marks & PACKET_REORDERED)
+        add_word(text, "reordered");
+    if (p->marks & PACKET_HELD)
+        add_word(text, "held by a trigger");
+    return *text ? text : NULL;
+}
+
+static void write_packet(struct capture *c, const struct entry *e, const uint8_t *data)
+{
+    char text[PCAPNG_COMMENT_MAX];
+    struct pcapng_packet p = {
+        .interface = e->packet.interface,
+        .time = e->packet.time + clock_wall_at_start(),
+        .len = e->packet.len,
+        .flags = e->packet.dir ? PCAPNG_INBOUND : PCAPNG_OUTBOUND,
+        .comment = comment(&e->packet, text),
+    };
+    pcapng_packet(c->file, &p, data);
+}
+
+static void write_entry(struct capture *c, const struct entry *e)
+{
+    const uint8_t *data = (const uint8_t *)(e + 1);
+    char name[PCAPNG_NAME_MAX + 1];
+    if (e->kind == ENTRY_PACKET) {
+        write_packet(c, e, data);
+    } else if (e->kind == ENTRY_INTERFACE) {
+        memcpy(name, data, e->packet.len);
+        name[e->packet.len] = '\0';
+        pcapng_interface(c->file, name);
+    }
+}
+
+/* Write all that is in the ring. */
+static void drain(struct capture *c)
+{
+    uint64_t tail = atomic_load_explicit(&c->tail, memory_order_relaxed);
+    while (tail != atomic_load_explicit(&c->head, memory_order_acquire)) {
+        uint32_t offset = tail & (CAPTURE_RING_BYTES - 1), to_end = CAPTURE_RING_BYTES - offset;
+        const struct entry *e = (const struct entry *)(c->ring + offset);
+        if (to_end < sizeof(*e)) {
+            tail += to_end;
+        } else {
+            write_entry(c, e);
+            tail += e->size;
+        }
+        atomic_store_explicit(&c->tail, tail, memory_order_release);
+    }
+}
+
+/* A file that can be looked at while it grows; after an error it stays as it is. */
+static void flush(struct capture *c)
+{
+    if (!c->error && (fflush_unlocked(c->file) || ferror(c->file)))
+        c->error = errno ? -errno : -EIO;
+}
+
+static void sleep_until_filled(struct capture *c)
+{
+    eventfd_t count;
+    atomic_store(&c->sleeping, true);
+    if (atomic_load(&c->head) == atomic_load(&c->tail) && !atomic_load(&c->stopping))
+        eventfd_read(c->wake_fd, &count);
+    atomic_store(&c->sleeping, false);
+}
+
+static void *writer(void *arg)
+{
+    struct capture *c = arg;
+    pcapng_section(c->file, "qemunet " QN_VERSION);
+    while (!atomic_load(&c->stopping)) {
+        drain(c);
+        flush(c);
+        sleep_until_filled(c);
+    }
+    drain(c);
+    return NULL;
+}
+
+static int start_writer(struct capture *c)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    int err = pthread_create(&c->thread, NULL, writer, c);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return -err;
+}
+
+static int open_file(struct capture *c, const char *path)
+{
+    c->file = fopen(path, "wbe");
+    if (!c->file)
+        return -errno;
+    setvbuf(c->file, NULL, _IOFBF, FILE_BUFFER);
+    return 0;
+}
+
+static void release(struct capture *c)
+{
+    if (c->file && fclose(c->file) && !c->error)
+        c->error = -errno;
+    if (c->wake_fd >= 0)
+        close(c->wake_fd);
+    free(c->interfaces);
+    free(c->ring);
+}
+
+int capture_start(struct capture **out, const char *path)
+{
+    struct capture *c = calloc(1, sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    c->wake_fd = eventfd(0, EFD_CLOEXEC);
+    c->ring = malloc(CAPTURE_RING_BYTES);
+    int err = c->wake_fd < 0 ? -errno : c->ring ? open_file(c, path) : -ENOMEM;
+    if (!err)
+        err = start_writer(c);
+    if (err) {
+        release(c);
+        free(c);
+        return err;
+    }
+    *out = c;
+    return 0;
+}
+
+static void write_statistics(struct capture *c)
+{
+    int64_t now = clock_now() + clock_wall_at_start();
+    for (unsigned i = 0; i < c->n_interfaces; i++) {
+        const struct interface_counts *counts = &c->interfaces[i];
+        pcapng_statistics(c->file, i, now, counts->seen, counts->dropped);
+        c->seen += counts->seen;
+        c->dropped += counts->dropped;
+    }
+}
+
+int capture_stop(struct capture *c, struct fabric_capture_stats *stats)
+{
+    atomic_store(&c->stopping, true);
+    eventfd_write(c->wake_fd, 1);
+    pthread_join(c->thread, NULL);
+    write_statistics(c);
+    flush(c);
+    release(c);
+    if (stats)
+        *stats = (struct fabric_capture_stats){c->seen, c->dropped};
+    int err = c->error;
+    free(c);
+    return err;
+}
