@@ -9,8 +9,8 @@
  */
 #define RED_TYPICAL_BYTES 500
 #define BIT_NS 8e9
-#define MAX_PACKET 1514 /* a queue that holds no more than this is never too long, RFC 8289, 5.4   \
-                         */
+/* A queue that holds no more than this is never too long, RFC 8289, 5.4. */
+#define MAX_PACKET 1514
 
 struct red_bounds {
     double min, max, p, weight;
