@@ -8,12 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <math.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The fabric's thread starts with the first use. May raise. */
-static struct fabric *fabric(lua_State *L)
+struct fabric *fabric_of(lua_State *L)
 {
     struct host *host = host_of(L);
     if (!host->fabric)
@@ -23,10 +23,66 @@ static struct fabric *fabric(lua_State *L)
     return host->fabric;
 }
 
-/* Return: @code, when it is no error. */
-static int check(lua_State *L, int code, const char *what)
+int fabric_check(lua_State *L, int code, const char *what)
 {
     return code >= 0 ? code : luaL_error(L, "%s: %s", what, strerror(-code));
+}
+
+double fabric_number(lua_State *L, int table, const char *name)
+{
+    lua_getfield(L, table, name);
+    double value = luaL_optnumber(L, -1, 0);
+    lua_pop(L, 1);
+    return value;
+}
+
+int64_t fabric_duration(lua_State *L, int table, const char *name)
+{
+    return (int64_t)llround(fabric_number(L, table, name) * CLOCK_NS_PER_S);
+}
+
+void fabric_set_count(lua_State *L, const char *name, uint64_t value)
+{
+    lua_pushinteger(L, (lua_Integer)value);
+    lua_setfield(L, -2, name);
+}
+
+void fabric_set_seconds(lua_State *L, const char *name, double ns)
+{
+    lua_pushnumber(L, ns / CLOCK_NS_PER_S);
+    lua_setfield(L, -2, name);
+}
+
+/* Return: the upper end of the bucket that holds quantile @q, in ns. */
+static double lateness_quantile(const struct fabric_lateness *l, double q)
+{
+    double left = q * (double)l->count;
+    for (int i = 0; i < FABRIC_LATENESS_BUCKETS; i++) {
+        left -= (double)l->buckets[i];
+        if (left <= 0)
+            return fmin(ldexp(1, i + 1), (double)l->max_ns);
+    }
+    return (double)l->max_ns;
+}
+
+void fabric_push_lateness(lua_State *L, const struct fabric_lateness *l)
+{
+    lua_createtable(L, 0, 6);
+    fabric_set_count(L, "count", l->count);
+    fabric_set_seconds(L, "mean", l->count ? (double)l->sum_ns / (double)l->count : 0);
+    fabric_set_seconds(L, "p50", lateness_quantile(l, 0.5));
+    fabric_set_seconds(L, "p99", lateness_quantile(l, 0.99));
+    fabric_set_seconds(L, "max", (double)l->max_ns);
+    lua_newtable(L);
+    for (int i = 0; i < FABRIC_LATENESS_BUCKETS; i++) {
+        if (!l->buckets[i])
+            continue;
+        lua_createtable(L, 0, 2);
+        fabric_set_seconds(L, "below", ldexp(1, i + 1));
+        fabric_set_count(L, "count", l->buckets[i]);
+        lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    }
+    lua_setfield(L, -2, "histogram");
 }
 
 static int check_int(lua_State *L, int arg)
@@ -38,14 +94,14 @@ static int check_int(lua_State *L, int arg)
  * core.close_fd() */
 static int port_add(lua_State *L)
 {
-    struct fabric *f = fabric(L);
+    struct fabric *f = fabric_of(L);
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair))
         return luaL_error(L, "cannot make a port: %s", strerror(errno));
     int port = fabric_port_add(f, pair[0]);
     if (port < 0) {
         close(pair[1]);
-        return check(L, port, "cannot make a port");
+        return fabric_check(L, port, "cannot make a port");
     }
     lua_pushinteger(L, port);
     lua_pushinteger(L, pair[1]);
@@ -74,116 +130,103 @@ static int switch_add(lua_State *L)
 {
     int64_t ageing = (int64_t)(luaL_checknumber(L, 1) * CLOCK_NS_PER_S);
     unsigned flags = lua_toboolean(L, 2) ? FABRIC_SWITCH_HUB : 0;
-    lua_pushinteger(L,
-                    check(L, fabric_switch_add(fabric(L), ageing, flags), "cannot make a switch"));
+    lua_pushinteger(
+        L, fabric_check(L, fabric_switch_add(fabric_of(L), ageing, flags), "cannot make a switch"));
     return 1;
 }
 
-static double number_field(lua_State *L, int table, const char *name)
+/* core.switch_remove(switch) */
+static int switch_remove(lua_State *L)
 {
-    lua_getfield(L, table, name);
-    double value = luaL_optnumber(L, -1, 0);
-    lua_pop(L, 1);
-    return value;
+    fabric_check(L, fabric_switch_remove(fabric_of(L), check_int(L, 1)),
+                 "cannot remove the switch");
+    return 0;
 }
 
-/* A table {delay=s, loss=, rate=bit/s, queue_packets=, queue_bytes=, mtu=}. May raise. */
-static void read_config(lua_State *L, int table, struct link_config *config)
+static double number_field(lua_State *L, const char *name)
 {
-    luaL_checktype(L, table, LUA_TTABLE);
-    *config = (struct link_config){
-        .delay_ns = (int64_t)(number_field(L, table, "delay") * CLOCK_NS_PER_S + 0.5),
-        .loss = number_field(L, table, "loss"),
-        .rate_bps = (uint64_t)number_field(L, table, "rate"),
-        .queue_packets = (uint32_t)number_field(L, table, "queue_packets"),
-        .queue_bytes = (uint64_t)number_field(L, table, "queue_bytes"),
-        .mtu = (uint32_t)number_field(L, table, "mtu"),
+    return fabric_number(L, 1, name);
+}
+
+/* core.radio_add{range=m, log_distance=, tx=dBm, exponent=, reference=m, reference_loss=dB,
+ * shadowing=dB, sensitivity=dBm, rate=bit/s, queue=packets, promiscuous=} -> radio */
+static int radio_add(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_getfield(L, 1, "log_distance");
+    lua_getfield(L, 1, "promiscuous");
+    struct fabric_radio_config config = {
+        .range_m = number_field(L, "range"),
+        .log_distance = lua_toboolean(L, -2),
+        .tx_dbm = number_field(L, "tx"),
+        .exponent = number_field(L, "exponent"),
+        .reference_m = number_field(L, "reference"),
+        .reference_loss_db = number_field(L, "reference_loss"),
+        .shadowing_db = number_field(L, "shadowing"),
+        .sensitivity_dbm = number_field(L, "sensitivity"),
+        .rate_bps = (uint64_t)number_field(L, "rate"),
+        .queue_packets = (uint32_t)number_field(L, "queue"),
+        .promiscuous = lua_toboolean(L, -1),
     };
-    const char *wrong = link_config_check(config);
-    if (wrong)
-        luaL_error(L, "%s", wrong);
-}
-
-/* core.link_check(config): raises what is impossible about it */
-static int link_check(lua_State *L)
-{
-    struct link_config config;
-    read_config(L, 1, &config);
-    return 0;
-}
-
-/* core.link_add(a is a switch, a, b is a switch, b, config ab, config ba) -> link */
-static int link_add(lua_State *L)
-{
-    struct link_config config[2];
-    struct fabric_end a = {lua_toboolean(L, 1) ? FABRIC_SWITCH : FABRIC_PORT, check_int(L, 2)};
-    struct fabric_end b = {lua_toboolean(L, 3) ? FABRIC_SWITCH : FABRIC_PORT, check_int(L, 4)};
-    read_config(L, 5, &config[0]);
-    read_config(L, 6, &config[1]);
-    lua_pushinteger(L, check(L, fabric_link_add(fabric(L), a, b, config), "cannot make a link"));
+    int id = fabric_radio_add(fabric_of(L), &config);
+    lua_pushinteger(L, fabric_check(L, id, "cannot make a radio"));
     return 1;
 }
 
-/* core.link_set(link, config ab, config ba) */
-static int link_set(lua_State *L)
+/* core.radio_move(radio, link, x, y, vx, vy, start, duration): metres, metres per second, and
+ * experiment seconds */
+static int radio_move(lua_State *L)
 {
-    struct link_config config[2];
-    read_config(L, 2, &config[0]);
-    read_config(L, 3, &config[1]);
-    check(L, fabric_link_set_both(fabric(L), check_int(L, 1), config), "cannot set the link");
+    struct fabric_motion m = {
+        .from = {luaL_checknumber(L, 3), luaL_checknumber(L, 4)},
+        .velocity = {luaL_checknumber(L, 5), luaL_checknumber(L, 6)},
+        .start_ns = (int64_t)(luaL_checknumber(L, 7) * CLOCK_NS_PER_S),
+        .duration_ns = (int64_t)(luaL_checknumber(L, 8) * CLOCK_NS_PER_S),
+    };
+    int err = fabric_radio_move(fabric_of(L), check_int(L, 1), check_int(L, 2), &m);
+    fabric_check(L, err, "cannot move the node");
     return 0;
 }
 
-/* core.link_up(link, up) */
-static int link_up(lua_State *L)
+/* core.radio_position(radio, link) -> x, y */
+static int radio_position(lua_State *L)
 {
-    check(L, fabric_link_up(fabric(L), check_int(L, 1), lua_toboolean(L, 2)),
-          "cannot switch the link");
-    return 0;
+    double xy[2];
+    int err = fabric_radio_position(fabric_of(L), check_int(L, 1), check_int(L, 2), xy);
+    fabric_check(L, err, "cannot find the node");
+    lua_pushnumber(L, xy[0]);
+    lua_pushnumber(L, xy[1]);
+    return 2;
 }
 
-/* core.link_remove(link) */
-static int link_remove(lua_State *L)
+/* core.station_add(mac, ip) -> station; both as bytes */
+static int station_add(lua_State *L)
 {
-    check(L, fabric_link_remove(fabric(L), check_int(L, 1)), "cannot remove the link");
+    struct fabric_station_config config;
+    size_t n_mac, n_ip;
+    const char *mac = luaL_checklstring(L, 1, &n_mac), *ip = luaL_checklstring(L, 2, &n_ip);
+    luaL_argcheck(L, n_mac == sizeof(config.mac), 1, "want 6 bytes");
+    luaL_argcheck(L, n_ip == sizeof(config.ip), 2, "want 4 bytes");
+    memcpy(config.mac, mac, sizeof(config.mac));
+    memcpy(config.ip, ip, sizeof(config.ip));
+    int id = fabric_station_add(fabric_of(L), &config);
+    lua_pushinteger(L, fabric_check(L, id, "cannot make a station"));
+    return 1;
+}
+
+/* core.station_remove(station) */
+static int station_remove(lua_State *L)
+{
+    fabric_check(L, fabric_station_remove(fabric_of(L), check_int(L, 1)),
+                 "cannot remove the station");
     return 0;
 }
 
 /* core.port_remove(port) */
 static int port_remove(lua_State *L)
 {
-    check(L, fabric_port_remove(fabric(L), check_int(L, 1)), "cannot remove the port");
+    fabric_check(L, fabric_port_remove(fabric_of(L), check_int(L, 1)), "cannot remove the port");
     return 0;
-}
-
-static void set_count(lua_State *L, const char *name, uint64_t value)
-{
-    lua_pushinteger(L, (lua_Integer)value);
-    lua_setfield(L, -2, name);
-}
-
-static void push_stats(lua_State *L, const struct link_stats *stats)
-{
-    lua_createtable(L, 0, 12);
-    set_count(L, "sent", stats->sent);
-    set_count(L, "delivered", stats->delivered);
-    set_count(L, "bytes", stats->bytes);
-    set_count(L, "lost", stats->lost);
-    set_count(L, "queue_drops", stats->queue_drops);
-    set_count(L, "down_drops", stats->down_drops);
-    set_count(L, "mtu_drops", stats->mtu_drops);
-    set_count(L, "overruns", stats->overruns);
-    set_count(L, "in_flight", stats->in_flight);
-}
-
-/* core.link_stats(link) -> ab, ba */
-static int link_stats(lua_State *L)
-{
-    struct link_stats stats[2];
-    check(L, fabric_link_stats(fabric(L), check_int(L, 1), stats), "cannot read the link");
-    push_stats(L, &stats[0]);
-    push_stats(L, &stats[1]);
-    return 2;
 }
 
 /* core.fabric_totals() -> table, or nil when there is no fabric */
@@ -193,20 +236,19 @@ static int totals(lua_State *L)
     struct host *host = host_of(L);
     if (!host->fabric || fabric_totals(host->fabric, &t))
         return 0;
-    lua_createtable(L, 0, 12);
-    set_count(L, "received", t.received);
-    set_count(L, "transmitted", t.transmitted);
-    set_count(L, "overruns", t.overruns);
-    set_count(L, "unreachable", t.unreachable);
-    set_count(L, "malformed", t.malformed);
-    set_count(L, "unlinked", t.unlinked);
-    set_count(L, "hop_drops", t.hop_drops);
-    set_count(L, "releases", t.lateness.count);
-    lua_pushnumber(L, (double)t.lateness.max_ns / CLOCK_NS_PER_S);
-    lua_setfield(L, -2, "lateness_max");
-    double mean = t.lateness.count ? (double)t.lateness.sum_ns / (double)t.lateness.count : 0;
-    lua_pushnumber(L, mean / CLOCK_NS_PER_S);
-    lua_setfield(L, -2, "lateness_mean");
+    lua_createtable(L, 0, 14);
+    fabric_set_count(L, "received", t.received);
+    fabric_set_count(L, "transmitted", t.transmitted);
+    fabric_set_count(L, "overruns", t.overruns);
+    fabric_set_count(L, "unreachable", t.unreachable);
+    fabric_set_count(L, "malformed", t.malformed);
+    fabric_set_count(L, "unlinked", t.unlinked);
+    fabric_set_count(L, "hop_drops", t.hop_drops);
+    fabric_set_count(L, "no_memory", t.no_memory);
+    fabric_set_count(L, "triggers_missed", t.triggers_missed);
+    fabric_set_count(L, "verdicts_missed", t.verdicts_missed);
+    fabric_push_lateness(L, &t.lateness);
+    lua_setfield(L, -2, "lateness");
     return 1;
 }
 
@@ -218,12 +260,12 @@ void fabric_bind(lua_State *L)
         {"port_remove", port_remove},
         {"close_fd", close_fd},
         {"switch_add", switch_add},
-        {"link_check", link_check},
-        {"link_add", link_add},
-        {"link_set", link_set},
-        {"link_up", link_up},
-        {"link_stats", link_stats},
-        {"link_remove", link_remove},
+        {"switch_remove", switch_remove},
+        {"radio_add", radio_add},
+        {"radio_move", radio_move},
+        {"radio_position", radio_position},
+        {"station_add", station_add},
+        {"station_remove", station_remove},
         {"fabric_totals", totals},
         {NULL, NULL},
     };

@@ -25,8 +25,10 @@ struct host {
     struct netns netns;
     struct fabric *fabric; /* NULL until the first link */
     struct record *record; /* NULL until the run's folder is made */
+    uv_poll_t *packets;    /* NULL until a trigger is wanted */
     uint64_t seed;
     int machines; /* open ones */
+    int watching; /* triggers that may fire */
     bool finished;
     int status; /* the process's exit status, once finished */
 };

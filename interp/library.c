@@ -4,9 +4,12 @@
 #include "interp/bind_expect.h"
 #include "interp/bind_fabric.h"
 #include "interp/bind_files.h"
+#include "interp/bind_link.h"
 #include "interp/bind_machine.h"
 #include "interp/bind_stream.h"
 #include "interp/bind_system.h"
+#include "interp/bind_traffic.h"
+#include "interp/bind_trigger.h"
 #include "interp/embed.h"
 #include "interp/host.h"
 #include "interp/json.h"
@@ -63,6 +66,9 @@ static int open_core(lua_State *L)
     machine_bind(L);
     expect_bind(L);
     fabric_bind(L);
+    link_bind(L);
+    traffic_bind(L);
+    trigger_bind(L);
     files_bind(L);
     stream_bind(L);
     system_bind(L);

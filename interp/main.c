@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "interp/bind_trigger.h"
 #include "interp/host.h"
 #include "interp/library.h"
 #include "interp/stop.h"
@@ -69,6 +70,7 @@ static void close_host(struct host *host)
 {
     bool leaked = false;
     lua_close(host->L);
+    trigger_unbind(host);
     fabric_stop(host->fabric);
     record_close(host->record);
     progress_close(host->progress);
@@ -108,7 +110,8 @@ static void run(struct host *host)
         bool more = scheduler_run(host);
         if (host->finished)
             break;
-        if (!more && host->machines == 0 && scheduler_stalled(host) && !stop_reason())
+        bool alone = host->machines == 0 && host->watching == 0;
+        if (!more && alone && scheduler_stalled(host) && !stop_reason())
             stop_deadlock(host);
         else
             uv_run(&host->loop, more ? UV_RUN_NOWAIT : UV_RUN_ONCE);

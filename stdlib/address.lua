@@ -48,4 +48,16 @@ function address.mac(node, nic)
     return ("52:54:00:%02x:%02x:%02x"):format(node >> 8 & 255, node & 255, nic & 255)
 end
 
+--- The 4 bytes of "10.0.0.1", or nil.
+function address.ip_bytes(text)
+    local number = parse_octets(text)
+    return number and string.pack(">I4", number)
+end
+
+--- The 6 bytes of "52:54:00:00:01:01", or nil.
+function address.mac_bytes(text)
+    local bytes = text:gsub("(%x%x):?", function(hex) return string.char(tonumber(hex, 16)) end)
+    return #bytes == 6 and bytes or nil
+end
+
 return address

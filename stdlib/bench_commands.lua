@@ -2,6 +2,7 @@
 -- qemunet bench commands: a command's round trip, through qemunet and in other ways, all on one guest in one run.
 
 local bench = require "qemunet.bench"
+local boot = require "qemunet.boot"
 local core = require "qemunet.core"
 local units = require "qemunet.units"
 local vm = require "qemunet.vm"
@@ -105,7 +106,7 @@ local function open_ways(rounds)
     local node = vm.vm("bench", { mem = "512M", qemu = {
         "-chardev", socket("bare"), "-device", "virtserialport,bus=qnserial.0,chardev=bare,name=bench.bare",
         "-chardev", socket("hvc"), "-device", "virtconsole,bus=qnserial.0,chardev=hvc" } })
-    vm.boot(node)
+    boot.boot(node)
     put_bash(node)
     -- A port that nobody is connected to reads as ended.
     local bare, hvc = open_line(tag .. "bare"), open_line(tag .. "hvc")

@@ -2,6 +2,7 @@
 -- qemunet bench sync: one command on each of many machines at once, against the same on one.
 
 local bench = require "qemunet.bench"
+local boot = require "qemunet.boot"
 local core = require "qemunet.core"
 local sync = require "qemunet.sync"
 local vm = require "qemunet.vm"
@@ -37,7 +38,7 @@ end
 --- opts: {rounds=, vms=, json=}.
 function run.run(opts)
     local nodes = vm.vms(opts.vms, "sync%d", { mem = "96M" })
-    vm.boot(table.unpack(nodes))
+    boot.boot(table.unpack(nodes))
     local one, all = round({ nodes[1] }), round(nodes)
     local rounds, cpu = math.max(1, opts.rounds // 4), 0
     local result = bench.compare({ { name = "one", run = one }, { name = "all", run = function()

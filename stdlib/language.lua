@@ -1,14 +1,18 @@
 -- SPDX-License-Identifier: MIT
 -- The names that an experiment sees: one table, the globals of the script and what require "qemunet" gives.
 
+local boot = require "qemunet.boot"
+local capture = require "qemunet.capture"
 local core = require "qemunet.core"
 local coroutines = require "qemunet.coroutines"
 local inspect = require "qemunet.inspect"
 local link = require "qemunet.link"
 local node = require "qemunet.node"
 local options = require "qemunet.options"
+local partition = require "qemunet.partition"
 local re = require "qemunet.re"
 local recorder = require "qemunet.recorder"
+local responder = require "qemunet.responder"
 local stats = require "qemunet.stats"
 local sync = require "qemunet.sync"
 local tasks = require "qemunet.tasks"
@@ -57,8 +61,9 @@ end
 --- The names of the language. `suite`: the suite's globals; `args`: the words after "--".
 function language.names(suite, args)
     local names = {
-        vm = vm.vm, vms = vm.vms, boot = vm.boot,
-        link = link.link, switch = link.switch, hub = link.hub, lan = link.lan,
+        vm = vm.vm, vms = vm.vms, responder = responder.responder, boot = boot.boot,
+        link = link.link, switch = link.switch, hub = link.hub, lan = link.lan, partition = partition.partition,
+        capture_all = capture.all,
         now = core.now, sleep = tasks.sleep, after = tasks.after, at = tasks.at, every = tasks.every, go = tasks.go,
         all = tasks.all, any = tasks.any, event = tasks.event, barrier = tasks.barrier, timeout = tasks.timeout,
         eventually = tasks.eventually, always = tasks.always, sync = sync.sync,

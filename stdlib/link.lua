@@ -1,103 +1,66 @@
 -- SPDX-License-Identifier: MIT
 -- Links and switches: link, switch, hub, lan.
 
+local capture = require "qemunet.capture"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local impairment = require "qemunet.impairment"
 local options = require "qemunet.options"
 local testbed = require "qemunet.testbed"
+local trigger = require "qemunet.trigger"
 
 local link = {}
 
 -- How long a switch remembers a station: IEEE 802.1D-2004, table 7-5.
 local AGEING = 300
 
-local DIRECTION = {
-    delay = { type = "duration" },
-    loss = { type = "fraction" },
-    rate = { type = "rate" },
-    queue = { type = { "integer", "size" }, min = 1 },
-    mtu = { type = "integer", min = 68, max = 65535 },
-}
-
 local LINK = { ab = { type = "table" }, ba = { type = "table" }, subnet = { type = "string" }, ip = { type = "boolean" } }
-for name, entry in pairs(DIRECTION) do LINK[name] = entry end
+for name, entry in pairs(impairment.OPTIONS) do LINK[name] = entry end
 
--- Options of the language that this version does not have yet; named so that the error says so.
-local NOT_YET = { jitter = true, distribution = true, burst = true, discipline = true, reorder = true, duplicate = true,
-    corrupt = true, trace = true }
-
-local function check(opts, spec, where, level)
-    for key in pairs(type(opts) == "table" and opts or {}) do
-        if NOT_YET[key] then error(("%s: option %q is not in this version yet"):format(where, key), level + 1) end
-    end
-    local checked = options.check(opts, spec, where, level + 1)
-    return checked -- not a tail call, which would lose a level
+local function change(config, opts, where, level)
+    local read = impairment.read(opts, impairment.OPTIONS, where, level + 1)
+    impairment.merge(config, read)
 end
 
-local function merge(config, opts)
-    for name in pairs(DIRECTION) do
-        if opts[name] ~= nil then config[name] = opts[name] end
-    end
-    return config
-end
-
--- A queue with a unit ("64K") counts bytes, a plain number packets.
-local function core_config(config)
-    local given = config.queue
-    return {
-        delay = config.delay, loss = config.loss, rate = config.rate, mtu = config.mtu,
-        queue_packets = config.queue_is_bytes and 0 or given, queue_bytes = config.queue_is_bytes and given or 0,
-    }
-end
-
-local function note_queue_unit(raw, checked)
-    if type(raw) == "table" and raw.queue ~= nil then checked.queue_is_bytes = type(raw.queue) == "string" end
+-- Changes both directions' configurations by the options of link or set.
+local function change_both(ab, ba, opts, where, level)
+    local both, checked = impairment.read(opts, LINK, where, level + 1)
+    impairment.merge(ab, both)
+    impairment.merge(ba, both)
+    if checked.ab then change(ab, checked.ab, where .. ": ab", level + 1) end
+    if checked.ba then change(ba, checked.ba, where .. ": ba", level + 1) end
     return checked
 end
 
-local function read_direction(opts, where, level)
-    return note_queue_unit(opts, check(opts, DIRECTION, where, level + 1))
+local function check_possible(config, where, level)
+    local problem = impairment.problem(config)
+    if problem then error(where .. ": " .. problem, level + 1) end
 end
 
-local function merge_all(config, opts)
-    merge(config, opts)
-    if opts.queue_is_bytes ~= nil then config.queue_is_bytes = opts.queue_is_bytes end
-    return config
-end
-
--- Both directions' configurations from the options of link or set, on top of what is there.
-local function configs(opts, ab, ba, where, level)
-    local both = note_queue_unit(opts, check(opts, LINK, where, level + 1))
-    merge_all(ab, both)
-    merge_all(ba, both)
-    if both.ab then merge_all(ab, read_direction(both.ab, where .. ": ab", level + 1)) end
-    if both.ba then merge_all(ba, read_direction(both.ba, where .. ": ba", level + 1)) end
-    return both
-end
-
-local function copy(t)
-    local c = {}
-    for k, v in pairs(t) do c[k] = v end
-    return c
-end
-
--- Applies both configurations at one instant; the link keeps them only if they are possible.
-local function apply(self, ab, ba)
-    core.link_set(self.id, core_config(ab), core_config(ba))
+-- Puts both configurations in force at one instant, if they are possible; else the link keeps what it has.
+local function apply(self, ab, ba, level)
+    check_possible(ab, "set: ab", level + 1)
+    check_possible(ba, "set: ba", level + 1)
+    core.link_set(self.id, impairment.core(ab), impairment.core(ba))
     self.config = { ab = ab, ba = ba }
-    core.event { t = core.now(), kind = "link", link = self.name, event = "set", ab = ab, ba = ba }
+    core.event { t = core.now(), kind = "link", link = self.name, event = "set", ab = ab.values, ba = ba.values }
 end
 
+-- One direction: what l.ab and l.ba are.
 local Direction = { __name = "direction" }
 Direction.__index = Direction
 
+function Direction:__tostring() return ("%s of link %s"):format(self.way, self.link.name) end
+
 --- l.ab:set(opts), l.ba:set(opts): one direction.
 function Direction:set(opts)
-    local changed = read_direction(opts, "set", 2)
-    local new = { ab = copy(self.link.config.ab), ba = copy(self.link.config.ba) }
-    merge_all(new[self.way], changed)
-    apply(self.link, new.ab, new.ba)
+    local new = { ab = impairment.copy(self.link.config.ab), ba = impairment.copy(self.link.config.ba) }
+    change(new[self.way], opts, "set", 2)
+    apply(self.link, new.ab, new.ba, 2)
 end
+
+--- Whether a value is a direction.
+function link.is_direction(v) return getmetatable(v) == Direction end
 
 local Link = {}
 local class = { __name = "link" }
@@ -115,12 +78,13 @@ local function not_removed(self)
     if self.removed then errors.raise(("link %s was removed"):format(self.name)) end
 end
 
---- l:set(opts): changes what the options name, in force from the next packet on, both directions at one instant.
+--- l:set(opts): changes what the options name, in force from the next packet on, both directions at one instant. An
+--- option that is false is as if it had never been given.
 function Link:set(opts)
     not_removed(self)
-    local ab, ba = copy(self.config.ab), copy(self.config.ba)
-    configs(opts, ab, ba, "set", 2)
-    apply(self, ab, ba)
+    local ab, ba = impairment.copy(self.config.ab), impairment.copy(self.config.ba)
+    change_both(ab, ba, opts, "set", 2)
+    apply(self, ab, ba, 2)
 end
 
 -- Tells a machine's interface about the cable; a machine that has ended need not know.
@@ -148,38 +112,58 @@ function Link:up() switch_to(self, true) end
 function Link:remove()
     not_removed(self)
     switch_to(self, false)
+    trigger.link_removed(self)
     core.link_remove(self.id)
     self.removed = true
     core.event { t = core.now(), kind = "link", link = self.name, event = "removed" }
 end
 
---- l:stats() -> { ab={sent, delivered, lost, queue_drops, down_drops, mtu_drops, overruns, bytes, in_flight}, ba={...} }.
+--- l:stats() -> { ab={sent, delivered, lost, queue_drops, early_drops, down_drops, mtu_drops, overruns, trigger_drops,
+--- duplicated, reordered, corrupted, bytes, in_flight, lateness={count, mean, p50, p99, max, histogram}}, ba={...} }.
 function Link:stats()
     not_removed(self)
     local ab, ba = core.link_stats(self.id)
-    for _, way in ipairs { ab, ba } do way.duplicated, way.reordered, way.corrupted = 0, 0, 0 end
     return { ab = ab, ba = ba }
+end
+
+--- l:on(filter, opts, fn): see trigger.on.
+function Link:on(filter, opts, fn)
+    not_removed(self)
+    local handle = trigger.on(self, filter, opts, fn)
+    return handle
+end
+
+--- l:capture(path): see capture.link.
+function Link:capture(path)
+    not_removed(self)
+    local started = capture.link(self, path)
+    return started
 end
 
 -- A link without its ends yet.
 local function new(name, opts, where, level)
-    local ab, ba = {}, {}
-    local both = configs(opts, ab, ba, where, level + 1)
-    core.link_check(core_config(ab))
-    core.link_check(core_config(ba))
-    local self = { name = name, config = { ab = ab, ba = ba }, is_up = true, nics = {}, mtu = both.mtu }
+    local ab, ba = impairment.new(), impairment.new()
+    local checked = change_both(ab, ba, opts, where, level + 1)
+    check_possible(ab, where .. ": ab", level + 1)
+    check_possible(ba, where .. ": ba", level + 1)
+    local self = { name = name, config = { ab = ab, ba = ba }, is_up = true, nics = {}, mtu = checked.mtu }
     self.ab = setmetatable({ link = self, way = "ab" }, Direction)
     self.ba = setmetatable({ link = self, way = "ba" }, Direction)
-    return setmetatable(self, class), both
+    return setmetatable(self, class), checked
 end
+link.new = new
 
-local function connect(self, a_is_switch, a, b_is_switch, b)
-    self.id = core.link_add(a_is_switch, a, b_is_switch, b, core_config(self.config.ab), core_config(self.config.ba))
+--- Joins two ends, each {kind, id} as core.link_add takes them.
+local function connect(self, a, b)
+    local ab, ba = self.config.ab, self.config.ba
+    self.id = core.link_add(a[1], a[2], b[1], b[2], impairment.core(ab), impairment.core(ba))
     testbed.add_link(self)
-    core.event { t = core.now(), kind = "link", link = self.name, event = "added", ab = self.config.ab, ba = self.config.ba }
+    core.event { t = core.now(), kind = "link", link = self.name, event = "added", ab = ab.values, ba = ba.values }
     return self
 end
+link.connect = connect
 
+--- The node that a script's value stands for; `which` names the value.
 local function check_node(v, where, which, level)
     local found = type(v) == "string" and testbed.find(v) or v
     if type(found) ~= "table" or type(rawget(found, "nics")) ~= "table" or not rawget(found, "state") then
@@ -188,9 +172,13 @@ local function check_node(v, where, which, level)
     end
     return found
 end
+link.check_node = check_node
 
 --- link(a, b, opts) -> link: a cable between two nodes. opts, for both directions, or for one in ab={...}, ba={...}:
---- delay (one-way), loss, rate, queue (packets, or bytes with a unit), mtu; and subnet="10.1.0.0/24", ip=false.
+--- delay (one-way), jitter, distribution="uniform"|"normal"|"pareto"|"trace" (with samples={...} or a file), correlation,
+--- loss, burst={p=,r=,h=,k=} (Gilbert-Elliott), rate or trace=file (mahimahi's), queue (packets, or bytes with a unit),
+--- discipline="fifo"|"red"|"codel" with red={min=,max=,p=,weight=} or codel={target=,interval=}, reorder, duplicate,
+--- corrupt, mtu; and subnet="10.1.0.0/24", ip=false.
 function link.link(a, b, opts)
     a, b = check_node(a, "link", "the first argument", 2), check_node(b, "link", "the second argument", 2)
     if a == b then error("link: both ends are " .. a.name, 2) end
@@ -199,7 +187,7 @@ function link.link(a, b, opts)
     local nic_a = a:add_nic(self, subnet)
     local nic_b = b:add_nic(self, subnet)
     self.nics = { nic_a, nic_b }
-    connect(self, false, nic_a.port, false, nic_b.port)
+    connect(self, nic_a.at, nic_b.at)
     return self
 end
 
@@ -216,7 +204,7 @@ function Switch:connect(other, opts)
     if both.subnet then error("connect: give subnet= to the switch", 2) end
     local nic = other:add_nic(l, both.ip ~= false and self.subnet or nil)
     l.nics = { nic }
-    connect(l, false, nic.port, true, self.id)
+    connect(l, nic.at, { "switch", self.id })
     self.links[#self.links + 1] = l
     return l
 end

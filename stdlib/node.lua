@@ -2,6 +2,7 @@
 -- What every node can do, whatever it is made of: run commands, move files, say its addresses. A kind of node (vm) adds
 -- how it starts, and gives `channel()`: the machine that commands go to, or nil and why not.
 
+local address = require "qemunet.address"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local files = require "qemunet.files"
@@ -207,6 +208,21 @@ end
 function Node:ifname(key)
     local nic = find_nic(self, key, "ifname")
     return nic.ifname
+end
+
+--- A network interface more for a node, not on any end of the fabric yet: { node, index, link, subnet, ip, mac, ifname }.
+--- Raises when the subnet has no address left.
+function node.add_nic(self, link, subnet)
+    local ip
+    if subnet then
+        ip = subnet:next_host()
+        if not ip then errors.raise("link: no free address left in the subnet") end
+    end
+    local index = #self.nics + 1
+    local nic = { node = self, index = index, link = link, subnet = subnet, ip = ip,
+        mac = address.mac(self.number, index), ifname = "eth" .. (index - 1) }
+    self.nics[index] = nic
+    return nic
 end
 
 --- Whether a value is a node of any kind.

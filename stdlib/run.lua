@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Runs an experiment or suite file: its environment, its verdict, its records, its end.
 
+local capture = require "qemunet.capture"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local language = require "qemunet.language"
@@ -118,6 +119,7 @@ local function setup_run(opts)
     math.randomseed(opts.seed)
     vm.accel = opts.accel or "auto"
     vm.prepare, vm.console_path = prepare, console_path
+    capture.folder = recorder.folder
     tasks.forget()
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
         args = opts.args, lazy = opts.lazy }

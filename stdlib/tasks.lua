@@ -79,6 +79,9 @@ function tasks.go(fn, ...)
     return start(keep_for_join, fn, ...)
 end
 
+--- Runs fn(...) in a task that nothing joins: its error fails the experiment at once.
+function tasks.detach(fn, ...) return start(fail_now, fn, ...) end
+
 local function check_duration(d, what, level)
     local seconds = units.duration(d, what, level + 1)
     return seconds -- not a tail call, which would lose a level

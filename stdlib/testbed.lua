@@ -34,7 +34,19 @@ function testbed.add_node(node)
     return #state.nodes
 end
 
-function testbed.add_link(link) state.links[#state.links + 1] = link end
+-- What is told of new links and of the end; kept for good.
+local link_listeners, end_listeners = {}, {}
+
+--- Has fn(link) called for each link that is added.
+function testbed.on_link(fn) link_listeners[#link_listeners + 1] = fn end
+
+--- Has fn() called when an experiment ends, before its links and nodes go.
+function testbed.on_end(fn) end_listeners[#end_listeners + 1] = fn end
+
+function testbed.add_link(link)
+    state.links[#state.links + 1] = link
+    for _, fn in ipairs(link_listeners) do fn(link) end
+end
 
 function testbed.add_switch(switch) state.switches[#state.switches + 1] = switch end
 
@@ -81,6 +93,7 @@ end
 
 --- Cuts every machine's power and waits for their ends; gives back what the fabric lent, links included.
 function testbed.teardown()
+    for _, fn in ipairs(end_listeners) do fn() end
     for _, node in ipairs(state.nodes) do node:cut() end
     for _, node in ipairs(state.nodes) do node:close() end
     state = fresh()

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- QEMU virtual machines: vm, vms, boot.
+-- QEMU virtual machines: vm, vms.
 
-local address = require "qemunet.address"
+local boot = require "qemunet.boot"
 local console = require "qemunet.console"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
@@ -359,17 +359,6 @@ local function await_shell(self)
     if not self.shell_up:values() then boot_failed(self) end
 end
 
--- Tells the nodes that run already of names that came later.
-local function refresh_hosts(except)
-    for _, other in ipairs(testbed.nodes()) do
-        if other ~= except and other.state == "up" and other.hosts_known ~= testbed.hosts_of(other) then
-            other.hosts_known = testbed.hosts_of(other)
-            job.start(other, other:commander(), { cmd = "update /etc/hosts", timeout = 60, max_output = 1 << 16,
-                text = ("printf %%s %s >/etc/hosts"):format(node.quote(other.hosts_known)) })
-        end
-    end
-end
-
 local function boot_one(self)
     local started = core.now()
     local key = "boot " .. self.name
@@ -391,8 +380,8 @@ end
 
 local bootable = { defined = true, down = true, crashed = true, panicked = true }
 
--- One boot at a time; whoever else wants the machine meanwhile waits for that one.
-local function boot(self)
+--- Boots it if it is not up, and waits; one boot at a time: whoever else wants it meanwhile waits for that one.
+function VM:start_up()
     if bootable[self.state] and not self.boot_task then
         self.boot_task = tasks.go(boot_one, self)
     end
@@ -403,47 +392,22 @@ local function boot(self)
     task:outcome()
 end
 
--- Takes nodes and arrays of them.
-local function flatten(list, into, level)
-    for _, item in ipairs(list) do
-        if getmetatable(item) == class then
-            into[#into + 1] = item
-        elseif type(item) == "table" and getmetatable(item) == nil then
-            flatten(item, into, level + 1)
-        else
-            error(("boot: want nodes, not %s"):format(tostring(item)), level + 1)
-        end
-    end
-    return into
-end
-
---- boot(...): boots the given nodes, or all, in parallel, and waits until each can be commanded. Raises when one cannot.
-function vm.boot(...)
-    local list = select("#", ...) > 0 and flatten({ ... }, {}, 2) or testbed.nodes()
-    local waiting = {}
-    for i, self in ipairs(list) do waiting[i] = tasks.go(boot, self) end
-    for _, task in ipairs(waiting) do core.wait { task.done } end
-    local first
-    for _, task in ipairs(waiting) do
-        local ok, err = pcall(task.outcome, task)
-        if not ok then first = first or err end
-    end
-    if first and errors.is_machinery(first) then errors.machinery(first) end -- again, at the script's line
-    if first then errors.again(first) end
-    refresh_hosts()
+--- Has a running guest know of names that came later.
+function VM:update_hosts(text)
+    if self.hosts_known == text then return end
+    self.hosts_known = text
+    job.start(self, self:commander(), { cmd = "update /etc/hosts", timeout = 60, max_output = 1 << 16,
+        text = ("printf %%s %s >/etc/hosts"):format(node.quote(text)) })
 end
 
 -- Methods ------------------------------------------------------------------------------------------------------------
-
---- v:boot(): as boot(v).
-function VM:boot() vm.boot(self) end
 
 --- What takes commands: the machine, or the line over its console.
 function VM:commander() return self.line or self.machine end
 
 --- What takes commands, booted if this is its first use; or nil and why it takes none.
 function VM:channel()
-    if self.state == "defined" then vm.boot(self) end
+    if self.state == "defined" then boot.boot(self) end
     if self.boot_task then core.wait { self.boot_task.done } end
     if self.state == "up" or self.state == "paused" then return self:commander() end
     return nil, ("vm %s is %s%s"):format(self.name, self.state, self.why and ": " .. self.why or "")
@@ -486,7 +450,7 @@ end
 --- v:reboot(): cuts its power and boots it again.
 function VM:reboot()
     self:crash()
-    vm.boot(self)
+    boot.boot(self)
 end
 
 local function qmp(self, command, arguments)
@@ -527,17 +491,10 @@ function VM:add_nic(link, subnet)
         errors.raise(("link: vm %s is %s: declare its links before it boots (this version cannot add them later)"):format(
             self.name, self.state))
     end
-    local ip
-    if subnet then
-        ip = subnet:next_host()
-        if not ip then errors.raise("link: no free address left in the subnet") end
-    end
     vm.prepare()
-    local port, fd = core.port_add()
-    local index = #self.nics + 1
-    local nic = { node = self, index = index, link = link, subnet = subnet, ip = ip, port = port, fd = fd,
-        mac = address.mac(self.number, index), ifname = "eth" .. (index - 1) }
-    self.nics[index] = nic
+    local nic = node.add_nic(self, link, subnet)
+    nic.port, nic.fd = core.port_add()
+    nic.at = { "port", nic.port }
     return nic
 end
 

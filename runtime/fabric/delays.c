@@ -35,6 +35,20 @@ void delays_add(struct delays *d, int64_t ns)
     d->buckets[bucket_of((uint64_t)ns)]++;
 }
 
+void delays_join(struct delays *to, const struct delays *from)
+{
+    if (from->n == 0)
+        return;
+    if (to->n == 0 || from->min < to->min)
+        to->min = from->min;
+    if (from->max > to->max)
+        to->max = from->max;
+    to->n += from->n;
+    to->sum += from->sum;
+    for (unsigned i = 0; i < DELAYS_BUCKETS; i++)
+        to->buckets[i] += from->buckets[i];
+}
+
 static int64_t clamp(const struct delays *d, int64_t v)
 {
     if (v < d->min)

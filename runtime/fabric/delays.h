@@ -21,6 +21,9 @@ struct delays {
 /** Add a delay in ns; below 0 counts as 0. */
 void delays_add(struct delays *d, int64_t ns);
 
+/** Add all of @from's delays to @to. */
+void delays_join(struct delays *to, const struct delays *from);
+
 /** Return: the delay that a fraction @q of all do not exceed; 0 for none. */
 int64_t delays_quantile(const struct delays *d, double q);
 

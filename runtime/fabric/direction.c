@@ -11,6 +11,8 @@
 #include "runtime/fabric/trigger.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <string.h>
 
 #define ETHERNET_HEADER 14
 
@@ -224,6 +226,18 @@ void direction_offer(struct plane *p, struct direction *d, struct packet *pkt, i
     if (d->triggers && triggers_take(p, d, pkt, at))
         return;
     direction_enter(p, d, pkt, at);
+}
+
+int direction_send(struct plane *p, struct direction *d, const void *data, uint32_t len)
+{
+    struct frame *frame = frame_new(&p->pool, len);
+    struct packet *pkt = frame ? packet_new(&p->pool, frame) : NULL;
+    if (!pkt)
+        return -ENOMEM;
+    frame->len = len;
+    memcpy(frame->data, data, len);
+    direction_offer(p, d, pkt, p->now);
+    return 0;
 }
 
 static void step(struct plane *p, struct schedule_entry *e)

@@ -58,6 +58,9 @@ void direction_init(struct plane *p, struct direction *d, const struct link_conf
 /** Hand @pkt, that comes at time @at, to the direction, which owns it from here on. */
 void direction_offer(struct plane *p, struct direction *d, struct packet *pkt, int64_t at);
 
+/** Offer a frame made of @data, now. Return: 0 or -ENOMEM. */
+int direction_send(struct plane *p, struct direction *d, const void *data, uint32_t len);
+
 /** As direction_offer(), for a packet that triggers and statistics have seen. */
 void direction_enter(struct plane *p, struct direction *d, struct packet *pkt, int64_t at);
 

@@ -251,6 +251,27 @@ int fabric_link_stats(struct fabric *f, int link, struct link_stats out[2])
     return command_call(&f->commands, do_link_stats, &a);
 }
 
+struct send_args {
+    int link, dir;
+    const void *data;
+    uint32_t len;
+};
+
+static int do_link_send(struct engine *e, void *arg)
+{
+    const struct send_args *a = arg;
+    struct link *l = engine_link(e, a->link);
+    return l ? direction_send(&e->plane, &l->directions[a->dir], a->data, a->len) : -ENOENT;
+}
+
+int fabric_link_send(struct fabric *f, int link, int dir, const void *data, uint32_t len)
+{
+    struct send_args a = {.link = link, .dir = dir, .data = data, .len = len};
+    if (dir < 0 || dir > 1 || len < FABRIC_FRAME_MIN || len > FABRIC_FRAME_MAX)
+        return -EINVAL;
+    return command_call(&f->commands, do_link_send, &a);
+}
+
 static int do_totals(struct engine *e, void *arg)
 {
     *(struct fabric_totals *)arg = e->plane.totals;
@@ -474,7 +495,6 @@ int fabric_flow_add(struct fabric *f, const struct fabric_flow_config *c)
 struct flow_args {
     int id;
     bool on;
-    struct fabric_flow_stats *out;
 };
 
 static int do_flow_run(struct engine *e, void *arg)
@@ -492,19 +512,33 @@ int fabric_flow_run(struct fabric *f, int id, bool on)
     return command_call(&f->commands, do_flow_run, &a);
 }
 
-static int do_flow_stats(struct engine *e, void *arg)
+struct flow_sum_args {
+    const int *ids;
+    size_t n;
+    struct flow_sum *sum;
+};
+
+static int do_flow_sum(struct engine *e, void *arg)
 {
-    const struct flow_args *a = arg;
-    const struct flow *f = table_get(&e->plane.flows, a->id);
-    if (f)
-        flow_read(f, a->out);
-    return f ? 0 : -ENOENT;
+    const struct flow_sum_args *a = arg;
+    for (size_t i = 0; i < a->n; i++) {
+        const struct flow *f = table_get(&e->plane.flows, a->ids[i]);
+        if (!f)
+            return -ENOENT;
+        flow_sum(f, a->sum);
+    }
+    return 0;
 }
 
-int fabric_flow_stats(struct fabric *f, int id, struct fabric_flow_stats *out)
+int fabric_flow_stats(struct fabric *f, const int *ids, size_t n, struct fabric_flow_stats *out)
 {
-    struct flow_args a = {.id = id, .out = out};
-    return command_call(&f->commands, do_flow_stats, &a);
+    struct flow_sum_args a = {.ids = ids, .n = n, .sum = calloc(1, sizeof(*a.sum))};
+    if (!a.sum)
+        return -ENOMEM;
+    int err = command_call(&f->commands, do_flow_sum, &a);
+    flow_sum_read(a.sum, out);
+    free(a.sum);
+    return err;
 }
 
 static int do_flow_remove(struct engine *e, void *arg)

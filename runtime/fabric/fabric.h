@@ -18,6 +18,9 @@
 
 struct fabric;
 
+#define FABRIC_FRAME_MIN 14    /* an Ethernet header */
+#define FABRIC_FRAME_MAX 69632 /* the largest QEMU sends: 64 KiB and its headers */
+
 /* FABRIC_AIR is the fabric's own: the inside of a radio. */
 enum fabric_kind { FABRIC_PORT, FABRIC_SWITCH, FABRIC_RADIO, FABRIC_STATION, FABRIC_AIR };
 
@@ -273,12 +276,15 @@ int fabric_link_remove(struct fabric *f, int link);
 /** Read both directions' statistics into @out. */
 int fabric_link_stats(struct fabric *f, int link, struct link_stats out[2]);
 
+/** Offer a frame to direction @dir, as if its near end had sent it. @len: FABRIC_FRAME_MIN to
+ * FABRIC_FRAME_MAX bytes. */
+int fabric_link_send(struct fabric *f, int link, int dir, const void *data, uint32_t len);
+
 /** Read the whole fabric's statistics into @out. */
 int fabric_totals(struct fabric *f, struct fabric_totals *out);
 
 /* Triggers */
 
-#define FABRIC_FRAME_MIN 14 /* an Ethernet header */
 #define FABRIC_HELD_MAX 4096
 #define FABRIC_VERDICT_TIMEOUT_NS (INT64_C(60) * 1000000000)
 
@@ -289,6 +295,7 @@ struct fabric_trigger_config {
     uint64_t first;     /* fires from this match on, counted from 1 */
     uint64_t count;     /* so many times; 0: always */
     bool hold;          /* the frame waits for fabric_verdict() */
+    bool drop;          /* the frame is dropped at once, and nobody told */
 };
 
 /** Add a trigger. Call from one thread only. @why, of @room bytes, says what is wrong with a
@@ -369,8 +376,9 @@ struct fabric_flow_config {
 
 struct fabric_flow_stats {
     uint64_t sent, sent_bytes, received, received_bytes, duplicates, reordered;
-    uint64_t gaps; /* runs of packets that were missing when a later one came */
-    uint64_t late; /* received, but after the playout delay */
+    uint64_t expected; /* sent up to the newest received */
+    uint64_t gaps;     /* runs of packets that were missing when a later one came */
+    uint64_t late;     /* received, but after the playout delay */
     int64_t delay_min_ns, delay_mean_ns, delay_p50_ns, delay_p95_ns, delay_p99_ns, delay_max_ns;
     int64_t jitter_ns; /* RFC 3550, 6.4.1 */
     bool running;
@@ -380,7 +388,11 @@ struct fabric_flow_stats {
 int fabric_flow_add(struct fabric *f, const struct fabric_flow_config *c);
 
 int fabric_flow_run(struct fabric *f, int id, bool on);
-int fabric_flow_stats(struct fabric *f, int id, struct fabric_flow_stats *out);
+
+/** Read @n flows' statistics as one: counts are sums, delays those of all packets, the jitter is
+ * the mean by packets. */
+int fabric_flow_stats(struct fabric *f, const int *ids, size_t n, struct fabric_flow_stats *out);
+
 int fabric_flow_remove(struct fabric *f, int id);
 
 #endif

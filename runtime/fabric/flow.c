@@ -282,16 +282,33 @@ bool flow_receive(struct plane *p, struct direction *d, struct packet *pkt)
     return true;
 }
 
-void flow_read(const struct flow *f, struct fabric_flow_stats *out)
+void flow_sum(const struct flow *f, struct flow_sum *sum)
 {
-    *out = f->stats;
-    out->running = f->running;
-    out->jitter_ns = (int64_t)f->jitter;
-    out->delay_min_ns = f->delays.min;
-    out->delay_max_ns = f->delays.max;
-    out->delay_mean_ns = f->delays.n ? (int64_t)(f->delays.sum / (double)f->delays.n) : 0;
-    out->delay_p50_ns = delays_quantile(&f->delays, 0.5);
-    out->delay_p95_ns = delays_quantile(&f->delays, 0.95);
-    out->delay_p99_ns = delays_quantile(&f->delays, 0.99);
-    out->late = delays_above(&f->delays, f->delays.min + f->config.playout_ns);
+    struct fabric_flow_stats *to = &sum->stats;
+    const struct fabric_flow_stats *from = &f->stats;
+    to->sent += from->sent;
+    to->sent_bytes += from->sent_bytes;
+    to->received += from->received;
+    to->received_bytes += from->received_bytes;
+    to->duplicates += from->duplicates;
+    to->reordered += from->reordered;
+    to->gaps += from->gaps;
+    to->expected += f->heard ? (uint64_t)f->newest + 1 : 0;
+    to->late += delays_above(&f->delays, f->delays.min + f->config.playout_ns);
+    to->running = to->running || f->running;
+    sum->jitter += f->jitter * (double)from->received;
+    delays_join(&sum->delays, &f->delays);
+}
+
+void flow_sum_read(const struct flow_sum *sum, struct fabric_flow_stats *out)
+{
+    const struct delays *d = &sum->delays;
+    *out = sum->stats;
+    out->jitter_ns = out->received ? (int64_t)(sum->jitter / (double)out->received) : 0;
+    out->delay_min_ns = d->min;
+    out->delay_max_ns = d->max;
+    out->delay_mean_ns = d->n ? (int64_t)(d->sum / (double)d->n) : 0;
+    out->delay_p50_ns = delays_quantile(d, 0.5);
+    out->delay_p95_ns = delays_quantile(d, 0.95);
+    out->delay_p99_ns = delays_quantile(d, 0.99);
 }

@@ -47,7 +47,16 @@ void flow_free(struct plane *p, struct flow *f);
  * one's, and is gone. */
 bool flow_receive(struct plane *p, struct direction *d, struct packet *pkt);
 
-/** Read its statistics. */
-void flow_read(const struct flow *f, struct fabric_flow_stats *out);
+/* What several flows have done together. Zeroed, it is of none. */
+struct flow_sum {
+    struct fabric_flow_stats stats;
+    struct delays delays;
+    double jitter; /* the sum over all packets */
+};
+
+/** Add a flow's statistics. */
+void flow_sum(const struct flow *f, struct flow_sum *sum);
+
+void flow_sum_read(const struct flow_sum *sum, struct fabric_flow_stats *out);
 
 #endif

@@ -6,6 +6,7 @@
 #define QN_FABRIC_PACKET_H
 
 #include "runtime/fabric/dqueue.h"
+#include "runtime/fabric/fabric.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,7 +14,7 @@
 
 #define FRAME_SMALL_ROOM 240     /* with its header, four cache lines */
 #define FRAME_STANDARD_ROOM 2032 /* an Ethernet frame of MTU 1500 and any tags */
-#define FRAME_MAX 69632          /* the largest QEMU sends: 64 KiB and its headers */
+#define FRAME_MAX FABRIC_FRAME_MAX
 
 struct direction;
 

@@ -154,6 +154,12 @@ bool triggers_take(struct plane *p, struct direction *d, struct packet *pkt, int
         next = t->next;
         if (!fires(w, pkt))
             continue;
+        if (w->drop) {
+            if (h)
+                release(p, h);
+            direction_drop(p, d, pkt, LINK_TRIGGERED);
+            return true;
+        }
         struct held *now = report(p, d, pkt, at, t, !h);
         h = h ? h : now;
         if (w->count && w->fired == w->count)

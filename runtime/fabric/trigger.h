@@ -22,7 +22,7 @@ struct watch {
     struct bpf_program program; /* ours */
     uint64_t first, count;      /* fires from the first-th match on, count times; 0: always */
     uint64_t matched, fired;
-    bool hold;
+    bool hold, drop;
     struct trigger places[2];
     struct direction *on[2]; /* NULL: not on that direction */
 };

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+#include "interp/bind_traffic.h"
+
+#include "interp/bind_fabric.h"
+#include "runtime/clock.h"
+#include "runtime/fabric/fabric.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int check_id(lua_State *L)
+{
+    return (int)luaL_checkinteger(L, 1);
+}
+
+static enum fabric_pattern pattern_field(lua_State *L, int table)
+{
+    static const char *const patterns[] = {"cbr", "poisson", "onoff", "video", NULL};
+    lua_getfield(L, table, "pattern");
+    int choice = luaL_checkoption(L, -1, NULL, patterns);
+    lua_pop(L, 1);
+    return (enum fabric_pattern)choice;
+}
+
+static void read_header(lua_State *L, int table, struct fabric_flow_config *c)
+{
+    size_t n;
+    lua_getfield(L, table, "header");
+    const char *header = luaL_checklstring(L, -1, &n);
+    if (n != sizeof(c->header))
+        luaL_error(L, "flow: a header has %d bytes", (int)sizeof(c->header));
+    memcpy(c->header, header, n);
+    lua_pop(L, 1);
+}
+
+/* core.flow_add{from=link, from_dir=, to=link or -1, to_dir=, header=bytes, pattern=, rate=bit/s,
+ * size=, on=s, off=s, fps=, key_interval=, key_ratio=, count=, playout=s} -> flow */
+static int flow_add(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    struct fabric_flow_config c = {
+        .from_link = (int)fabric_number(L, 1, "from"),
+        .from_dir = (int)fabric_number(L, 1, "from_dir"),
+        .to_link = (int)fabric_number(L, 1, "to"),
+        .to_dir = (int)fabric_number(L, 1, "to_dir"),
+        .pattern = pattern_field(L, 1),
+        .rate_bps = (uint64_t)fabric_number(L, 1, "rate"),
+        .size = (uint32_t)fabric_number(L, 1, "size"),
+        .on_ns = fabric_duration(L, 1, "on"),
+        .off_ns = fabric_duration(L, 1, "off"),
+        .fps = fabric_number(L, 1, "fps"),
+        .key_interval = (uint32_t)fabric_number(L, 1, "key_interval"),
+        .key_ratio = fabric_number(L, 1, "key_ratio"),
+        .count = (uint64_t)fabric_number(L, 1, "count"),
+        .playout_ns = fabric_duration(L, 1, "playout"),
+    };
+    read_header(L, 1, &c);
+    lua_pushinteger(L, fabric_check(L, fabric_flow_add(fabric_of(L), &c), "cannot make a flow"));
+    return 1;
+}
+
+/* core.flow_run(flow, on) */
+static int flow_run(lua_State *L)
+{
+    int err = fabric_flow_run(fabric_of(L), check_id(L), lua_toboolean(L, 2));
+    fabric_check(L, err, "cannot start or stop the flow");
+    return 0;
+}
+
+/* core.flow_remove(flow) */
+static int flow_remove(lua_State *L)
+{
+    fabric_check(L, fabric_flow_remove(fabric_of(L), check_id(L)), "cannot remove the flow");
+    return 0;
+}
+
+static void push_delays(lua_State *L, const struct fabric_flow_stats *s)
+{
+    lua_createtable(L, 0, 6);
+    fabric_set_seconds(L, "min", (double)s->delay_min_ns);
+    fabric_set_seconds(L, "mean", (double)s->delay_mean_ns);
+    fabric_set_seconds(L, "p50", (double)s->delay_p50_ns);
+    fabric_set_seconds(L, "p95", (double)s->delay_p95_ns);
+    fabric_set_seconds(L, "p99", (double)s->delay_p99_ns);
+    fabric_set_seconds(L, "max", (double)s->delay_max_ns);
+}
+
+/* core.flow_stats{flow, ...} -> of all together {sent, sent_bytes, received, received_bytes,
+ * expected, duplicates, reordered, gaps, late, delay={min, mean, p50, p95, p99, max}, jitter,
+ * running} */
+static int flow_stats(lua_State *L)
+{
+    struct fabric_flow_stats s;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    size_t n = lua_rawlen(L, 1);
+    int *ids = lua_newuserdatauv(L, (n + 1) * sizeof(*ids), 0);
+    for (size_t i = 0; i < n; i++) {
+        lua_rawgeti(L, 1, (lua_Integer)i + 1);
+        ids[i] = (int)luaL_checkinteger(L, -1);
+        lua_pop(L, 1);
+    }
+    fabric_check(L, fabric_flow_stats(fabric_of(L), ids, n, &s), "cannot read the flows");
+    lua_createtable(L, 0, 11);
+    fabric_set_count(L, "sent", s.sent);
+    fabric_set_count(L, "sent_bytes", s.sent_bytes);
+    fabric_set_count(L, "received", s.received);
+    fabric_set_count(L, "received_bytes", s.received_bytes);
+    fabric_set_count(L, "duplicates", s.duplicates);
+    fabric_set_count(L, "reordered", s.reordered);
+    fabric_set_count(L, "expected", s.expected);
+    fabric_set_count(L, "gaps", s.gaps);
+    fabric_set_count(L, "late", s.late);
+    push_delays(L, &s);
+    lua_setfield(L, -2, "delay");
+    fabric_set_seconds(L, "jitter", (double)s.jitter_ns);
+    lua_pushboolean(L, s.running);
+    lua_setfield(L, -2, "running");
+    return 1;
+}
+
+/* core.capture_add(path) -> capture; or nil and why */
+static int capture_add(lua_State *L)
+{
+    int id = fabric_capture_add(fabric_of(L), luaL_checkstring(L, 1));
+    if (id < 0) {
+        lua_pushnil(L);
+        lua_pushstring(L, strerror(-id));
+        return 2;
+    }
+    lua_pushinteger(L, id);
+    return 1;
+}
+
+/* core.capture_link(capture, link, name) */
+static int capture_link(lua_State *L)
+{
+    int err = fabric_capture_link(fabric_of(L), check_id(L), (int)luaL_checkinteger(L, 2),
+                                  luaL_checkstring(L, 3));
+    fabric_check(L, err, "cannot capture the link");
+    return 0;
+}
+
+/* core.capture_remove(capture) -> packets seen, packets not captured, nil or the file's error */
+static int capture_remove(lua_State *L)
+{
+    struct fabric_capture_stats stats = {0};
+    int err = fabric_capture_remove(fabric_of(L), check_id(L), &stats);
+    lua_pushinteger(L, (lua_Integer)stats.seen);
+    lua_pushinteger(L, (lua_Integer)stats.dropped);
+    lua_pushstring(L, err ? strerror(-err) : NULL);
+    return 3;
+}
+
+void traffic_bind(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"flow_add", flow_add},
+        {"flow_run", flow_run},
+        {"flow_stats", flow_stats},
+        {"flow_remove", flow_remove},
+        {"capture_add", capture_add},
+        {"capture_link", capture_link},
+        {"capture_remove", capture_remove},
+        {NULL, NULL},
+    };
+    luaL_setfuncs(L, functions, 0);
+}

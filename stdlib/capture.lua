@@ -1,0 +1,87 @@
+-- SPDX-License-Identifier: MIT
+-- Captures in pcapng: l:capture(path), capture_all(path).
+
+local core = require "qemunet.core"
+local errors = require "qemunet.errors"
+local options = require "qemunet.options"
+local testbed = require "qemunet.testbed"
+
+local capture = {}
+
+--- Gives the folder that relative paths are in; set by the run.
+capture.folder = function() end
+
+local open = {}
+
+local Capture = {}
+local class = { __name = "capture" }
+
+function class.__index(_, key)
+    if Capture[key] ~= nil then return Capture[key] end
+    errors.raise(("a capture has no field or method %q%s"):format(tostring(key), options.hint(key, Capture)))
+end
+
+function class.__tostring(self) return ("capture to %s"):format(self.path) end
+
+local function full_path(path)
+    local folder = path:sub(1, 1) ~= "/" and capture.folder()
+    return folder and folder .. "/" .. path or path
+end
+
+local function start(path, where)
+    if type(path) ~= "string" or path == "" then error(where .. ": want the path of a file", 3) end
+    local full = full_path(path)
+    local id, why = core.capture_add(full)
+    if not id then error(("%s: %s: %s"):format(where, full, why), 3) end
+    local self = setmetatable({ id = id, path = full, stopped = false }, class)
+    open[self] = true
+    return self
+end
+
+local function add(self, link) core.capture_link(self.id, link.id, link.name) end
+
+--- c:stop() -> { seen, dropped }: ends the capture; the file is complete then. `dropped` packets of those seen were not
+--- captured, because the disk was too slow.
+function Capture:stop()
+    if self.stopped then return self.stopped end
+    open[self] = nil
+    local seen, dropped, why = core.capture_remove(self.id)
+    self.stopped = { seen = seen, dropped = dropped }
+    core.event { t = core.now(), kind = "capture", path = self.path, seen = seen, dropped = dropped, error = why }
+    if why then
+        core.log(0, ("capture %s: %s"):format(self.path, why))
+    elseif dropped > 0 then
+        core.log(0, ("capture %s: %d of %d packets were not captured: the disk was too slow"):format(self.path, dropped, seen))
+    end
+    return self.stopped
+end
+
+--- l:capture(path) -> capture with :stop(): every packet that enters the link, in pcapng, with what the link did to it. A
+--- relative path is in the run's folder.
+function capture.link(link, path)
+    local self = start(path, "capture")
+    add(self, link)
+    return self
+end
+
+--- capture_all(path) -> capture: as l:capture, of all links that there are and that come.
+function capture.all(path)
+    local self = start(path, "capture_all")
+    for _, link in ipairs(testbed.links()) do
+        if not link.removed then add(self, link) end
+    end
+    self.every = true
+    return self
+end
+
+testbed.on_link(function(link)
+    for self in pairs(open) do
+        if rawget(self, "every") then add(self, link) end
+    end
+end)
+
+testbed.on_end(function()
+    for self in pairs(open) do self:stop() end
+end)
+
+return capture
