@@ -108,6 +108,14 @@ static int port_add(lua_State *L)
     return 2;
 }
 
+/* core.tap_add(fd) -> port: over a tap, whose descriptor is the fabric's from here on */
+static int tap_add(lua_State *L)
+{
+    int port = fabric_port_add(fabric_of(L), check_int(L, 1));
+    lua_pushinteger(L, fabric_check(L, port, "cannot make a port of the tap"));
+    return 1;
+}
+
 /* core.port_drain(fd): throw away the frames that wait at a port's other end */
 static int port_drain(lua_State *L)
 {
@@ -247,6 +255,8 @@ static int totals(lua_State *L)
     fabric_set_count(L, "no_memory", t.no_memory);
     fabric_set_count(L, "triggers_missed", t.triggers_missed);
     fabric_set_count(L, "verdicts_missed", t.verdicts_missed);
+    fabric_set_count(L, "turns", t.turns);
+    fabric_set_seconds(L, "cpu", (double)t.cpu_ns);
     fabric_push_lateness(L, &t.lateness);
     lua_setfield(L, -2, "lateness");
     return 1;
@@ -256,6 +266,7 @@ void fabric_bind(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"port_add", port_add},
+        {"tap_add", tap_add},
         {"port_drain", port_drain},
         {"port_remove", port_remove},
         {"close_fd", close_fd},

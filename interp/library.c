@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "interp/library.h"
 
+#include "interp/bind_bench.h"
 #include "interp/bind_expect.h"
 #include "interp/bind_fabric.h"
 #include "interp/bind_files.h"
@@ -68,6 +69,7 @@ static int open_core(lua_State *L)
     fabric_bind(L);
     link_bind(L);
     traffic_bind(L);
+    bench_bind(L);
     trigger_bind(L);
     files_bind(L);
     stream_bind(L);

@@ -173,7 +173,7 @@ function commands.image(words)
     return run.PASSED
 end
 
-local BENCHES = { commands = "bench_commands", sync = "bench_sync" }
+local BENCHES = { commands = "bench_commands", fabric = "bench_fabric", sync = "bench_sync" }
 
 local function to_count(value, name)
     local n = math.tointeger(tonumber(value))
@@ -188,7 +188,7 @@ local BENCH = with_common {
 }
 
 local function list_benches()
-    for _, name in ipairs { "commands", "sync" } do
+    for _, name in ipairs { "commands", "fabric", "sync" } do
         print(("%-10s%s"):format(name, require("qemunet." .. BENCHES[name]).about))
     end
     return run.PASSED
@@ -202,7 +202,7 @@ function commands.bench(words)
         usage(("unknown benchmark %s%s"):format(opts.files[2] or name, options.hint(name, BENCHES)))
     end
     start(opts)
-    local own = { rounds = opts.rounds or 200, vms = opts.vms or 20, json = opts.json }
+    local own = { rounds = opts.rounds or require("qemunet." .. BENCHES[name]).rounds or 200, vms = opts.vms or 20, json = opts.json }
     opts.file, opts.lazy = "bench-" .. name, true
     opts.chunk = function() require("qemunet." .. BENCHES[name]).run(own) end
     return run.file(opts).status

@@ -3,6 +3,7 @@
  */
 #include "runtime/fabric/fabric.h"
 
+#include "runtime/clock.h"
 #include "runtime/fabric/capture.h"
 #include "runtime/fabric/engine.h"
 #include "runtime/fabric/flow.h"
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 struct fabric {
@@ -274,7 +276,11 @@ int fabric_link_send(struct fabric *f, int link, int dir, const void *data, uint
 
 static int do_totals(struct engine *e, void *arg)
 {
-    *(struct fabric_totals *)arg = e->plane.totals;
+    struct fabric_totals *out = arg;
+    struct timespec cpu;
+    *out = e->plane.totals;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+    out->cpu_ns = (uint64_t)cpu.tv_sec * CLOCK_NS_PER_S + (uint64_t)cpu.tv_nsec;
     return 0;
 }
 

@@ -181,6 +181,7 @@ struct fabric_totals {
     uint64_t triggers_missed; /* frames a trigger fired for that it could not tell of, or hold */
     uint64_t verdicts_missed; /* held frames that went on because no verdict came */
     uint64_t turns;           /* times the thread woke */
+    uint64_t cpu_ns;          /* processor time that the thread has used */
     struct fabric_lateness lateness;
 };
 

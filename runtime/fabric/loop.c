@@ -6,11 +6,13 @@
 #include "runtime/fabric/engine.h"
 #include "runtime/fabric/port.h"
 
+#include <errno.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 
 #define TURN_EVENTS 16
 #define RELEASE_BATCH 256
+#define TIMEOUT_MAX_NS (2 * CLOCK_NS_PER_MS)
 
 static void release_due(struct plane *p)
 {
@@ -20,22 +22,39 @@ static void release_due(struct plane *p)
     }
 }
 
-/* Return: whether something is due already, so that the loop must not wait. */
-static bool arm_timer(struct engine *e)
+static struct timespec to_timespec(int64_t ns)
 {
-    int64_t at = schedule_next(&e->plane.schedule);
-    if (at <= e->plane.now)
-        return true;
-    if (at == e->timer_at)
-        return false;
+    return (struct timespec){ns / CLOCK_NS_PER_S, ns % CLOCK_NS_PER_S};
+}
+
+static void set_timer(struct engine *e, int64_t at)
+{
     struct itimerspec spec = {0};
-    if (at != SCHEDULE_NEVER) {
-        int64_t ns = clock_to_monotonic(at);
-        spec.it_value = (struct timespec){ns / CLOCK_NS_PER_S, ns % CLOCK_NS_PER_S};
-    }
+    if (at == e->timer_at)
+        return;
+    if (at != SCHEDULE_NEVER)
+        spec.it_value = to_timespec(clock_to_monotonic(at));
     timerfd_settime(e->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
     e->timer_at = at;
-    return false;
+}
+
+/* Wait for something to do. Near deadlines are a time-out of the call, which costs nothing when
+ * frames are there already; but the kernel may be late by a thousandth of a time-out (fs/select.c,
+ * select_estimate_accuracy), so distant ones are a timer's. */
+static int wait_for_events(struct engine *e, struct epoll_event *events)
+{
+    int64_t at = schedule_next(&e->plane.schedule), left = at - e->plane.now;
+    if (left <= 0)
+        return epoll_wait(e->plane.epoll_fd, events, TURN_EVENTS, 0);
+    if (left <= TIMEOUT_MAX_NS && !e->no_timeouts) {
+        struct timespec timeout = to_timespec(left);
+        int n = epoll_pwait2(e->plane.epoll_fd, events, TURN_EVENTS, &timeout, NULL);
+        if (n >= 0 || errno != ENOSYS)
+            return n;
+        e->no_timeouts = true; /* a kernel before 5.11 */
+    }
+    set_timer(e, at);
+    return epoll_wait(e->plane.epoll_fd, events, TURN_EVENTS, -1);
 }
 
 /* Return: whether the event says that there are commands. */
@@ -51,11 +70,11 @@ static bool dispatch(struct engine *e, const struct epoll_event *event, void *co
     return false;
 }
 
-static void turn(struct engine *e, struct command_queue *q, int timeout)
+static void turn(struct engine *e, struct command_queue *q)
 {
     struct epoll_event events[TURN_EVENTS];
     bool commands = false;
-    int n = epoll_wait(e->plane.epoll_fd, events, TURN_EVENTS, timeout);
+    int n = wait_for_events(e, events);
     e->plane.totals.turns++;
     e->plane.now = clock_now();
     release_due(&e->plane);
@@ -71,5 +90,5 @@ static void turn(struct engine *e, struct command_queue *q, int timeout)
 void engine_run(struct engine *e, struct command_queue *q)
 {
     while (!e->stopping)
-        turn(e, q, arm_timer(e) ? 0 : -1);
+        turn(e, q);
 }
