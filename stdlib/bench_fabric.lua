@@ -109,6 +109,15 @@ local function measure(way)
     return observe(way, function() return load.load:received() end)
 end
 
+-- Until the fabric has worked off what the last load left in its sockets.
+local function settle()
+    for _ = 1, 100 do
+        local totals = core.fabric_totals()
+        core.wait({}, REST)
+        if not totals or core.fabric_totals().received == totals.received then return end
+    end
+end
+
 -- Rounds of all ways in turn: {[name]={rate=, cpu=}}, medians.
 local function compare(ways, rounds)
     local lists, result = {}, {}
@@ -118,7 +127,7 @@ local function compare(ways, rounds)
             local rate, cpu = measure(way)
             table.insert(lists[way.name].rates, rate)
             table.insert(lists[way.name].cpus, cpu)
-            core.wait({}, REST)
+            settle()
         end
     end
     for name, list in pairs(lists) do
