@@ -8,16 +8,20 @@
 #include "runtime/bench/relay.h"
 #include "runtime/bench/vde.h"
 #include "runtime/clock.h"
+#include "vmctl/child.h"
 
 #include <errno.h>
 #include <lauxlib.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #define LOAD "qemunet.load"
 #define RELAY "qemunet.relay"
 #define VDE "qemunet.vde"
+#define CHILD "qemunet.child"
 #define FDS_MAX 4096
 
 /* core.bench_affinity(processor from 0, or nil for all): where the calling thread, and what it
@@ -178,6 +182,44 @@ static int vde_pid_method(lua_State *L)
     return 1;
 }
 
+/* core.bench_child(program, fd, fd) -> child: a program that is given two descriptors and their
+ * numbers as arguments; or nil and why */
+static int child_new(lua_State *L)
+{
+    char numbers[2][16];
+    int fds[2];
+    const char *const argv[] = {luaL_checkstring(L, 1), numbers[0], numbers[1], NULL};
+    for (int i = 0; i < 2; i++) {
+        fds[i] = (int)luaL_checkinteger(L, 2 + i);
+        snprintf(numbers[i], sizeof(numbers[i]), "%d", fds[i]);
+    }
+    struct child *child = lua_newuserdatauv(L, sizeof(*child), 0);
+    *child = (struct child){.pidfd = -1};
+    luaL_setmetatable(L, CHILD);
+    struct child_spec spec = {
+        .argv = argv, .inherit = fds, .n_inherit = 2, .death_signal = SIGKILL};
+    spec.stdout_fd = spec.stderr_fd = -1;
+    int err = child_spawn(&spec, child);
+    return err ? push_outcome(L, err) : 1;
+}
+
+/* child:stop(); idempotent */
+static int child_stop_method(lua_State *L)
+{
+    struct child *child = luaL_checkudata(L, 1, CHILD);
+    child_stop(child, 0);
+    child_close(child);
+    return 0;
+}
+
+/* child:pid() */
+static int child_pid_method(lua_State *L)
+{
+    const struct child *child = luaL_checkudata(L, 1, CHILD);
+    lua_pushinteger(L, child->pid);
+    return 1;
+}
+
 static int push_result(lua_State *L, int64_t result)
 {
     if (result < 0)
@@ -240,7 +282,10 @@ static void bind_types(lua_State *L)
         {"pid", vde_pid_method}, {"stop", vde_stop_method}, {NULL, NULL}};
     bind_type(L, LOAD, load_methods, load_stop_method);
     bind_type(L, RELAY, relay_methods, relay_stop_method);
+    static const luaL_Reg child_methods[] = {
+        {"pid", child_pid_method}, {"stop", child_stop_method}, {NULL, NULL}};
     bind_type(L, VDE, vde_methods, vde_stop_method);
+    bind_type(L, CHILD, child_methods, child_stop_method);
 }
 
 void bench_bind(lua_State *L)
@@ -251,6 +296,7 @@ void bench_bind(lua_State *L)
         {"bench_load", load_new},
         {"bench_relay", relay_new},
         {"bench_vde", vde_new},
+        {"bench_child", child_new},
         {"bench_netns", ns_new},
         {"bench_netns_run", ns_run},
         {"bench_netns_tap", ns_tap},

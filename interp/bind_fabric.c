@@ -265,20 +265,13 @@ static int totals(lua_State *L)
 void fabric_bind(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"port_add", port_add},
-        {"tap_add", tap_add},
-        {"port_drain", port_drain},
-        {"port_remove", port_remove},
-        {"close_fd", close_fd},
-        {"switch_add", switch_add},
-        {"switch_remove", switch_remove},
-        {"radio_add", radio_add},
-        {"radio_move", radio_move},
-        {"radio_position", radio_position},
-        {"station_add", station_add},
-        {"station_remove", station_remove},
-        {"fabric_totals", totals},
-        {NULL, NULL},
+        {"port_add", port_add},           {"tap_add", tap_add},
+        {"port_drain", port_drain},       {"port_remove", port_remove},
+        {"close_fd", close_fd},           {"switch_add", switch_add},
+        {"switch_remove", switch_remove}, {"radio_add", radio_add},
+        {"radio_move", radio_move},       {"radio_position", radio_position},
+        {"station_add", station_add},     {"station_remove", station_remove},
+        {"fabric_totals", totals},        {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

@@ -38,6 +38,12 @@ end
 
 local function fabric_cpu() return core.fabric_totals().cpu end
 
+-- The processor time of a process of one thread.
+local function process_cpu(pid)
+    local file <close> = assert(io.open(("/proc/%d/schedstat"):format(pid)))
+    return file:read("n") / 1e9
+end
+
 -- The ways ------------------------------------------------------------------------------------------------------------
 -- Each is { name=, from={fd}, to={fd}, received=fn -> packets or nil (then the load counts), cpu=fn -> seconds }.
 
@@ -59,11 +65,7 @@ end
 local function vde_way()
     local vde, a, b = on_cpu(PATH_CPU, core.bench_vde)
     if not vde then return nil end
-    local function cpu()
-        local file <close> = assert(io.open(("/proc/%d/schedstat"):format(vde:pid())))
-        return file:read("n") / 1e9
-    end
-    return { name = "vde_switch", from = { a }, to = { b }, cpu = cpu, vde = vde }
+    return { name = "vde_switch", from = { a }, to = { b }, cpu = function() return process_cpu(vde:pid()) end, vde = vde }
 end
 
 local function link_way(name, config)
@@ -279,15 +281,29 @@ local function kernel_chain_way(n)
         received = function() return must(core.bench_netns_received(nodes[n], "eth0")) end }
 end
 
+-- A program that joins two taps through ns-3 (tests/bench/ns3_relay.cc), where there is one.
+local function ns3_way()
+    local program = os.getenv("QEMUNET_BENCH_NS3")
+    if not program then return nil end
+    local ns_a, ns_b, tap_a, tap_b = two_taps()
+    local child = must(on_cpu(PATH_CPU, core.bench_child, program, tap_a, tap_b))
+    local way = udp_way("ns-3, CSMA, real time", ns_a, ns_b, MAC_B)
+    way.child = child
+    return way
+end
+
 local function hosts(opts, report)
     local ways = { tap_relay_way(), host_link_way(), bridge_way(), kernel_chain_way(5) }
+    ways[#ways + 1] = ns3_way()
     local result = compare(ways, opts.rounds)
     for _, way in ipairs(ways) do
-        if way.relay then way.relay:stop() end
+        local helper = way.relay or way.child
+        if helper then helper:stop() end
     end
     add_rows(report, "hosts", ways, result)
     ratio_bar(report, "hosts: link / veth, bridge, htb", result, "hosts over a link", "veth, bridge, htb", 1)
     ratio_bar(report, "hosts: link / bare tap relay", result, "hosts over a link", "bare tap relay", 0.85)
+    ratio_bar(report, "hosts: link / ns-3", result, "hosts over a link", "ns-3, CSMA, real time", 5)
     report.outcome.hosts = result
 end
 

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// ns3_relay FD FD - joins two taps through an ns-3 simulation in real time: each is a device of a node that
+// bridges it to a CSMA channel of 10 Gbit/s and 10 ms. For `qemunet bench fabric`, which names it by
+// QEMUNET_BENCH_NS3.
+#include <cstdio>
+#include <cstdlib>
+#include <ns3/bridge-helper.h>
+#include <ns3/core-module.h>
+#include <ns3/csma-helper.h>
+#include <ns3/fd-net-device-module.h>
+#include <ns3/network-module.h>
+
+using namespace ns3;
+
+int main(int argc, char **argv)
+{
+    if (argc != 3) {
+        fprintf(stderr, "usage: ns3_relay FD FD\n");
+        return 2;
+    }
+    GlobalValue::Bind("SimulatorImplementationType", StringValue("ns3::RealtimeSimulatorImpl"));
+    NodeContainer nodes;
+    nodes.Create(2);
+    CsmaHelper csma;
+    csma.SetChannelAttribute("DataRate", StringValue("10Gbps"));
+    csma.SetChannelAttribute("Delay", StringValue("10ms"));
+    csma.SetQueue("ns3::DropTailQueue", "MaxSize", StringValue("1000p"));
+    NetDeviceContainer wires = csma.Install(nodes);
+    for (uint32_t i = 0; i < 2; i++) {
+        Ptr<FdNetDevice> tap = CreateObject<FdNetDevice>();
+        tap->SetAddress(Mac48Address::Allocate());
+        nodes.Get(i)->AddDevice(tap);
+        tap->SetFileDescriptor(atoi(argv[1 + i]));
+        NetDeviceContainer both(tap);
+        both.Add(wires.Get(i));
+        BridgeHelper().Install(nodes.Get(i), both);
+    }
+    Simulator::Run();
+    return 0;
+}
