@@ -392,6 +392,7 @@ int fabric_trigger_add(struct fabric *f, const struct fabric_trigger_config *c, 
     w->first = c->first;
     w->count = c->count;
     w->hold = c->hold;
+    w->drop = c->drop;
     int err = compile(&w->program, c->filter, why, room);
     if (err) {
         free(w);
