@@ -7,6 +7,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -20,6 +22,14 @@
 #define ALIGN 8
 
 static_assert((CAPTURE_RING_BYTES & (CAPTURE_RING_BYTES - 1)) == 0, "positions wrap with a mask");
+
+/* The writer takes what has come in LINGER_MS at once: waking it for each packet would cost the
+ * fabric's thread a system call each. */
+#define LINGER_MS 5
+#define WAKE_BYTES (CAPTURE_RING_BYTES / 8)
+
+/* SLEEPING: until something comes. LINGERING: until WAKE_BYTES wait, or for LINGER_MS. */
+enum writer_state { WRITER_AWAKE, WRITER_LINGERING, WRITER_SLEEPING };
 
 enum entry_kind { ENTRY_PACKET, ENTRY_INTERFACE, ENTRY_SKIP };
 
@@ -39,7 +49,8 @@ struct interface_counts {
 struct capture {
     uint8_t *ring;
     _Atomic uint64_t head, tail;
-    atomic_bool sleeping, stopping;
+    atomic_int state; /* enum writer_state */
+    atomic_bool stopping;
     int wake_fd;
     pthread_t thread;
     FILE *file;
@@ -70,12 +81,20 @@ static uint8_t *reserve(struct capture *c, uint32_t size, uint64_t *head)
     return c->ring + ((at + skip) & (CAPTURE_RING_BYTES - 1));
 }
 
-/* The order of the two stores and loads here and in sleep_until_filled() keeps a wake-up from being
+static bool wants_waking(const struct capture *c, uint64_t head)
+{
+    int state = atomic_load(&c->state);
+    if (state != WRITER_LINGERING)
+        return state == WRITER_SLEEPING;
+    return head - atomic_load_explicit(&c->tail, memory_order_relaxed) >= WAKE_BYTES;
+}
+
+/* The order of the store and the load here and in sleep_until_filled() keeps a wake-up from being
  * lost. */
 static void publish(struct capture *c, uint64_t head)
 {
     atomic_store(&c->head, head);
-    if (atomic_load(&c->sleeping) && atomic_exchange(&c->sleeping, false))
+    if (wants_waking(c, head) && atomic_exchange(&c->state, WRITER_AWAKE) != WRITER_AWAKE)
         eventfd_write(c->wake_fd, 1);
 }
 
@@ -136,11 +155,21 @@ static const char *const fate_texts[LINK_FATES] = {
     [LINK_TRIGGERED] = "dropped: by a trigger",
 };
 
-static void add_word(char *text, const char *word)
+static void add_word(char text[PCAPNG_COMMENT_MAX], const char *word)
 {
-    if (*text)
-        strcat(text, ", ");
-    strcat(text, word);
+    size_t n = strlen(text);
+    snprintf(text + n, PCAPNG_COMMENT_MAX - n, "%s%s", n ? ", " : "", word);
+}
+
+/* The time that the packet took, if there is any to speak of. */
+static void add_age(char text[PCAPNG_COMMENT_MAX], int64_t ns)
+{
+    char words[64];
+    if (ns < 1000)
+        return;
+    snprintf(words, sizeof(words), "entered %" PRId64 ".%03" PRId64 " ms before", ns / 1000000,
+             ns / 1000 % 1000);
+    add_word(text, words);
 }
 
 /* Return: what was done to the packet, in words, or NULL for nothing. */
@@ -157,6 +186,7 @@ static const char *comment(const struct capture_packet *p, char text[PCAPNG_COMM
         add_word(text, "reordered");
     if (p->marks & PACKET_HELD)
         add_word(text, "held by a trigger");
+    add_age(text, p->time - p->entered);
     return *text ? text : NULL;
 }
 
@@ -186,10 +216,10 @@ static void write_entry(struct capture *c, const struct entry *e)
     }
 }
 
-/* Write all that is in the ring. */
-static void drain(struct capture *c)
+/* Write all that is in the ring. Return: whether there was anything. */
+static bool drain(struct capture *c)
 {
-    uint64_t tail = atomic_load_explicit(&c->tail, memory_order_relaxed);
+    uint64_t tail = atomic_load_explicit(&c->tail, memory_order_relaxed), begin = tail;
     while (tail != atomic_load_explicit(&c->head, memory_order_acquire)) {
         uint32_t offset = tail & (CAPTURE_RING_BYTES - 1), to_end = CAPTURE_RING_BYTES - offset;
         const struct entry *e = (const struct entry *)(c->ring + offset);
@@ -201,6 +231,7 @@ static void drain(struct capture *c)
         }
         atomic_store_explicit(&c->tail, tail, memory_order_release);
     }
+    return tail != begin;
 }
 
 /* A file that can be looked at while it grows; after an error it stays as it is. */
@@ -210,13 +241,23 @@ static void flush(struct capture *c)
         c->error = errno ? -errno : -EIO;
 }
 
+static void linger(struct capture *c)
+{
+    eventfd_t count;
+    struct pollfd woken = {.fd = c->wake_fd, .events = POLLIN};
+    atomic_store(&c->state, WRITER_LINGERING);
+    if (poll(&woken, 1, LINGER_MS) > 0)
+        eventfd_read(c->wake_fd, &count);
+    atomic_store(&c->state, WRITER_AWAKE);
+}
+
 static void sleep_until_filled(struct capture *c)
 {
     eventfd_t count;
-    atomic_store(&c->sleeping, true);
+    atomic_store(&c->state, WRITER_SLEEPING);
     if (atomic_load(&c->head) == atomic_load(&c->tail) && !atomic_load(&c->stopping))
         eventfd_read(c->wake_fd, &count);
-    atomic_store(&c->sleeping, false);
+    atomic_store(&c->state, WRITER_AWAKE);
 }
 
 static void *writer(void *arg)
@@ -224,9 +265,12 @@ static void *writer(void *arg)
     struct capture *c = arg;
     pcapng_section(c->file, "qemunet " QN_VERSION);
     while (!atomic_load(&c->stopping)) {
-        drain(c);
+        bool busy = drain(c);
         flush(c);
-        sleep_until_filled(c);
+        if (busy)
+            linger(c);
+        else
+            sleep_until_filled(c);
     }
     drain(c);
     return NULL;

@@ -11,7 +11,8 @@
 struct capture;
 
 struct capture_packet {
-    int64_t time; /* experiment ns */
+    int64_t time;    /* experiment ns */
+    int64_t entered; /* when it came to the link */
     unsigned interface;
     int dir; /* 0: outbound at the interface, the link's end a; 1: inbound */
     enum link_fate fate;

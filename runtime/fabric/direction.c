@@ -223,6 +223,7 @@ void direction_offer(struct plane *p, struct direction *d, struct packet *pkt, i
 {
     d->stats.sent++;
     pkt->marks = 0;
+    pkt->entered = at;
     if (d->triggers && triggers_take(p, d, pkt, at))
         return;
     direction_enter(p, d, pkt, at);

@@ -346,7 +346,10 @@ struct fabric_capture_stats {
 /** Start a capture into a pcapng file at @path. Return: its id or negative errno of the file. */
 int fabric_capture_add(struct fabric *f, const char *path);
 
-/** Have a capture record a link, as an interface of this name. */
+/** Have a capture record a link, as an interface of this name. A packet is outbound from a to b,
+ * has the time when it was due at its far end, or was dropped, and a comment with what the link did
+ * to it: "dropped: loss", "corrupted", "duplicate", "reordered", "held by a trigger" and, where
+ * that is a microsecond or more, how long before it had entered. */
 int fabric_capture_link(struct fabric *f, int capture, int link, const char *name);
 
 /** End a capture; the file is complete. @stats may be NULL. */

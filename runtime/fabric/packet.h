@@ -30,6 +30,7 @@ struct frame {
 struct packet {
     struct dqueue_node node;
     struct frame *frame;
+    int64_t entered;       /* when it came to the direction at hand; for captures */
     struct direction *via; /* on the air of a radio: the way back to its sender */
     uint16_t hops;         /* switches this copy has passed */
     bool late_recorded;    /* its lateness has been counted */

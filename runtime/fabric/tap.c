@@ -10,7 +10,8 @@ void taps_record(struct plane *p, const struct direction *d, const struct packet
                  enum link_fate fate)
 {
     struct capture_packet record = {
-        .time = p->now,
+        .time = fate == LINK_DELIVERED ? packet_due(pkt) : p->now,
+        .entered = pkt->entered,
         .fate = fate,
         .marks = pkt->marks,
         .len = pkt->frame->len,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Taps: where a capture listens to a direction. A frame is recorded once, when its way over the
- * direction ends, with how it ended. */
+ * direction ends, with how it ended: at the time when it was due at the far end, or was dropped. */
 #ifndef QN_FABRIC_TAP_H
 #define QN_FABRIC_TAP_H
 
