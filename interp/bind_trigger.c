@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define WHY_ROOM 256
+#define EVENTS_A_TURN 256 /* then timers, commands and tasks have theirs */
 
 static const char handler_key;
 
@@ -40,7 +41,7 @@ static void on_events(uv_poll_t *poll, int status, int what)
     struct fabric_event *e;
     (void)status;
     (void)what;
-    while ((e = fabric_event_take(host->fabric))) {
+    for (int i = 0; i < EVENTS_A_TURN && (e = fabric_event_take(host->fabric)); i++) {
         hand_over(host, e);
         free(e);
     }
