@@ -2,22 +2,22 @@
 -- What a direction of a link does to packets, as a script says it: the options of link, set and connect.
 
 local core = require "qemunet.core"
+local inspect = require "qemunet.inspect"
 local options = require "qemunet.options"
 local traces = require "qemunet.traces"
-local units = require "qemunet.units"
 
 local impairment = {}
 
 --- The options of one direction.
 impairment.OPTIONS = {
-    delay = { type = "duration" },
-    jitter = { type = "duration" },
+    delay = { type = "duration", max = 3600 },
+    jitter = { type = "duration", max = 3600 },
     distribution = { type = "string", choices = { "uniform", "normal", "pareto", "trace" } },
     samples = { type = { "string", "table" } },
     correlation = { type = "fraction" },
     loss = { type = "fraction" },
     burst = { type = "table" },
-    rate = { type = "rate" },
+    rate = { type = "rate", min = 1, max = 1000000000000 },
     trace = { type = "string" },
     queue = { type = { "integer", "size" }, min = 1 },
     discipline = { type = "string", choices = { "fifo", "red", "codel" } },
@@ -31,6 +31,8 @@ impairment.OPTIONS = {
 
 local FRACTION = { type = "fraction" }
 
+local PACKETS_MAX, BYTES_MAX = 16 << 20, 16 << 30
+
 -- Options that are tables themselves.
 local NESTED = {
     burst = { p = { type = "fraction", required = true }, r = FRACTION, h = FRACTION, k = FRACTION },
@@ -41,6 +43,29 @@ local NESTED = {
 
 -- Which option takes another's place.
 local INSTEAD = { rate = "trace", trace = "rate" }
+
+-- An option that only one value of another gives a meaning to: it stands for that value.
+local MEANS = { samples = { "distribution", "trace" }, red = { "discipline", "red" }, codel = { "discipline", "codel" } }
+
+local function check_meaning(checked, where, level)
+    for name, meaning in pairs(MEANS) do
+        local option, value = meaning[1], meaning[2]
+        if checked[name] and checked[option] and checked[option] ~= value then
+            error(("%s: %s: it is for %s=%q, not %q"):format(where, name, option, value, checked[option]), level + 1)
+        end
+    end
+end
+
+-- Packets as a number, or bytes with a unit.
+local function read_queue(checked, given, where, level)
+    if not checked.queue then return end
+    checked.queue_is_bytes = type(given) == "string" and not tonumber(given)
+    local max = checked.queue_is_bytes and BYTES_MAX or PACKETS_MAX
+    if checked.queue > max then
+        error(("%s: queue: must be at most %s, got %s"):format(where, checked.queue_is_bytes and "16G" or max .. " packets",
+            given), level + 1)
+    end
+end
 
 local function read_nested(checked, where, level)
     for name, spec in pairs(NESTED) do
@@ -55,7 +80,9 @@ end
 local function durations(list, where, level)
     local numbers = {}
     for i, value in ipairs(list) do
-        numbers[i] = type(value) == "number" and value or units.duration(value, ("%s: samples[%d]"):format(where, i), level + 1)
+        local seconds, problem = traces.signed_duration(value)
+        if not seconds then error(("%s: samples[%d]: %s"):format(where, i, problem), level + 1) end
+        numbers[i] = seconds
     end
     if #numbers == 0 then error(where .. ": samples: there are none", level + 1) end
     return numbers
@@ -104,7 +131,8 @@ end
 function impairment.read(opts, spec, where, level)
     local given, reset = split(opts)
     local checked = options.check(given, spec, where, level + 1)
-    if checked.queue then checked.queue_is_bytes = type(given.queue) == "string" end
+    read_queue(checked, given and given.queue, where, level + 1)
+    check_meaning(checked, where, level + 1)
     read_nested(checked, where, level + 1)
     return { values = checked, series = read_series(checked, where, level + 1), reset = reset }, checked
 end
@@ -150,10 +178,19 @@ function impairment.core(config)
     for name in pairs(NESTED) do
         for key, value in pairs(v[name] or {}) do c[name .. "_" .. key] = value end
     end
+    for name, meaning in pairs(MEANS) do
+        if v[name] and not v[meaning[1]] then c[meaning[1]] = meaning[2] end
+    end
     return c
 end
 
 --- What is impossible about a configuration, or nil.
-function impairment.problem(config) return core.link_check(impairment.core(config)) end
+function impairment.problem(config)
+    local problem = core.link_check(impairment.core(config))
+    local option = problem and problem:match("^%a+")
+    local value = option and config.values[option]
+    if value == nil then return problem end
+    return ("%s (%s = %s)"):format(problem, option, inspect(value, { depth = 1, width = 100 }))
+end
 
 return impairment

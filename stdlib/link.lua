@@ -14,17 +14,19 @@ local link = {}
 -- How long a switch remembers a station: IEEE 802.1D-2004, table 7-5.
 local AGEING = 300
 
-local LINK = { ab = { type = "table" }, ba = { type = "table" }, subnet = { type = "string" }, ip = { type = "boolean" } }
-for name, entry in pairs(impairment.OPTIONS) do LINK[name] = entry end
+local SET = { ab = { type = "table" }, ba = { type = "table" } }
+local LINK = { subnet = { type = "string" }, ip = { type = "boolean" } }
+for name, entry in pairs(impairment.OPTIONS) do SET[name] = entry end
+for name, entry in pairs(SET) do LINK[name] = entry end
 
 local function change(config, opts, where, level)
     local read = impairment.read(opts, impairment.OPTIONS, where, level + 1)
     impairment.merge(config, read)
 end
 
--- Changes both directions' configurations by the options of link or set.
-local function change_both(ab, ba, opts, where, level)
-    local both, checked = impairment.read(opts, LINK, where, level + 1)
+-- Changes both directions' configurations by the options of link or set, which `spec` says.
+local function change_both(ab, ba, opts, spec, where, level)
+    local both, checked = impairment.read(opts, spec, where, level + 1)
     impairment.merge(ab, both)
     impairment.merge(ba, both)
     if checked.ab then change(ab, checked.ab, where .. ": ab", level + 1) end
@@ -46,24 +48,49 @@ local function apply(self, ab, ba, level)
     core.event { t = core.now(), kind = "link", link = self.name, event = "set", ab = ab.values, ba = ba.values }
 end
 
--- One direction: what l.ab and l.ba are.
-local Direction = { __name = "direction" }
-Direction.__index = Direction
+local Link = {}
+local class = { __name = "link" }
 
-function Direction:__tostring() return ("%s of link %s"):format(self.way, self.link.name) end
+-- Raises at the script's line unless a method was called as such, on a link that is still there.
+local function check_call(self, method, of_class)
+    if getmetatable(self) ~= of_class then
+        errors.raise(("%s: call it with a colon, on a %s"):format(method, of_class.__name))
+    end
+    local l = of_class == class and self or self.link
+    if l.removed then errors.raise(("link %s was removed"):format(l.name)) end
+end
+
+local function check_set(opts)
+    if type(opts) ~= "table" then errors.raise("set: want a table of options, not " .. type(opts)) end
+end
+
+-- One direction: what l.ab and l.ba are.
+local Direction = {}
+local direction_class = { __name = "direction" }
+
+function direction_class.__index(_, key)
+    if Direction[key] ~= nil then return Direction[key] end
+    errors.raise(("a direction of a link has no field or method %q%s"):format(tostring(key), options.hint(key, Direction)))
+end
+
+function direction_class.__tostring(self) return ("%s of link %s"):format(self.way, self.link.name) end
 
 --- l.ab:set(opts), l.ba:set(opts): one direction.
 function Direction:set(opts)
+    check_call(self, "set", direction_class)
+    check_set(opts)
     local new = { ab = impairment.copy(self.link.config.ab), ba = impairment.copy(self.link.config.ba) }
     change(new[self.way], opts, "set", 2)
     apply(self.link, new.ab, new.ba, 2)
 end
 
---- Whether a value is a direction.
-function link.is_direction(v) return getmetatable(v) == Direction end
+--- l.ab:stats(): what l:stats() says of one direction.
+function Direction:stats()
+    return self.link:stats()[self.way]
+end
 
-local Link = {}
-local class = { __name = "link" }
+--- Whether a value is a direction.
+function link.is_direction(v) return getmetatable(v) == direction_class end
 
 function class.__index(_, key)
     if Link[key] ~= nil then return Link[key] end
@@ -72,18 +99,17 @@ end
 
 function class.__tostring(self) return ("link %s (%s)"):format(self.name, self.is_up and "up" or "down") end
 
-Link.removed, Link.switch, Link.mtu = false, false, false
-
-local function not_removed(self)
-    if self.removed then errors.raise(("link %s was removed"):format(self.name)) end
-end
+-- A link's fields: name (of its own), a and b (the nodes or switches at its ends), ab and ba (the directions), is_up, nics
+-- (those of the nodes, a's first), config; and these, where they are not false.
+Link.removed, Link.switch, Link.mtu, Link.a, Link.b, Link.last_stats = false, false, false, false, false, false
 
 --- l:set(opts): changes what the options name, in force from the next packet on, both directions at one instant. An
 --- option that is false is as if it had never been given.
 function Link:set(opts)
-    not_removed(self)
+    check_call(self, "set", class)
+    check_set(opts)
     local ab, ba = impairment.copy(self.config.ab), impairment.copy(self.config.ba)
-    change_both(ab, ba, opts, "set", 2)
+    change_both(ab, ba, opts, SET, "set", 2)
     apply(self, ab, ba, 2)
 end
 
@@ -94,7 +120,6 @@ function Link:carrier(nic, up)
 end
 
 local function switch_to(self, up)
-    not_removed(self)
     if self.is_up == up then return end
     self.is_up = up
     core.link_up(self.id, up)
@@ -103,39 +128,48 @@ local function switch_to(self, up)
 end
 
 --- l:down(): unplugs the cable: what waits and travels on it is lost, and both ends lose their carrier.
-function Link:down() switch_to(self, false) end
+function Link:down()
+    check_call(self, "down", class)
+    switch_to(self, false)
+end
 
 --- l:up(): plugs it in again.
-function Link:up() switch_to(self, true) end
+function Link:up()
+    check_call(self, "up", class)
+    switch_to(self, true)
+end
 
 --- l:remove(): takes the link away for good; its interfaces stay, without a carrier.
 function Link:remove()
-    not_removed(self)
+    check_call(self, "remove", class)
     switch_to(self, false)
     trigger.link_removed(self)
+    self.last_stats = self:stats()
     core.link_remove(self.id)
     self.removed = true
     core.event { t = core.now(), kind = "link", link = self.name, event = "removed" }
 end
 
 --- l:stats() -> { ab={sent, delivered, lost, queue_drops, early_drops, down_drops, mtu_drops, overruns, trigger_drops,
---- duplicated, reordered, corrupted, bytes, in_flight, lateness={count, mean, p50, p99, max, histogram}}, ba={...} }.
+--- duplicated, reordered, corrupted, bytes, in_flight, lateness={count, mean, p50, p99, max, histogram}}, ba={...} }; of a
+--- link that was removed, what it had done by then.
 function Link:stats()
-    not_removed(self)
+    if getmetatable(self) ~= class then errors.raise("stats: call it with a colon, on a link") end
+    if self.removed then return self.last_stats end
     local ab, ba = core.link_stats(self.id)
     return { ab = ab, ba = ba }
 end
 
 --- l:on(filter, opts, fn): see trigger.on.
 function Link:on(filter, opts, fn)
-    not_removed(self)
+    check_call(self, "on", class)
     local handle = trigger.on(self, filter, opts, fn)
     return handle
 end
 
 --- l:capture(path): see capture.link.
 function Link:capture(path)
-    not_removed(self)
+    check_call(self, "capture", class)
     local started = capture.link(self, path)
     return started
 end
@@ -143,12 +177,12 @@ end
 -- A link without its ends yet.
 local function new(name, opts, where, level)
     local ab, ba = impairment.new(), impairment.new()
-    local checked = change_both(ab, ba, opts, where, level + 1)
+    local checked = change_both(ab, ba, opts, LINK, where, level + 1)
     check_possible(ab, where .. ": ab", level + 1)
     check_possible(ba, where .. ": ba", level + 1)
-    local self = { name = name, config = { ab = ab, ba = ba }, is_up = true, nics = {}, mtu = checked.mtu }
-    self.ab = setmetatable({ link = self, way = "ab" }, Direction)
-    self.ba = setmetatable({ link = self, way = "ba" }, Direction)
+    local self = { name = testbed.link_name(name), config = { ab = ab, ba = ba }, is_up = true, nics = {}, mtu = checked.mtu }
+    self.ab = setmetatable({ link = self, way = "ab" }, direction_class)
+    self.ba = setmetatable({ link = self, way = "ba" }, direction_class)
     return setmetatable(self, class), checked
 end
 link.new = new
@@ -163,84 +197,161 @@ local function connect(self, a, b)
 end
 link.connect = connect
 
+-- What there is in a node's place, in words.
+local function describe_other(v)
+    if type(v) == "string" then return (": there is none named %q"):format(v) end
+    if v == nil then return ", but nil" end
+    return ", but " .. (getmetatable(v) and tostring(v) or "a " .. type(v))
+end
+
 --- The node that a script's value stands for; `which` names the value.
 local function check_node(v, where, which, level)
     local found = type(v) == "string" and testbed.find(v) or v
     if type(found) ~= "table" or type(rawget(found, "nics")) ~= "table" or not rawget(found, "state") then
-        error(("%s: %s is not a node%s"):format(where, which, type(v) == "string" and (": there is none named %q"):format(v)
-            or ", but a " .. type(v)), level + 1)
+        error(("%s: %s is not a node%s"):format(where, which, describe_other(v)), level + 1)
     end
     return found
 end
 link.check_node = check_node
 
---- link(a, b, opts) -> link: a cable between two nodes. opts, for both directions, or for one in ab={...}, ba={...}:
---- delay (one-way), jitter, distribution="uniform"|"normal"|"pareto"|"trace" (with samples={...} or a file), correlation,
---- loss, burst={p=,r=,h=,k=} (Gilbert-Elliott), rate or trace=file (mahimahi's), queue (packets, or bytes with a unit),
---- discipline="fifo"|"red"|"codel" with red={min=,max=,p=,weight=} or codel={target=,interval=}, reorder, duplicate,
---- corrupt, mtu; and subnet="10.1.0.0/24", ip=false.
-function link.link(a, b, opts)
-    a, b = check_node(a, "link", "the first argument", 2), check_node(b, "link", "the second argument", 2)
-    if a == b then error("link: both ends are " .. a.name, 2) end
-    local self, both = new(a.name .. "--" .. b.name, opts, "link", 2)
-    local subnet = testbed.subnet(both, "link")
-    local nic_a = a:add_nic(self, subnet)
-    local nic_b = b:add_nic(self, subnet)
-    self.nics = { nic_a, nic_b }
-    connect(self, nic_a.at, nic_b.at)
-    return self
-end
-
 local Switch = {}
-local switch_class = { __name = "switch", __index = Switch }
+local switch_class = { __name = "switch" }
+
+function switch_class.__index(_, key)
+    if Switch[key] ~= nil then return Switch[key] end
+    errors.raise(("a switch has no field or method %q%s"):format(tostring(key), options.hint(key, Switch)))
+end
 
 function switch_class.__tostring(self) return ("switch %s (%d links)"):format(self.name, #self.links) end
 
---- s:connect(node, opts) -> link: a cable from the node (a) to the switch (b); opts as for link.
+local function is_switch(v) return getmetatable(v) == switch_class end
+
+local function check_end(v, where, which, level)
+    if is_switch(v) then return v end
+    local found = check_node(v, where, which, level + 1)
+    return found
+end
+
+-- Whether nobody would miss the switch's subnet, were it on that of `other`.
+local function may_give_up(switch, other)
+    local own, new = switch.subnet, other.subnet
+    return own and new and own.used == 0 and
+        (switch.subnet_is_automatic or own.base == new.base and own.len == new.len)
+end
+
+-- Two switches are one network: one whose subnet has no nodes yet, and was not asked for, takes the other's.
+local function share_subnet(a, b)
+    local keep, give = a, b
+    if not may_give_up(give, keep) then keep, give = b, a end
+    if keep.subnet == give.subnet or not may_give_up(give, keep) then return end
+    local old = give.subnet
+    for _, switch in ipairs(testbed.switches()) do
+        if switch.subnet == old then
+            switch.subnet, switch.subnet_is_automatic = keep.subnet, keep.subnet_is_automatic
+        end
+    end
+end
+
+local function subnet_for(a, b, both, where, level)
+    local switch = is_switch(a) and a or is_switch(b) and b
+    if not switch then return testbed.subnet(both, where) end
+    if both.subnet then error(where .. ": give subnet= to the switch", level + 1) end
+    return both.ip ~= false and switch.subnet or nil
+end
+
+-- Adds the link to what is at an end. Returns that, as core.link_add takes it.
+local function attach(self, at, subnet)
+    if is_switch(at) then
+        self.switch = self.switch or at
+        at.links[#at.links + 1] = self
+        return { "switch", at.id }
+    end
+    local nic = at:add_nic(self, subnet)
+    self.nics[#self.nics + 1] = nic
+    return nic.at
+end
+
+-- A cable between any two of nodes and switches.
+local function join(a, b, opts, where, level)
+    if a == b then error(("%s: both ends are %s"):format(where, a.name), level + 1) end
+    local self, both = new(a.name .. "--" .. b.name, opts, where, level + 1)
+    self.a, self.b = a, b
+    local subnet = subnet_for(a, b, both, where, level + 1)
+    if is_switch(a) and is_switch(b) then share_subnet(a, b) end
+    local end_a = attach(self, a, subnet)
+    return connect(self, end_a, attach(self, b, subnet))
+end
+
+--- link(a, b, opts) -> link: a cable between two nodes (or switches). opts, for both directions, or for one in ab={...},
+--- ba={...}: delay (one-way), jitter, distribution="uniform"|"normal"|"pareto"|"trace" (with samples={...} or a file),
+--- correlation, loss, burst={p=,r=,h=,k=} (Gilbert-Elliott), rate or trace=file (mahimahi's), queue (packets, or bytes with
+--- a unit), discipline="fifo"|"red"|"codel" with red={min=,max=,p=,weight=} or codel={target=,interval=}, reorder,
+--- duplicate, corrupt, mtu; and subnet="10.1.0.0/24", ip=false. mtu for both is also that of the nodes' interfaces at
+--- their boot; in ab, in ba and by set it is the link's alone, which drops what is larger.
+function link.link(a, b, opts)
+    a, b = check_end(a, "link", "the first argument", 2), check_end(b, "link", "the second argument", 2)
+    local self = join(a, b, opts, "link", 2)
+    return self
+end
+
+--- s:connect(node, opts) -> link: a cable from the node (a), or another switch, to the switch (b); opts as for link.
 function Switch:connect(other, opts)
-    other = check_node(other, "connect", "the first argument", 2)
-    local l, both = new(other.name .. "--" .. self.name, opts, "connect", 2)
-    l.switch = self
-    if both.subnet then error("connect: give subnet= to the switch", 2) end
-    local nic = other:add_nic(l, both.ip ~= false and self.subnet or nil)
-    l.nics = { nic }
-    connect(l, nic.at, { "switch", self.id })
-    self.links[#self.links + 1] = l
+    if not is_switch(self) then errors.raise("connect: call it with a colon, on a switch") end
+    other = check_end(other, "connect", "the first argument", 2)
+    local l = join(other, self, opts, "connect", 2)
     return l
 end
 
-local SWITCH = { subnet = { type = "string" }, ip = { type = "boolean" } }
+local SWITCH = { subnet = { type = "string" }, ip = { type = "boolean" }, ageing = { type = "duration" } }
+local HUB = { subnet = SWITCH.subnet, ip = SWITCH.ip }
 
-local function new_switch(name, opts, is_hub, level)
-    if type(name) ~= "string" then error("switch: want a name", level + 1) end
-    local checked = options.check(opts, SWITCH, is_hub and "hub" or "switch", level + 1)
-    local self = setmetatable({ name = name, links = {}, subnet = testbed.subnet(checked, "switch"),
-        id = core.switch_add(AGEING, is_hub) }, switch_class)
-    testbed.add_switch(self)
+local function new_switch(name, opts, where, level)
+    if type(name) ~= "string" or name == "" then error(where .. ": want a name", level + 1) end
+    local checked = options.check(opts, where == "hub" and HUB or SWITCH, where, level + 1)
+    local self = { name = name, links = {}, subnet = testbed.subnet(checked, where) or false,
+        subnet_is_automatic = not checked.subnet and checked.ip ~= false }
+    testbed.add_switch(setmetatable(self, switch_class))
+    self.id = core.switch_add(checked.ageing or AGEING, where == "hub")
     return self
 end
 
---- switch(name, opts) -> a learning switch; opts: subnet="10.1.0.0/24", ip=false. :connect(node, opts) -> link.
+--- switch(name, opts) -> a learning switch; opts: subnet="10.1.0.0/24", ip=false, ageing="300s" (how long it remembers where
+--- a station is; 0: for ever). :connect(node, opts) -> link. Fields: name, links, subnet.
 function link.switch(name, opts)
-    local self = new_switch(name, opts, false, 2)
+    local self = new_switch(name, opts, "switch", 2)
     return self
 end
 
---- hub(name, opts) -> as a switch, but it sends every frame everywhere.
+--- hub(name, opts) -> as a switch, but it sends every frame everywhere; opts: subnet, ip.
 function link.hub(name, opts)
-    local self = new_switch(name, opts, true, 2)
+    local self = new_switch(name, opts, "hub", 2)
     return self
+end
+
+-- The options of lan, for each cable and for the switch.
+local function split_lan(opts, level)
+    if opts ~= nil and type(opts) ~= "table" then error("lan: options must be a table, not " .. type(opts), level + 1) end
+    local cable, own = {}, {}
+    for key, value in pairs(opts or {}) do
+        if SWITCH[key] then own[key] = value else cable[key] = value end
+    end
+    return cable, own
+end
+
+local function lan_name()
+    local n = #testbed.switches() + 1
+    while testbed.find_switch("lan" .. n) do n = n + 1 end
+    return "lan" .. n
 end
 
 --- lan(nodes, opts) -> switch: a switch with all the nodes connected; opts: those of link, for each cable, and the switch's.
 function link.lan(nodes, opts)
     if type(nodes) ~= "table" or #nodes == 0 then error("lan: want an array of nodes", 2) end
-    local cable, own = {}, {}
-    for key, value in pairs(opts or {}) do
-        if SWITCH[key] then own[key] = value else cable[key] = value end
-    end
-    local self = new_switch("lan" .. #testbed.switches() + 1, own, false, 2)
-    for _, member in ipairs(nodes) do self:connect(member, cable) end
+    local cable, own = split_lan(opts, 2)
+    local members = {}
+    for i, v in ipairs(nodes) do members[i] = check_end(v, "lan", "node " .. i, 2) end
+    local self = new_switch(lan_name(), own, "lan", 2)
+    for _, member in ipairs(members) do join(member, self, cable, "lan", 2) end
     return self
 end
 

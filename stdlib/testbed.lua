@@ -7,7 +7,7 @@ local errors = require "qemunet.errors"
 local testbed = {}
 
 local function fresh()
-    return { nodes = {}, by_name = {}, links = {}, switches = {}, subnets = 0 }
+    return { nodes = {}, by_name = {}, links = {}, link_names = {}, switches = {}, switch_names = {}, subnets = 0 }
 end
 
 local state = fresh()
@@ -48,7 +48,27 @@ function testbed.add_link(link)
     for _, fn in ipairs(link_listeners) do fn(link) end
 end
 
-function testbed.add_switch(switch) state.switches[#state.switches + 1] = switch end
+--- A name that no link has had: the wanted one, or with "-2", "-3", ... behind it.
+function testbed.link_name(wanted)
+    local names, name = state.link_names, wanted
+    local n = names[wanted] or 1
+    while names[name] do
+        n = n + 1
+        name = ("%s-%d"):format(wanted, n)
+    end
+    names[wanted], names[name] = n, names[name] or 1
+    return name
+end
+
+--- The switch of that name, or nil.
+function testbed.find_switch(name) return state.switch_names[name] end
+
+--- Adds a switch under a name that is not taken by another; raises at the script's line otherwise.
+function testbed.add_switch(switch)
+    if state.switch_names[switch.name] then errors.raise(("there is a switch %q already"):format(switch.name)) end
+    state.switch_names[switch.name] = switch
+    state.switches[#state.switches + 1] = switch
+end
 
 --- The subnet for a link or switch: the one that is asked for, the next automatic one, or nil for `ip=false`.
 function testbed.subnet(opts, where)

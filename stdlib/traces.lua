@@ -48,14 +48,23 @@ function traces.mahimahi(path)
     return times
 end
 
+--- A duration that may be negative: seconds, or text as "-2ms". Returns seconds, or nil and what is wrong.
+function traces.signed_duration(v)
+    if type(v) == "number" and v < 0 then v = ("-%.17g"):format(-v) end
+    local sign, text = "", v
+    if type(v) == "string" then sign, text = v:match("^%s*([+-]?)(.*)$") end
+    local seconds, problem = units.parse("duration", text)
+    if not seconds then return nil, problem end
+    return sign == "-" and -seconds or seconds
+end
+
 --- A list of durations, one on each line: seconds, or with a unit; they may be negative. Returns them in seconds.
 function traces.durations(path)
     local list = {}
     local ok, why = traces.each_line(path, function(line)
-        local sign, text = line:match("^([+-]?)(.*)$")
-        local seconds, problem = units.parse("duration", text)
+        local seconds, problem = traces.signed_duration(line)
         if not seconds then return problem end
-        list[#list + 1] = sign == "-" and -seconds or seconds
+        list[#list + 1] = seconds
     end)
     if not ok then return nil, why end
     if #list == 0 then return nil, path .. ": there is nothing in it" end
