@@ -6,6 +6,7 @@ local errors = require "qemunet.errors"
 local node = require "qemunet.node"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
+local trigger = require "qemunet.trigger"
 local units = require "qemunet.units"
 
 local sync = {}
@@ -57,20 +58,57 @@ local function waiting_function(on)
     errors.raise("sync: on: want an event, barrier, task, handle or function, not " .. type(on))
 end
 
--- Waits for what releases the commands, or until every one of them has ended, as by its timeout.
-local function await_trigger(trigger, jobs)
-    local task = tasks.go(trigger)
-    local guard <close> = setmetatable({}, { __close = function() task:cancel() end })
-    local left = 0
-    for _ in pairs(jobs) do left = left + 1 end
-    while left > 0 do
-        local futures = { task.done }
+local function release_all(jobs)
+    for _, job in pairs(jobs) do job:release() end
+end
+
+-- Waits until `future` is set, or until every command has ended, as by its timeout. Returns whether it is set.
+local function await(future, jobs)
+    while true do
+        local futures = { future }
         for _, job in pairs(jobs) do
             if job.running then futures[#futures + 1] = job.done end
         end
-        left = #futures - 1
-        if left > 0 and core.wait(futures) == 1 then return task:outcome() end
+        if core.wait(futures) == 1 then return true end
+        if #futures <= 2 then return false end
     end
+end
+
+local function release_after(fn, jobs)
+    local task = tasks.go(fn)
+    local guard <close> = setmetatable({}, { __close = function() task:cancel() end })
+    if await(task.done, jobs) then task:outcome() end
+    release_all(jobs)
+end
+
+-- Has the commands released with the handle's next packet, without a turn of the loop in between; `ready` says whether all
+-- are armed. The packet is in what this returns, as `packet`, and its `future` is set.
+local function catch_packet(handle, jobs)
+    local self = { future = core.future(), ready = false, packet = false }
+    local stop = trigger.listen(handle, function(pkt)
+        if self.packet then return end
+        self.packet = pkt
+        if self.ready then release_all(jobs) end
+        self.future:set()
+    end)
+    return setmetatable(self, { __close = stop })
+end
+
+local function release_with_packet(caught, jobs)
+    caught.ready = true
+    if caught.packet then release_all(jobs) else await(caught.future, jobs) end
+end
+
+-- How long after the packet each command began, in the results too, as `offset`.
+local function offsets_of(results, pkt)
+    local offsets = {}
+    for _, result in pairs(results) do
+        if result.started then
+            result.offset = result.started - pkt.time
+            offsets[result.node] = result.offset
+        end
+    end
+    return offsets
 end
 
 -- Whatever happens, nothing stays armed in a node.
@@ -84,17 +122,21 @@ end
 
 --- sync{ [node]=cmd, ..., on=, timeout= } -> { [node]=result }, spread: starts one command on each node at one instant: when
 --- all are ready, or with `on` when that comes after it: an event is set, a barrier opens (all of them count as one that
---- waits), a task or handle is done, a function returns. A command whose timeout passes before is killed unstarted. A
---- result's `started` is when the node's word that its command begins came here; `spread`, in seconds, is the difference
---- between the first and the last of these. Does not raise for what the commands do.
+--- waits), a task or handle is done, a function returns, a packet trigger fires. A command whose timeout passes before is
+--- killed unstarted. A result's `started` is when the node's word that its command begins came here; `spread`, in seconds,
+--- is the difference between the first and the last of these. Does not raise for what the commands do.
+--- With a packet trigger (l:on), the first packet from now on counts, also while the nodes get ready, or the last one when
+--- it fires no more: the third value is that packet, and each result's `offset` the time from the packet to its `started`.
 function sync.sync(commands)
     if type(commands) ~= "table" then error("sync: want a table, sync{ [node] = command }", 2) end
-    local own, opts, trigger = {}, {}, nil
+    local own, opts, on, handle = {}, {}, nil, nil
     for key, value in pairs(commands) do
         if key == "timeout" then
             opts.timeout = units.duration(value, "timeout", 2)
+        elseif key == "on" and trigger.is(value) then
+            handle = value
         elseif key == "on" then
-            trigger = waiting_function(value)
+            on = waiting_function(value)
         else
             own[key] = value
         end
@@ -102,17 +144,25 @@ function sync.sync(commands)
     local shown <close> = tasks.show_main("sync: commands on several nodes")
     local jobs = {}
     local guard <close> = disarming(jobs)
+    local caught <close> = handle and catch_packet(handle, jobs)
     arm_all(own, opts, jobs)
-    if trigger then await_trigger(trigger, jobs) end
-    for _, job in pairs(jobs) do job:release() end
+    if caught then
+        release_with_packet(caught, jobs)
+    elseif on then
+        release_after(on, jobs)
+    else
+        release_all(jobs)
+    end
     local results = {}
     for key, job in pairs(jobs) do
         core.wait { job.done }
         results[key] = job.result
     end
     local spread = spread_of(results)
-    core.event { t = core.now(), kind = "sync", spread = spread }
-    return results, spread
+    local pkt = caught and caught.packet or nil
+    core.event { t = core.now(), kind = "sync", spread = spread, link = pkt and handle.link.name, packet = pkt and pkt.time,
+        offsets = pkt and offsets_of(results, pkt) }
+    return results, spread, pkt
 end
 
 return sync

@@ -2,6 +2,7 @@
 -- Synchronised starts, and what can release them.
 
 local a, b = vm("a", { mem = "128M" }), vm("b", { mem = "128M" })
+local cable = link(a, b)
 boot()
 
 local function count(results)
@@ -52,6 +53,31 @@ test("a task, a job, a handle and a function", function()
     check.equal(sync { [a] = "echo 2", on = b:spawn("true") }[a].stdout, "2\n")
     check.equal(sync { [a] = "echo 3", on = after(0.05, function() end) }[a].stdout, "3\n")
     check.equal(sync { [a] = "echo 4", on = function() sleep(0.05) end }[a].stdout, "4\n")
+end)
+
+test("a packet releases them, and each start's offset from it is known", function()
+    local ping <const> = a:spawn("ping -i 0.05 b")
+    local h, offsets = cable:on("icmp and icmp[0] == 8", { dir = "ab" }), {}
+    for _ = 1, 5 do
+        local results, _, pkt = sync { [a] = "echo a", [b] = "echo b", on = h }
+        check.equal({ results[a].stdout, results[b].stdout, pkt.dir, pkt:ip().dst }, { "a\n", "b\n", "ab", b:ip() })
+        for _, n in ipairs { a, b } do
+            check.near(results[n].offset, results[n].started - pkt.time, 1e-9)
+            check.is_true(results[n].offset > 0, "it began before the packet")
+            offsets[#offsets + 1] = results[n].offset * 1000
+        end
+    end
+    print(("# packet to start: median %.1f ms, least %.1f ms"):format(stats.median(offsets), math.min(table.unpack(offsets))))
+    h:cancel()
+    local again, _, pkt = sync { [a] = "true", on = h } -- it fires no more: its last packet counts
+    check.equal({ again[a].ok, pkt == h.last }, { true, true })
+    ping:kill()
+end)
+
+test("a packet that never comes: killed unstarted when the timeout passes", function()
+    local results, spread, pkt = sync { [a] = "echo a", on = cable:on("udp port 4711"), timeout = 0.3 }
+    check.equal({ results[a].timed_out, results[a].offset, spread, pkt }, { true, nil, 0 })
+    takes_commands(a)
 end)
 
 test("what never comes: killed unstarted when the timeout passes", function()
