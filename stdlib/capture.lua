@@ -28,11 +28,18 @@ local function full_path(path)
     return folder and folder .. "/" .. path or path
 end
 
+local function check_unused(full, where)
+    for other in pairs(open) do
+        if other.path == full then errors.raise(("%s: there is a capture to %s already"):format(where, full)) end
+    end
+end
+
 local function start(path, where)
-    if type(path) ~= "string" or path == "" then error(where .. ": want the path of a file", 3) end
+    if type(path) ~= "string" or path == "" then errors.raise(where .. ": want the path of a file") end
     local full = full_path(path)
+    check_unused(full, where)
     local id, why = core.capture_add(full)
-    if not id then error(("%s: %s: %s"):format(where, full, why), 3) end
+    if not id then errors.raise(("%s: %s: %s"):format(where, full, why)) end
     local self = setmetatable({ id = id, path = full, stopped = false }, class)
     open[self] = true
     return self
@@ -40,13 +47,14 @@ end
 
 local function add(self, link) core.capture_link(self.id, link.id, link.name) end
 
---- c:stop() -> { seen, dropped }: ends the capture; the file is complete then. `dropped` packets of those seen were not
---- captured, because the disk was too slow.
+--- c:stop() -> { seen, dropped, error }: ends the capture; the file is complete then. `dropped` packets of those seen were
+--- not captured, because the disk was too slow; `error` is why the file could not be written, else nil.
 function Capture:stop()
+    if getmetatable(self) ~= class then errors.raise("stop: call it with a colon, on a capture") end
     if self.stopped then return self.stopped end
     open[self] = nil
     local seen, dropped, why = core.capture_remove(self.id)
-    self.stopped = { seen = seen, dropped = dropped }
+    self.stopped = { seen = seen, dropped = dropped, error = why }
     core.event { t = core.now(), kind = "capture", path = self.path, seen = seen, dropped = dropped, error = why }
     if why then
         core.log(0, ("capture %s: %s"):format(self.path, why))
@@ -56,8 +64,9 @@ function Capture:stop()
     return self.stopped
 end
 
---- l:capture(path) -> capture with :stop(): every packet that enters the link, in pcapng, with what the link did to it. A
---- relative path is in the run's folder.
+--- l:capture(path) -> capture with :stop(): every packet that enters the link, in pcapng, with what the link did to it in a
+--- comment ("dropped: loss", "corrupted, entered 20.000 ms before"). Its time is that at which it was due at the far end, or
+--- was dropped; outbound is from a to b. A relative path is in the run's folder.
 function capture.link(link, path)
     local self = start(path, "capture")
     add(self, link)
