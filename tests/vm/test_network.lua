@@ -2,6 +2,9 @@
 -- Links, switches and hubs between three machines. A delay or a rate has a lower bound that always holds; upper bounds
 -- here only tell a sane value from a wrong one on a busy machine.
 
+package.path = debug.getinfo(1, "S").source:match("^@(.*)vm/") .. "lua/?.lua;" .. package.path
+local pcapng = require "pcapng"
+
 local a, b, c = vm("a"), vm("b"), vm("c")
 local delayed = link(a, b, { delay = "20ms" })
 local skewed = link(b, c, { ab = { delay = "30ms" }, ba = { delay = "5ms" }, mtu = 1400 })
@@ -152,6 +155,57 @@ test("down: what is on its way is lost", function()
     delayed:up()
 end)
 
+test("a guest drops what was corrupted; a duplicate is seen as one", function()
+    answers(a, b:ip(delayed)) -- asks for the address
+    delayed.ab:set { corrupt = 1 }
+    local before = delayed.ab:stats()
+    check.is_true(not answers(a, b:ip(delayed)))
+    check.is_true(delayed.ab:stats().delivered > before.delivered)
+    delayed.ab:set { corrupt = 0, duplicate = 1 }
+    check.match(a:succeed("ping -c 3 -i 0.1 " .. b:ip(delayed)), "DUP!")
+    delayed.ab:set { duplicate = 0 }
+end)
+
+test("a trigger delays one packet, and a capture tells of it", function()
+    local cap = delayed:capture("pings.pcapng")
+    local h = delayed:on("icmp and icmp[0] == 8", { hold = true, nth = 2 }, function() return { delay = "150ms" } end)
+    local out = a:succeed("ping -c 3 -i 0.3 " .. b:ip(delayed))
+    local times = {}
+    for ms in out:gmatch("time=([%d.]+) ms") do times[#times + 1] = tonumber(ms) end
+    check.is_true(times[2] >= 150 and math.min(times[1], times[3]) < 150, table.concat(times, " "))
+    check.equal(h.count, 1)
+    cap:stop()
+    local held, dirs = {}, { ab = 0, ba = 0 }
+    for _, p in ipairs(pcapng.read(cap.path).packets) do
+        local is_ping = p.data:byte(13) == 8 and p.data:byte(24) == 1
+        if is_ping then dirs[p.dir] = dirs[p.dir] + 1 end
+        if p.comment and p.comment:find("held") then held[#held + 1] = p.comment end
+    end
+    check.equal({ dirs, #held }, { { ab = 3, ba = 3 }, 1 })
+    check.match(held[1], "^held by a trigger, entered %d+%.%d+ ms before$")
+end)
+
+test("a trigger changes a packet's bytes, and the guest takes it", function()
+    local h = delayed:on("tcp dst port 5001", { hold = true }, function(pkt)
+        local at = pkt.data:find("hello", 1, true)
+        return at and { data = pkt:replace(at, "jello") } or "pass"
+    end)
+    local receiver = b:spawn("nc -l -p 5001")
+    b:wait_port(5001, 20)
+    a:succeed(("echo hello, b | nc %s 5001"):format(b:ip(delayed)))
+    check.equal(receiver:wait(20).stdout, "jello, b\n")
+    h:cancel()
+end)
+
+test("a partition: its sides do not hear each other, though all is plugged in", function()
+    local p = partition({ a }, { b, c })
+    check.is_true(not answers(a, "10.77.0.2"))
+    check.is_true(not answers(b, a:ip(delayed)))
+    check.is_true(answers(b, "10.77.0.3"))
+    p:heal()
+    a:wait_until("ping -c 1 -W 1 10.77.0.2", 20)
+end)
+
 -- How many bytes the node's cable brought it while fn ran.
 local function heard(cable, fn)
     local before = cable:stats().ba.bytes
@@ -199,6 +253,10 @@ test("forwarding between links, by the guest", function()
     a:succeed("ip route add 10.0.1.0/24 via " .. b:ip(delayed))
     c:succeed("ip route add 10.0.0.0/24 via " .. b:ip(skewed))
     check.is_true(math.min(table.unpack(ping_times(a, c:ip(skewed), 3))) >= 35)
+    local p = partition({ a }, { c })
+    check.is_true(not answers(a, c:ip(skewed)))
+    check.is_true(answers(a, b:ip(delayed)))
+    p:heal()
 end)
 
 test("a link cannot come to a machine that runs", function()
