@@ -26,7 +26,7 @@ local FRAME_MIN, FRAME_MAX = 14, 69632
 local QUEUE, QUEUE_BYTES = 1024, 1 << 20
 -- So many calls of one handle's function may be under way; packets beyond are only counted, as missed.
 local CALLS = 1024
--- So many packets of one handle go into the records.
+-- So many packets of one handle go into the records; how many there were, when it ends.
 local RECORDED = 10000
 
 local active, n_active = {}, 0 -- {[id]=handle}
@@ -61,6 +61,8 @@ end
 local function finish(self, why)
     if self.ended then return end
     self.ended = why
+    core.event { t = core.now(), kind = "trigger", link = self.link.name, filter = self.filter, event = "ended", why = why,
+        packets = self.count, missed = self.missed }
     active[self.id] = nil
     n_active = n_active - 1
     core.watching_packets(n_active)
@@ -114,6 +116,9 @@ end
 
 local function start_call(self, pkt, held)
     if self.calls >= CALLS then
+        if self.missed == 0 then
+            core.log(0, ("%s: %d calls of its function are under way; packets are left out"):format(tostring(self), CALLS))
+        end
         self.missed = self.missed + 1
         if held ~= 0 then core.verdict(held, false, 0) end
         return
@@ -149,8 +154,8 @@ local function fire(self, pkt, held, last)
     queue(self, pkt)
     self.done:set(pkt)
     if self.fn then start_call(self, pkt, held) end
-    if last then finish(self, "it has fired as often as it was to") else wake(self) end
     note(self, pkt)
+    if last then finish(self, "it has fired as often as it was to") else wake(self) end
 end
 
 local function on_packet(id, dir, time, data, held, last)
