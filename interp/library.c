@@ -11,6 +11,7 @@
 #include "interp/bind_system.h"
 #include "interp/bind_traffic.h"
 #include "interp/bind_trigger.h"
+#include "interp/bind_xml.h"
 #include "interp/embed.h"
 #include "interp/host.h"
 #include "interp/json.h"
@@ -75,6 +76,7 @@ static int open_core(lua_State *L)
     stream_bind(L);
     system_bind(L);
     json_bind(L);
+    xml_bind(L);
     return 1;
 }
 

@@ -17,6 +17,7 @@ local stats = require "qemunet.stats"
 local sync = require "qemunet.sync"
 local tasks = require "qemunet.tasks"
 local text = require "qemunet.text"
+local topology = require "qemunet.topology"
 local vm = require "qemunet.vm"
 
 local language = {}
@@ -63,7 +64,7 @@ function language.names(suite, args)
     local names = {
         vm = vm.vm, vms = vm.vms, responder = responder.responder, boot = boot.boot,
         link = link.link, switch = link.switch, hub = link.hub, lan = link.lan, partition = partition.partition,
-        capture_all = capture.all,
+        capture_all = capture.all, topology = topology,
         now = core.now, sleep = tasks.sleep, after = tasks.after, at = tasks.at, every = tasks.every, go = tasks.go,
         all = tasks.all, any = tasks.any, event = tasks.event, barrier = tasks.barrier, timeout = tasks.timeout,
         eventually = tasks.eventually, always = tasks.always, sync = sync.sync,

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* Files of times: both readers take the same bytes. Either gives a list of finite times, mahimahi's going forward, or a
+ * message that begins with the file's name. */
+#include "interp/chunk.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#define INPUT_MAX 16384
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char source[] =
+    "local traces = require 'qemunet.traces'\n"
+    "local function check(list, why)\n"
+    "    if not list then assert(why:find('^fuzz:%d*:? ?%C+$'), why) end\n"
+    "    for _, time in ipairs(list or {}) do assert(time - time == 0) end\n"
+    "    return list or {}\n"
+    "end\n"
+    "return function(data)\n"
+    "    local times = check(traces.parse_mahimahi(data, 'fuzz'))\n"
+    "    for i = 2, #times do assert(times[i] >= times[i - 1]) end\n"
+    "    check(traces.parse_durations(data, 'fuzz'))\n"
+    "end\n";
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct chunk *chunk;
+    if (size > INPUT_MAX)
+        return 0;
+    if (!chunk && chunk_open(&chunk, source))
+        abort();
+    if (chunk_call(chunk, data, size))
+        abort();
+    return 0;
+}
