@@ -129,7 +129,8 @@ static void on_text(void *arg, const char *text, int n)
 }
 
 static void on_entity(void *arg, const char *name, int is_parameter, const char *value, int n,
-                      const char *base, const char *system, const char *public, const char *notation)
+                      const char *base, const char *system, const char *public,
+                      const char *notation)
 {
     (void)name, (void)is_parameter, (void)value, (void)n, (void)base;
     (void)system, (void)public, (void)notation;
@@ -168,9 +169,10 @@ static int finish(lua_State *L, struct xml *xml, bool parsed)
     return 3;
 }
 
-/* core.xml_parse(text, open, close) -> true; or nil, why, line. Calls open(name, attributes, line) where an element
- * begins, and close(name, text, line) where it ends, text being what is between its last two tags. A string that one
- * returns is what is wrong: it ends the parsing. They may raise, and must not wait. */
+/* core.xml_parse(text, open, close) -> true; or nil, why, line. Calls open(name, attributes, line)
+ * where an element begins, and close(name, text, line) where it ends, text being what is between
+ * its last two tags. A string that one returns is what is wrong: it ends the parsing. They may
+ * raise, and must not wait. */
 static int xml_parse(lua_State *L)
 {
     size_t n;

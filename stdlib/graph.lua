@@ -6,7 +6,9 @@ local input = require "qemunet.input"
 
 local graph = {}
 
-local MAX_NODES, MAX_EDGES = 100000, 1000000
+--- The most nodes and edges that are read.
+graph.limits = { nodes = 100000, edges = 1000000 }
+
 local MAX_NAME = 63 -- bytes of a label of a host name: RFC 1035, 2.3.4
 
 -- The Earth's mean radius R1 in m (Moritz, Geodetic Reference System 1980).
@@ -79,7 +81,7 @@ function Graph:add_node(id, line)
     if other then
         return nil, ("there is a node %s already, since line %d"):format(input.quote(id), other.line)
     end
-    if #self.nodes == MAX_NODES then return nil, ("more than %d nodes"):format(MAX_NODES) end
+    if #self.nodes >= graph.limits.nodes then return nil, ("more than %d nodes"):format(graph.limits.nodes) end
     local node = { id = id, label = id, line = line, attributes = {}, external = false }
     self.nodes[#self.nodes + 1], self.by_id[id] = node, node
     return node
@@ -87,7 +89,7 @@ end
 
 --- Adds an edge between the nodes with two ids, which may come later. Returns it; or nil and what is wrong.
 function Graph:add_edge(from, to, line)
-    if #self.edges == MAX_EDGES then return nil, ("more than %d links"):format(MAX_EDGES) end
+    if #self.edges >= graph.limits.edges then return nil, ("more than %d links"):format(graph.limits.edges) end
     local edge = { from = from, to = to, line = line, attributes = {} }
     self.edges[#self.edges + 1] = edge
     return edge

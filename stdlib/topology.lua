@@ -33,7 +33,10 @@ local function first_lines(text)
 end
 
 local function is_xml(text)
-    return text:find("^\u{FEFF}?%s*<") ~= nil or text:find("^\xFF\xFE") ~= nil or text:find("^\xFE\xFF") ~= nil
+    for _, start in ipairs { "^%s*<", "^\u{FEFF}%s*<", "^\xFF\xFE", "^\xFE\xFF" } do
+        if text:find(start) then return true end
+    end
+    return false
 end
 
 -- Which of Rocketfuel's kinds of file; nil for none.

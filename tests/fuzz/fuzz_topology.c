@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Topology files. The input's first byte chooses the format, or that it is to be found out. Whatever the bytes are, there
- * is a graph whose names are good and whose links have their ends in it, or a message that begins with the file's name and
- * a line. */
+/* Topology files. The input's first byte chooses the format, or that it is to be found out.
+ * Whatever the bytes are, there is a graph whose names are good and whose links have their ends in
+ * it, or a message that begins with the file's name and a line. */
 #include "interp/chunk.h"
 
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Files of times: both readers take the same bytes. Either gives a list of finite times, mahimahi's going forward, or a
- * message that begins with the file's name. */
+/* Files of times: both readers take the same bytes. Either gives a list of finite times, mahimahi's
+ * going forward, or a message that begins with the file's name. */
 #include "interp/chunk.h"
 
 #include <stdint.h>
