@@ -7,6 +7,7 @@ local graphml = require "qemunet.graphml"
 local input = require "qemunet.input"
 local link = require "qemunet.link"
 local options = require "qemunet.options"
+local testbed = require "qemunet.testbed"
 local text_readers = require "qemunet.topology_text"
 
 local topology = {}
@@ -113,12 +114,16 @@ function topology.parse(text, opts)
 end
 
 --- topology.read(path, opts) -> graph: what a file says, without making anything; nil and "file:line: what" when it is bad.
---- opts: format="graphml"|"inet"|"orbis"|"rocketfuel" (by default, what the file looks like; Rocketfuel's kinds of file are
---- "map", "weights" and "latencies"), prefix=text before each name, external=false (without the nodes that are outside of the
---- network: the Zoo's with Internal=0, Rocketfuel's with negative ids).
---- graph: nodes = { { id, name, label, attributes, external, line, latitude, longitude } }, links = { { a, b (nodes), delay,
---- rate, distance (m), attributes, directed, line, back (the edge that lists it from its other end) } }, by_id, by_name,
---- by_label, attributes (of the graph), format, facts = { nodes, links, components, largest_degree, self_loops, merged }.
+--- opts:
+---   format="graphml"|"inet"|"orbis"|"rocketfuel": by default, what the file looks like. Rocketfuel's kinds of file are "map"
+---     (.cch), "weights" and "latencies"; the last two look the same, and the file's name tells which it is;
+---   prefix=text before each name;
+---   external=false: without the nodes outside of the network (the Zoo's with Internal=0, Rocketfuel's with negative ids).
+--- graph: format, attributes, by_id, by_name, by_label,
+---   nodes = { { id, name, label, attributes, external, line, latitude, longitude } },
+---   links = { { a, b (nodes), delay, rate, distance (m), attributes, directed, line, back } }: back is the edge that lists the
+---     link from its other end, where the file does so,
+---   facts = { nodes, links, components, largest_degree, self_loops, merged }.
 --- A name is the label as a host name: "São Paulo" is sao-paulo, the second sao-paulo-2, "3" is n3. An edge from a node to
 --- itself is left out. GraphML and Inet may have several links between two nodes; a pair of directed edges is one link.
 function topology.read(path, opts)
@@ -136,20 +141,33 @@ local TOPOLOGY = {
 }
 for name, entry in pairs(READ) do TOPOLOGY[name] = entry end
 
-local KINDS = { "vm", "host", "responder" }
+local KINDS = { vm = true, host = true, responder = true }
 
 -- What makes a node: fn(name, graph's node) -> node, or false to leave it out.
 local function maker(opts, level)
     if type(opts.node) == "function" then return opts.node end
-    local names = package.loaded.qemunet or {}
-    for _, kind in ipairs(KINDS) do
-        if kind == opts.node and names[kind] then
-            return function(name) return names[kind](name, opts.node_opts) end
-        end
+    if not KINDS[opts.node] then
+        error(('topology: node: bad value %q (want "vm", "host", "responder" or a function)%s'):format(opts.node,
+            options.hint(opts.node, KINDS)), level + 1)
     end
-    local near = options.nearest(opts.node, KINDS)
-    error(('topology: node: bad value %q (want "vm", "host", "responder" or a function)%s'):format(opts.node,
-        near and near ~= opts.node and ("; did you mean %q?"):format(near) or ""), level + 1)
+    local make = package.loaded.qemunet[opts.node]
+    if not make then error(("topology: node: this version has no %s"):format(opts.node), level + 1) end
+    return function(name)
+        if testbed.find(name) then
+            errors.raise(("topology: there is a node %q already; prefix= sets the names apart"):format(name))
+        end
+        local made = make(name, opts.node_opts) -- no tail call: an error is to name this line
+        return made
+    end
+end
+
+-- Calls fn(...). An error that names a line of the library, which called it, is raised with the script's line instead.
+local function blaming_script(fn, ...)
+    local ok, value = pcall(fn, ...)
+    if ok then return value end
+    local file, what = tostring(value):match("^([^\n:]+):%d+: (.*)$")
+    if type(value) == "string" and file and errors.is_library("@" .. file) then errors.raise("topology: " .. what) end
+    errors.again(value)
 end
 
 -- An option that both directions are given takes the place of what the file says.
@@ -185,8 +203,8 @@ local function wanted_of(edge, link_option, level)
     local wanted = link_option(edge)
     if wanted == nil then return {} end
     if wanted ~= false and type(wanted) ~= "table" then
-        error(("topology: link: the function gave a %s (want a table of options, or false for no link)"):format(type(wanted)),
-            level + 1)
+        error(("topology: link: the function gave a %s (want a table of options, or false for no link)"):format(
+            type(wanted)), level + 1)
     end
     return wanted
 end
@@ -214,7 +232,7 @@ end
 
 local function make_nodes(self, make, level)
     for _, described in ipairs(self.graph.nodes) do
-        local made = make(described.name, described)
+        local made = blaming_script(make, described.name, described)
         if made then
             made = link.check_node(made, "topology", "what node= gave for " .. described.name, level + 1)
             described.node = made
@@ -235,14 +253,15 @@ local function make_links(self, plan)
     end
 end
 
---- topology(path, opts) -> { nodes, links, by_name, by_label, by_id, graph, path }: the nodes and links of a file; raises with
---- "file:line: what" when it is bad. graph is as of topology.read; its nodes have .node and its links .link, what was made.
+--- topology(path, opts) -> { nodes, links, by_name, by_label, by_id, graph, path }: the nodes and links of a file; raises
+--- with "file:line: what" when it is bad. graph is that of topology.read; what was made is in .node of its nodes and .link of
+--- its links.
 --- opts: those of topology.read, and
----   node="vm"|"host"|"responder" with node_opts={...}, or function(name, node of the graph) -> node, or false to leave it out;
----   link={...} (options of link), or function(link of the graph) -> table, or false to leave it out.
+---   node="vm"|"host"|"responder" with node_opts={...}, or function(name, node of the graph) -> node, or false for none;
+---   link={...} (options of link), or function(link of the graph) -> table, or false for none.
 --- A link is a cable between its two nodes. Its delay is what the file says (Rocketfuel's latencies), or the time that light
---- takes in a fibre between the places of its ends (Latitude and Longitude, along a great circle; Inet's weights, in km); its
---- rate is LinkSpeedRaw. Options of link= take their places.
+--- takes in a fibre between the places of its ends (Latitude and Longitude, along a great circle; Inet's weights, in km);
+--- its rate is LinkSpeedRaw. Options of link= take their places.
 local function make(_, path, opts)
     if type(path) ~= "string" then error('topology: want a path, as topology("Abilene.graphml")', 2) end
     local checked = options.check(opts, TOPOLOGY, "topology", 2)
@@ -250,8 +269,8 @@ local function make(_, path, opts)
     local result, why = read(path, checked)
     if not result then error("topology: " .. why, 2) end
     local plan = plan_links(result, checked.link, 2)
-    local self = setmetatable({ path = path, graph = result, nodes = {}, links = {}, by_id = {}, by_name = {}, by_label = {} },
-        Topology)
+    local self = setmetatable({ path = path, graph = result, nodes = {}, links = {}, by_id = {}, by_name = {},
+        by_label = {} }, Topology)
     make_nodes(self, make_node, 2)
     make_links(self, plan)
     return self

@@ -13,8 +13,8 @@ local function words_of(line)
 end
 
 -- Inet (Winick and Jamin, "Inet-3.0", 2002): "nodes links"; then for each node "id x y", its place on a plane; then for each
--- link "id id weight", which is its length there. No unit is given. A length is taken as km here: the plane, 10,000 wide, then
--- has about the size of the Earth.
+-- link "id id weight", which is its length there. No unit is given. A length is taken as km here: the plane, 10,000 wide,
+-- then has about the size of a hemisphere.
 local INET_UNIT = 1000 -- m
 
 local function inet_node(g, words, line)
@@ -57,7 +57,8 @@ function readers.inet(text, g)
     if not lines then return nil, why end
     if not nodes then return true end
     if #g.nodes < nodes or #g.edges < links then
-        return nil, g:problem(lines, ("it ends after %d of %d nodes and %d of %d links"):format(#g.nodes, nodes, #g.edges, links))
+        return nil, g:problem(lines, ("it ends after %d of %d nodes and %d of %d links"):format(#g.nodes, nodes, #g.edges,
+            links))
     end
     return true
 end
