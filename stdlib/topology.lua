@@ -115,14 +115,14 @@ end
 
 --- topology.read(path, opts) -> graph: what a file says, without making anything; nil and "file:line: what" when it is bad.
 --- opts:
----   format="graphml"|"inet"|"orbis"|"rocketfuel": by default, what the file looks like. Rocketfuel's kinds of file are "map"
----     (.cch), "weights" and "latencies"; the last two look the same, and the file's name tells which it is;
+---   format="graphml"|"inet"|"orbis"|"rocketfuel": by default, what the file looks like. Rocketfuel's kinds of file are
+---     "map" (.cch), "weights" and "latencies"; the last two look the same, and the file's name tells which it is;
 ---   prefix=text before each name;
 ---   external=false: without the nodes outside of the network (the Zoo's with Internal=0, Rocketfuel's with negative ids).
 --- graph: format, attributes, by_id, by_name, by_label,
 ---   nodes = { { id, name, label, attributes, external, line, latitude, longitude } },
----   links = { { a, b (nodes), delay, rate, distance (m), attributes, directed, line, back } }: back is the edge that lists the
----     link from its other end, where the file does so,
+---   links = { { a, b (nodes), delay, rate, distance (m), attributes, directed, line, back } }: back is the edge that lists
+---     the link from its other end, where the file does so,
 ---   facts = { nodes, links, components, largest_degree, self_loops, merged }.
 --- A name is the label as a host name: "São Paulo" is sao-paulo, the second sao-paulo-2, "3" is n3. An edge from a node to
 --- itself is left out. GraphML and Inet may have several links between two nodes; a pair of directed edges is one link.
@@ -254,8 +254,8 @@ local function make_links(self, plan)
 end
 
 --- topology(path, opts) -> { nodes, links, by_name, by_label, by_id, graph, path }: the nodes and links of a file; raises
---- with "file:line: what" when it is bad. graph is that of topology.read; what was made is in .node of its nodes and .link of
---- its links.
+--- with "file:line: what" when it is bad. graph is that of topology.read; what was made is in .node of its nodes and .link
+--- of its links.
 --- opts: those of topology.read, and
 ---   node="vm"|"host"|"responder" with node_opts={...}, or function(name, node of the graph) -> node, or false for none;
 ---   link={...} (options of link), or function(link of the graph) -> table, or false for none.
