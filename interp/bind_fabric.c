@@ -151,62 +151,6 @@ static int switch_remove(lua_State *L)
     return 0;
 }
 
-static double number_field(lua_State *L, const char *name)
-{
-    return fabric_number(L, 1, name);
-}
-
-/* core.radio_add{range=m, log_distance=, tx=dBm, exponent=, reference=m, reference_loss=dB,
- * shadowing=dB, sensitivity=dBm, rate=bit/s, queue=packets, promiscuous=} -> radio */
-static int radio_add(lua_State *L)
-{
-    luaL_checktype(L, 1, LUA_TTABLE);
-    lua_getfield(L, 1, "log_distance");
-    lua_getfield(L, 1, "promiscuous");
-    struct fabric_radio_config config = {
-        .range_m = number_field(L, "range"),
-        .log_distance = lua_toboolean(L, -2),
-        .tx_dbm = number_field(L, "tx"),
-        .exponent = number_field(L, "exponent"),
-        .reference_m = number_field(L, "reference"),
-        .reference_loss_db = number_field(L, "reference_loss"),
-        .shadowing_db = number_field(L, "shadowing"),
-        .sensitivity_dbm = number_field(L, "sensitivity"),
-        .rate_bps = (uint64_t)number_field(L, "rate"),
-        .queue_packets = (uint32_t)number_field(L, "queue"),
-        .promiscuous = lua_toboolean(L, -1),
-    };
-    int id = fabric_radio_add(fabric_of(L), &config);
-    lua_pushinteger(L, fabric_check(L, id, "cannot make a radio"));
-    return 1;
-}
-
-/* core.radio_move(radio, link, x, y, vx, vy, start, duration): metres, metres per second, and
- * experiment seconds */
-static int radio_move(lua_State *L)
-{
-    struct fabric_motion m = {
-        .from = {luaL_checknumber(L, 3), luaL_checknumber(L, 4)},
-        .velocity = {luaL_checknumber(L, 5), luaL_checknumber(L, 6)},
-        .start_ns = (int64_t)(luaL_checknumber(L, 7) * CLOCK_NS_PER_S),
-        .duration_ns = (int64_t)(luaL_checknumber(L, 8) * CLOCK_NS_PER_S),
-    };
-    int err = fabric_radio_move(fabric_of(L), check_int(L, 1), check_int(L, 2), &m);
-    fabric_check(L, err, "cannot move the node");
-    return 0;
-}
-
-/* core.radio_position(radio, link) -> x, y */
-static int radio_position(lua_State *L)
-{
-    double xy[2];
-    int err = fabric_radio_position(fabric_of(L), check_int(L, 1), check_int(L, 2), xy);
-    fabric_check(L, err, "cannot find the node");
-    lua_pushnumber(L, xy[0]);
-    lua_pushnumber(L, xy[1]);
-    return 2;
-}
-
 /* core.station_add(mac, ip) -> station; both as bytes */
 static int station_add(lua_State *L)
 {
@@ -265,13 +209,17 @@ static int totals(lua_State *L)
 void fabric_bind(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"port_add", port_add},           {"tap_add", tap_add},
-        {"port_drain", port_drain},       {"port_remove", port_remove},
-        {"close_fd", close_fd},           {"switch_add", switch_add},
-        {"switch_remove", switch_remove}, {"radio_add", radio_add},
-        {"radio_move", radio_move},       {"radio_position", radio_position},
-        {"station_add", station_add},     {"station_remove", station_remove},
-        {"fabric_totals", totals},        {NULL, NULL},
+        {"port_add", port_add},
+        {"port_drain", port_drain},
+        {"tap_add", tap_add},
+        {"port_remove", port_remove},
+        {"close_fd", close_fd},
+        {"switch_add", switch_add},
+        {"switch_remove", switch_remove},
+        {"station_add", station_add},
+        {"station_remove", station_remove},
+        {"fabric_totals", totals},
+        {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

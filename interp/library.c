@@ -7,6 +7,8 @@
 #include "interp/bind_files.h"
 #include "interp/bind_link.h"
 #include "interp/bind_machine.h"
+#include "interp/bind_radio.h"
+#include "interp/bind_rng.h"
 #include "interp/bind_stream.h"
 #include "interp/bind_system.h"
 #include "interp/bind_traffic.h"
@@ -69,6 +71,8 @@ static int open_core(lua_State *L)
     expect_bind(L);
     fabric_bind(L);
     link_bind(L);
+    radio_bind(L);
+    rng_bind(L);
     traffic_bind(L);
     bench_bind(L);
     trigger_bind(L);

@@ -81,7 +81,7 @@ static void flood(struct plane *p, struct bridge *b, const struct direction *bac
 }
 
 /* Hops alone do not bound the copies of a frame where each switch of a loop doubles it. */
-static bool is_lost_in_a_loop(struct packet *pkt)
+bool bridge_is_loop(struct packet *pkt)
 {
     return ++pkt->hops > BRIDGE_HOPS_MAX || ++pkt->frame->visits > BRIDGE_VISITS_MAX;
 }
@@ -90,7 +90,7 @@ void bridge_forward(struct plane *p, struct bridge *b, struct direction *in, str
 {
     int64_t at = packet_due(pkt);
     struct direction *back = in->reverse;
-    if (is_lost_in_a_loop(pkt)) {
+    if (bridge_is_loop(pkt)) {
         p->totals.hop_drops++;
         packet_free(&p->pool, pkt);
         return;

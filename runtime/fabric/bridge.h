@@ -32,6 +32,9 @@ void bridge_detach(struct bridge *b, struct direction *out);
 /** Forget the stations behind a link. */
 void bridge_forget(struct bridge *b, const struct direction *out);
 
+/** Count a hop more of @pkt. Return: whether it has made too many, and goes no further. */
+bool bridge_is_loop(struct packet *pkt);
+
 /** Forward @pkt, owned from here on, that has come in by @in at its due time. */
 void bridge_forward(struct plane *p, struct bridge *b, struct direction *in, struct packet *pkt);
 

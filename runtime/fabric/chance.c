@@ -38,18 +38,11 @@ bool chance_loses(struct chance *h, const struct link_config *c)
     return lost;
 }
 
-/* G. Box, M. Muller: A Note on the Generation of Random Normal Deviates, 1958. */
-static double draw_normal(struct rng *r)
-{
-    double u = 1 - rng_unit(r); /* not 0 */
-    return sqrt(-2 * log(u)) * cos(2 * M_PI * rng_unit(r));
-}
-
 /* A first-order autoregressive process: each variable is standard normal whatever the correlation,
  * and so the jitter that is made of it has its distribution (a Gaussian copula). */
 static double next_normal(struct chance *h, double correlation)
 {
-    double z = draw_normal(&h->rng[CHANCE_JITTER]);
+    double z = rng_normal(&h->rng[CHANCE_JITTER]);
     if (h->has_z && correlation > 0)
         z = correlation * h->z + sqrt(1 - correlation * correlation) * z;
     h->has_z = true;

@@ -159,10 +159,12 @@ int engine_switch_remove(struct engine *e, int id)
 
 int engine_radio_add(struct engine *e, const struct fabric_radio_config *c)
 {
+    if (fabric_radio_check(c))
+        return -EINVAL;
     int err = schedule_admit(&e->plane.schedule, 1);
     if (err < 0)
         return err;
-    struct radio *r = radio_new(&e->plane, c, e->seed, (int)e->radios.len);
+    struct radio *r = radio_new(c, e->seed, (int)e->radios.len);
     int id = r ? table_add(&e->radios, r) : -ENOMEM;
     if (id < 0) {
         if (r)
@@ -200,7 +202,7 @@ int engine_radio_move(struct engine *e, int id, int link, const struct fabric_mo
 {
     struct radio *r = table_get(&e->radios, id);
     const struct direction *member = member_of(e, r, link);
-    return member ? radio_move(r, member, m) : -ENOENT;
+    return member ? radio_move(r, member, m, e->plane.now) : -ENOENT;
 }
 
 int engine_radio_position(struct engine *e, int id, int link, double xy[2])
@@ -208,6 +210,13 @@ int engine_radio_position(struct engine *e, int id, int link, double xy[2])
     const struct radio *r = table_get(&e->radios, id);
     const struct direction *member = member_of(e, r, link);
     return member && radio_position(r, member, e->plane.now, xy) ? 0 : -ENOENT;
+}
+
+int engine_radio_stats(struct engine *e, int id, int link, struct fabric_radio_stats *out)
+{
+    const struct radio *r = table_get(&e->radios, id);
+    const struct direction *member = member_of(e, r, link);
+    return member ? radio_stats(r, member, out) : -ENOENT;
 }
 
 int engine_station_add(struct engine *e, const struct fabric_station_config *c)

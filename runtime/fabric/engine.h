@@ -45,6 +45,7 @@ int engine_radio_add(struct engine *e, const struct fabric_radio_config *c);
 int engine_radio_remove(struct engine *e, int id);
 int engine_radio_move(struct engine *e, int id, int link, const struct fabric_motion *m);
 int engine_radio_position(struct engine *e, int id, int link, double xy[2]);
+int engine_radio_stats(struct engine *e, int id, int link, struct fabric_radio_stats *out);
 int engine_station_add(struct engine *e, const struct fabric_station_config *c);
 int engine_station_remove(struct engine *e, int id);
 int engine_link_add(struct engine *e, const struct fabric_end ends[2],

@@ -339,6 +339,23 @@ int fabric_radio_position(struct fabric *f, int radio, int link, double xy[2])
     return command_call(&f->commands, do_radio_position, &a);
 }
 
+struct radio_stats_args {
+    int radio, link;
+    struct fabric_radio_stats *out;
+};
+
+static int do_radio_stats(struct engine *e, void *arg)
+{
+    const struct radio_stats_args *a = arg;
+    return engine_radio_stats(e, a->radio, a->link, a->out);
+}
+
+int fabric_radio_stats(struct fabric *f, int radio, int link, struct fabric_radio_stats *out)
+{
+    struct radio_stats_args a = {.radio = radio, .link = link, .out = out};
+    return command_call(&f->commands, do_radio_stats, &a);
+}
+
 static int do_station_add(struct engine *e, void *arg)
 {
     return engine_station_add(e, arg);

@@ -21,8 +21,7 @@ struct fabric;
 #define FABRIC_FRAME_MIN 14    /* an Ethernet header */
 #define FABRIC_FRAME_MAX 69632 /* the largest QEMU sends: 64 KiB and its headers */
 
-/* FABRIC_AIR is the fabric's own: the inside of a radio. */
-enum fabric_kind { FABRIC_PORT, FABRIC_SWITCH, FABRIC_RADIO, FABRIC_STATION, FABRIC_AIR };
+enum fabric_kind { FABRIC_PORT, FABRIC_SWITCH, FABRIC_RADIO, FABRIC_STATION };
 
 /* One end of a link. */
 struct fabric_end {
@@ -213,15 +212,27 @@ int fabric_switch_add(struct fabric *f, int64_t ageing_ns, unsigned flags);
 /** Remove a switch and all its links. */
 int fabric_switch_remove(struct fabric *f, int id);
 
-/* How a radio carries frames. Zeroed but for the rate, all hear all. */
+/* How a radio carries frames. Zeroed, all hear all at once.
+ *
+ * With log_distance, a frame is received with tx_dbm less a path loss of reference_loss_db + 10
+ * exponent log10(d / reference_m), plus a normal variable of deviation shadowing_db for each frame
+ * and receiver; nearer than reference_m the loss is as there. It is heard from sensitivity_dbm on.
+ */
 struct fabric_radio_config {
     double range_m; /* who is farther hears nothing; 0: no such limit */
     bool log_distance;
     double tx_dbm, exponent, reference_m, reference_loss_db, shadowing_db, sensitivity_dbm;
-    uint64_t rate_bps;      /* what all members share; 0: unlimited */
-    uint32_t queue_packets; /* that wait for the air; 0: LINK_QUEUE_PACKETS_DEFAULT */
+    uint64_t rate_bps;      /* one frame at a time is on the air, members in turn; 0: unlimited */
+    uint32_t queue_packets; /* of one member that wait; 0: LINK_QUEUE_PACKETS_DEFAULT */
     bool promiscuous;       /* members are given also what is for another that is known */
 };
+
+/** Return: NULL when @c is possible, else what is wrong with it (static, names the field). */
+const char *fabric_radio_check(const struct fabric_radio_config *c);
+
+#define FABRIC_PLACE_MAX_M 1e9
+#define FABRIC_SPEED_MAX_MPS 1e9
+#define FABRIC_MOTION_MAX_NS (INT64_C(10) * 366 * 86400 * 1000000000)
 
 /* A straight way at constant speed, in metres and metres per second; at its end it stays there. */
 struct fabric_motion {
@@ -229,18 +240,34 @@ struct fabric_motion {
     int64_t start_ns, duration_ns;
 };
 
-/** Add a radio medium. Links join nodes to it, whose place is the origin at first. Return: its id.
- */
+/* What a member of a radio has done. */
+struct fabric_radio_stats {
+    uint64_t sent;    /* its frames that were on the air to their end */
+    uint64_t unheard; /* of these, that nobody heard */
+    uint64_t dropped; /* its frames for which its queue had no room, or that its link took down */
+    uint64_t heard;   /* others' frames that it was given */
+    uint64_t missed;  /* frames for it, for a group or for a stranger that it did not hear */
+    uint64_t waiting; /* for the air, now; what is on it not counted */
+};
+
+/** Add a radio medium. Links join nodes to it, whose place is the origin at first. A frame is heard
+ * by the members that its sender reaches from where both are when its sending ends; one for a
+ * station that has been heard is for its member only. Return: its id. */
 int fabric_radio_add(struct fabric *f, const struct fabric_radio_config *c);
 
 /** Remove a radio and all its links. */
 int fabric_radio_remove(struct fabric *f, int id);
 
-/** Have the member of a radio that @link joins to it move; both must be of this radio. */
+/** Have the member of a radio that @link joins to it move; both must be of this radio. A motion
+ * that starts later than now follows the present one, which holds until then; it replaces one that
+ * was to follow. */
 int fabric_radio_move(struct fabric *f, int radio, int link, const struct fabric_motion *m);
 
 /** Read where a member is now into @xy, in metres. */
 int fabric_radio_position(struct fabric *f, int radio, int link, double xy[2]);
+
+/** Read a member's statistics into @out. */
+int fabric_radio_stats(struct fabric *f, int radio, int link, struct fabric_radio_stats *out);
 
 /* A simulated interface. */
 struct fabric_station_config {

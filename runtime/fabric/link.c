@@ -58,7 +58,7 @@ static void detach_end(struct plane *p, struct link *l, int i)
     if (e->kind == FABRIC_SWITCH)
         bridge_detach(e->bridge, &l->directions[i]);
     else if (e->kind == FABRIC_RADIO)
-        radio_detach(e->radio, &l->directions[i]);
+        radio_detach(p, e->radio, &l->directions[i]);
     if (e->kind == FABRIC_PORT && p)
         port_clear(p, e->port);
     if (place)
@@ -92,7 +92,7 @@ static void go_down(struct plane *p, struct link *l, int i)
     if (e->kind == FABRIC_SWITCH)
         bridge_forget(e->bridge, d);
     else if (e->kind == FABRIC_RADIO)
-        radio_forget(e->radio, d);
+        radio_silence(p, e->radio, d);
 }
 
 void link_up(struct plane *p, struct link *l, bool up)

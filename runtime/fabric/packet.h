@@ -16,8 +16,6 @@
 #define FRAME_STANDARD_ROOM 2032 /* an Ethernet frame of MTU 1500 and any tags */
 #define FRAME_MAX FABRIC_FRAME_MAX
 
-struct direction;
-
 struct frame {
     uint32_t refs;
     uint32_t visits; /* switches passed, over all copies */
@@ -30,11 +28,10 @@ struct frame {
 struct packet {
     struct dqueue_node node;
     struct frame *frame;
-    int64_t entered;       /* when it came to the direction at hand; for captures */
-    struct direction *via; /* on the air of a radio: the way back to its sender */
-    uint16_t hops;         /* switches this copy has passed */
-    bool late_recorded;    /* its lateness has been counted */
-    uint8_t marks;         /* what the direction at hand has done to it */
+    int64_t entered;    /* when it came to the direction at hand; for captures */
+    uint16_t hops;      /* switches this copy has passed */
+    bool late_recorded; /* its lateness has been counted */
+    uint8_t marks;      /* what the direction at hand has done to it */
 };
 
 enum packet_mark {

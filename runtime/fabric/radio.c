@@ -3,14 +3,47 @@
 
 #include "runtime/fabric/bridge.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 
-struct radio *radio_new(struct plane *p, const struct fabric_radio_config *c, uint64_t seed, int id)
+static_assert(offsetof(struct radio, entry) == 0, "radio_of() is a cast");
+
+static struct radio *radio_of(struct schedule_entry *e)
+{
+    return (struct radio *)e;
+}
+
+static const char *check_log_distance(const struct fabric_radio_config *c)
+{
+    if (!(c->reference_m > 0 && isfinite(c->reference_m)))
+        return "reference is not above 0";
+    if (!(c->exponent > 0 && isfinite(c->exponent)))
+        return "exponent is not above 0";
+    if (!(c->shadowing_db >= 0 && isfinite(c->shadowing_db)))
+        return "shadowing is negative";
+    if (!isfinite(c->tx_dbm) || !isfinite(c->reference_loss_db) || !isfinite(c->sensitivity_dbm))
+        return "tx, reference_loss or sensitivity is not a finite number";
+    return NULL;
+}
+
+const char *fabric_radio_check(const struct fabric_radio_config *c)
+{
+    if (!(c->range_m >= 0 && isfinite(c->range_m)))
+        return "range is negative";
+    if (c->rate_bps > LINK_RATE_MAX_BPS)
+        return "rate is above 1 Tbit/s";
+    if (c->queue_packets > LINK_QUEUE_PACKETS_MAX)
+        return "queue is longer than 16 Mi packets";
+    return c->log_distance ? check_log_distance(c) : NULL;
+}
+
+static void step(struct plane *p, struct schedule_entry *e);
+
+struct radio *radio_new(const struct fabric_radio_config *c, uint64_t seed, int id)
 {
     struct radio *r = calloc(1, sizeof(*r));
-    struct link_config air = {.rate_bps = c->rate_bps, .queue_packets = c->queue_packets};
     if (!r)
         return NULL;
     r->stations = mactable_new();
@@ -18,32 +51,44 @@ struct radio *radio_new(struct plane *p, const struct fabric_radio_config *c, ui
         free(r);
         return NULL;
     }
+    r->entry.due = step;
     r->config = *c;
-    rng_seed(&r->rng, seed, UINT64_C(2) << 32 | (uint32_t)id);
-    direction_init(p, &r->air, &air);
-    r->air.to = (struct end){.kind = FABRIC_AIR, .radio = r};
+    r->air.rate_bps = c->rate_bps;
+    r->seed = seed;
+    r->id = (uint32_t)id;
     return r;
 }
 
 void radio_free(struct plane *p, struct radio *r)
 {
-    direction_free(p, &r->air);
+    for (struct packet *pkt; (pkt = transmitter_drain(&r->transmitter));)
+        packet_free(&p->pool, pkt);
+    schedule_set(&p->schedule, &r->entry, SCHEDULE_NEVER);
     free(r->stations);
     free(r->members);
     free(r);
 }
 
+static int grow(struct radio *r)
+{
+    size_t room = r->room ? 2 * r->room : 8;
+    struct radio_member *members = realloc(r->members, room * sizeof(*members));
+    if (!members)
+        return -ENOMEM;
+    r->members = members;
+    r->room = room;
+    return 0;
+}
+
+/* Each member has a generator of its own, so that what it hears does not depend on what others
+ * do. Links and flows seed theirs from streams with a first bit of 0. */
 int radio_attach(struct radio *r, struct direction *out)
 {
-    if (r->len == r->room) {
-        size_t room = r->room ? 2 * r->room : 8;
-        struct radio_member *members = realloc(r->members, room * sizeof(*members));
-        if (!members)
-            return -ENOMEM;
-        r->members = members;
-        r->room = room;
-    }
-    r->members[r->len++] = (struct radio_member){.out = out};
+    if (r->len == r->room && grow(r) < 0)
+        return -ENOMEM;
+    struct radio_member *m = &r->members[r->len++];
+    *m = (struct radio_member){.out = out};
+    rng_seed(&m->rng, r->seed, UINT64_C(1) << 63 | (uint64_t)r->id << 32 | r->joined++);
     return 0;
 }
 
@@ -56,30 +101,74 @@ static struct radio_member *find(const struct radio *r, const struct direction *
     return NULL;
 }
 
-void radio_forget(struct radio *r, const struct direction *out)
+static struct packet *pop_waiting(struct radio_member *m)
 {
-    mactable_forget(r->stations, out);
+    struct packet *pkt = packet_list_pop(&m->waiting);
+    if (pkt)
+        m->stats.waiting--;
+    return pkt;
 }
 
-void radio_detach(struct radio *r, struct direction *out)
+static void drop(struct plane *p, struct radio_member *m, struct packet *pkt)
+{
+    m->stats.dropped++;
+    packet_free(&p->pool, pkt);
+}
+
+/* What is on the air is dropped when its sending has ended. */
+void radio_silence(struct plane *p, struct radio *r, const struct direction *out)
 {
     struct radio_member *m = find(r, out);
-    if (m)
-        *m = r->members[--r->len];
-    radio_forget(r, out);
+    mactable_forget(r->stations, out);
+    if (r->sender == out) {
+        r->sender = NULL;
+        m->stats.dropped++;
+    }
+    for (struct packet *pkt; (pkt = pop_waiting(m));)
+        drop(p, m, pkt);
 }
 
-int radio_move(struct radio *r, const struct direction *out, const struct fabric_motion *m)
+/* The others keep their order, which is that of their turns. */
+void radio_detach(struct plane *p, struct radio *r, struct direction *out)
+{
+    size_t at = (size_t)(find(r, out) - r->members);
+    radio_silence(p, r, out);
+    for (size_t i = at + 1; i < r->len; i++)
+        r->members[i - 1] = r->members[i];
+    r->len--;
+    r->turn -= r->turn > at;
+}
+
+static bool is_possible(const struct fabric_motion *m)
+{
+    for (int i = 0; i < 2; i++) {
+        if (!(fabs(m->from[i]) <= FABRIC_PLACE_MAX_M) ||
+            !(fabs(m->velocity[i]) <= FABRIC_SPEED_MAX_MPS))
+            return false;
+    }
+    return m->start_ns >= 0 && m->start_ns <= FABRIC_MOTION_MAX_NS && m->duration_ns >= 0 &&
+           m->duration_ns <= FABRIC_MOTION_MAX_NS;
+}
+
+int radio_move(struct radio *r, const struct direction *out, const struct fabric_motion *m,
+               int64_t now)
 {
     struct radio_member *member = find(r, out);
     if (!member)
         return -ENOENT;
-    member->motion = *m;
+    if (!is_possible(m))
+        return -EINVAL;
+    if (member->has_next && now >= member->next.start_ns)
+        member->motion = member->next;
+    member->has_next = m->start_ns > now;
+    *(member->has_next ? &member->next : &member->motion) = *m;
     return 0;
 }
 
-static void position(const struct fabric_motion *m, int64_t at, double xy[2])
+static void position(const struct radio_member *member, int64_t at, double xy[2])
 {
+    bool is_next = member->has_next && at >= member->next.start_ns;
+    const struct fabric_motion *m = is_next ? &member->next : &member->motion;
     int64_t end = m->start_ns + m->duration_ns;
     double s = at <= m->start_ns ? 0 : (double)((at < end ? at : end) - m->start_ns) / 1e9;
     for (int i = 0; i < 2; i++)
@@ -90,75 +179,153 @@ bool radio_position(const struct radio *r, const struct direction *out, int64_t 
 {
     const struct radio_member *m = find(r, out);
     if (m)
-        position(&m->motion, at, xy);
+        position(m, at, xy);
     return m != NULL;
 }
 
-/* G. Box, M. Muller, 1958. */
-static double normal(struct rng *r)
+int radio_stats(const struct radio *r, const struct direction *out, struct fabric_radio_stats *s)
 {
-    double u = 1 - rng_unit(r);
-    return sqrt(-2 * log(u)) * cos(2 * M_PI * rng_unit(r));
+    const struct radio_member *m = find(r, out);
+    if (!m)
+        return -ENOENT;
+    *s = m->stats;
+    return 0;
 }
 
 /* The log-distance model of path loss with log-normal shadowing (T. Rappaport: Wireless
  * Communications, 4.9). */
-static double received_dbm(struct radio *r, double distance)
+static double received_dbm(const struct fabric_radio_config *c, struct rng *rng, double distance)
 {
-    const struct fabric_radio_config *c = &r->config;
     double d = distance > c->reference_m ? distance : c->reference_m;
     double loss = c->reference_loss_db + 10 * c->exponent * log10(d / c->reference_m);
-    return c->tx_dbm - loss + (c->shadowing_db > 0 ? c->shadowing_db * normal(&r->rng) : 0);
+    return c->tx_dbm - loss + (c->shadowing_db > 0 ? c->shadowing_db * rng_normal(rng) : 0);
 }
 
-static bool reaches(struct radio *r, const double from[2], const struct radio_member *to,
-                    int64_t at)
+static bool hears(const struct radio *r, struct radio_member *m, const double from[2], int64_t at)
 {
+    const struct fabric_radio_config *c = &r->config;
     double xy[2];
-    position(&to->motion, at, xy);
+    position(m, at, xy);
     double distance = hypot(xy[0] - from[0], xy[1] - from[1]);
-    if (r->config.range_m > 0 && distance > r->config.range_m)
+    if (c->log_distance && received_dbm(c, &m->rng, distance) < c->sensitivity_dbm)
         return false;
-    return !r->config.log_distance || received_dbm(r, distance) >= r->config.sensitivity_dbm;
+    return c->range_m == 0 || distance <= c->range_m;
 }
 
-void radio_forward(struct plane *p, struct radio *r, struct direction *in, struct packet *pkt)
-{
-    if (++pkt->hops > BRIDGE_HOPS_MAX) {
-        p->totals.hop_drops++;
-        packet_free(&p->pool, pkt);
-        return;
-    }
-    pkt->via = in->reverse;
-    direction_offer(p, &r->air, pkt, packet_due(pkt));
-}
-
-static void send_copy(struct plane *p, struct direction *out, const struct packet *pkt)
+static void give(struct plane *p, struct radio_member *m, const struct packet *pkt)
 {
     struct packet *copy = packet_clone(&p->pool, pkt);
+    m->stats.heard++;
     if (copy)
-        direction_offer(p, out, copy, packet_due(pkt));
+        direction_offer(p, m->out, copy, packet_due(pkt));
     else
         p->totals.no_memory++;
 }
 
-/* What is for a station that has been heard is not given to the others, whose interfaces would only
- * drop it. */
-void radio_air(struct plane *p, struct radio *r, struct packet *pkt)
+/* Let @pkt, whose sending ended at its due time, reach the members. What is for a station that has
+ * been heard is not given to the others, whose interfaces would only drop it. */
+static void reach(struct plane *p, struct radio *r, struct radio_member *sender, struct packet *pkt)
 {
     int64_t at = packet_due(pkt);
     double from[2];
-    const struct direction *only = NULL;
-    bool sender_is_here = radio_position(r, pkt->via, at, from);
-    if (sender_is_here) {
-        mactable_hear(r->stations, pkt->frame->data + 6, pkt->via, at);
-        only =
-            r->config.promiscuous ? NULL : mactable_way(r->stations, pkt->frame->data, INT64_MIN);
+    bool heard = false;
+    position(sender, at, from);
+    mactable_hear(r->stations, pkt->frame->data + 6, sender->out, at);
+    const struct direction *only =
+        mactable_way(r->stations, pkt->frame->data, at - RADIO_AGEING_NS);
+    for (size_t i = 0; i < r->len; i++) {
+        struct radio_member *m = &r->members[i];
+        bool is_for_it = !only || m->out == only;
+        if (m == sender || !(is_for_it || r->config.promiscuous))
+            continue;
+        if (hears(r, m, from, at)) {
+            give(p, m, pkt);
+            heard |= is_for_it;
+        } else {
+            m->stats.missed += is_for_it;
+        }
     }
-    for (size_t i = 0; sender_is_here && i < r->len; i++) {
-        const struct radio_member *m = &r->members[i];
-        if (m->out != pkt->via && (!only || m->out == only) && reaches(r, from, m, at))
-            send_copy(p, m->out, pkt);
-    }
+    sender->stats.sent++;
+    sender->stats.unheard += !heard;
     packet_free(&p->pool, pkt);
+}
+
+static void begin(struct radio *r, struct radio_member *m, struct packet *pkt, int64_t at)
+{
+    r->sender = m->out;
+    r->turn = (size_t)(m - r->members) + 1;
+    transmitter_offer(&r->transmitter, &r->air, NULL, pkt, at);
+}
+
+static void begin_next(struct radio *r, int64_t at)
+{
+    r->sender = NULL;
+    for (size_t i = 0; i < r->len; i++) {
+        struct radio_member *m = &r->members[(r->turn + i) % r->len];
+        struct packet *pkt = pop_waiting(m);
+        if (pkt) {
+            begin(r, m, pkt, at);
+            return;
+        }
+    }
+}
+
+/* Let what has been sent by @now reach the members. */
+static void advance(struct plane *p, struct radio *r, int64_t now)
+{
+    struct packet *pkt;
+    int64_t ended;
+    while ((pkt = transmitter_take(&r->transmitter, &r->air, now, &ended))) {
+        struct radio_member *sender = r->sender ? find(r, r->sender) : NULL;
+        begin_next(r, ended);
+        pkt->node.deadline = ended;
+        if (sender)
+            reach(p, r, sender, pkt);
+        else
+            packet_free(&p->pool, pkt);
+    }
+}
+
+static void reschedule(struct plane *p, struct radio *r)
+{
+    schedule_set(&p->schedule, &r->entry, transmitter_ends(&r->transmitter));
+}
+
+static void step(struct plane *p, struct schedule_entry *e)
+{
+    struct radio *r = radio_of(e);
+    advance(p, r, p->now);
+    reschedule(p, r);
+}
+
+static void queue(struct plane *p, struct radio *r, struct radio_member *m, struct packet *pkt)
+{
+    uint32_t limit = r->config.queue_packets;
+    if (m->stats.waiting >= (limit ? limit : LINK_QUEUE_PACKETS_DEFAULT)) {
+        drop(p, m, pkt);
+        return;
+    }
+    packet_list_push(&m->waiting, pkt);
+    m->stats.waiting++;
+}
+
+void radio_forward(struct plane *p, struct radio *r, struct direction *in, struct packet *pkt)
+{
+    struct radio_member *m = find(r, in->reverse);
+    int64_t at = packet_due(pkt);
+    if (bridge_is_loop(pkt)) {
+        p->totals.hop_drops++;
+        packet_free(&p->pool, pkt);
+        return;
+    }
+    if (r->config.rate_bps == 0) {
+        reach(p, r, m, pkt);
+        return;
+    }
+    advance(p, r, at);
+    if (r->transmitter.sending)
+        queue(p, r, m, pkt);
+    else
+        begin(r, m, pkt, at);
+    reschedule(p, r);
 }

@@ -1,29 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /* A radio medium: what one member sends reaches those that are near enough. One frame at a time is
- * on the air, at the rate that all share; contention costs nothing (an ideal scheduler). */
+ * on the air, at the rate that all share. Members whose frames wait take turns, frame by frame, and
+ * contention costs nothing (an ideal scheduler). */
 #ifndef QN_FABRIC_RADIO_H
 #define QN_FABRIC_RADIO_H
 
 #include "runtime/fabric/direction.h"
 #include "runtime/fabric/mactable.h"
 
+/* Stations that were not heard for so long are strangers: as switches do, IEEE 802.1D-2004. */
+#define RADIO_AGEING_NS (INT64_C(300) * 1000000000)
+
 struct radio_member {
     struct direction *out; /* leaves the radio */
-    struct fabric_motion motion;
+    struct fabric_motion motion, next;
+    bool has_next; /* next takes motion's place when it starts */
+    struct packet_list waiting;
+    struct rng rng; /* how strongly it hears */
+    struct fabric_radio_stats stats;
 };
 
 struct radio {
+    struct schedule_entry entry; /* first: radio_of() is a cast */
     struct fabric_radio_config config;
-    struct direction air; /* what all share: its rate and queue */
+    struct link_config air; /* its rate */
+    struct transmitter transmitter;
+    const struct direction *sender; /* of what is on the air; NULL: cut off */
     struct mactable *stations;
     struct radio_member *members;
     size_t len, room;
-    struct rng rng;
+    size_t turn; /* where to look for the next sender */
+    uint64_t seed;
+    uint32_t id, joined; /* members so far */
 };
 
 /** Return: a radio without members, or NULL: no memory. */
-struct radio *radio_new(struct plane *p, const struct fabric_radio_config *c, uint64_t seed,
-                        int id);
+struct radio *radio_new(const struct fabric_radio_config *c, uint64_t seed, int id);
 
 /** Free the radio, which must have no members. */
 void radio_free(struct plane *p, struct radio *r);
@@ -31,21 +43,23 @@ void radio_free(struct plane *p, struct radio *r);
 /** Attach a link by its direction that leaves the radio, at the origin. Return: 0 or -ENOMEM. */
 int radio_attach(struct radio *r, struct direction *out);
 
-void radio_detach(struct radio *r, struct direction *out);
+/** Detach a link, as radio_silence(). @p may be NULL when nothing was ever sent. */
+void radio_detach(struct plane *p, struct radio *r, struct direction *out);
 
-/** Forget the stations behind a link. */
-void radio_forget(struct radio *r, const struct direction *out);
+/** Drop what the member behind @out has not yet sent to the end, and forget its stations. */
+void radio_silence(struct plane *p, struct radio *r, const struct direction *out);
 
-/** Set how the member behind @out moves. Return: 0 or -ENOENT. */
-int radio_move(struct radio *r, const struct direction *out, const struct fabric_motion *m);
+/** Set how the member behind @out moves. Return: 0; -ENOENT; -EINVAL: impossible. */
+int radio_move(struct radio *r, const struct direction *out, const struct fabric_motion *m,
+               int64_t now);
 
 /** Return: where the member behind @out is at @at, by @xy. */
 bool radio_position(const struct radio *r, const struct direction *out, int64_t at, double xy[2]);
 
+/** Read a member's statistics. Return: 0 or -ENOENT. */
+int radio_stats(const struct radio *r, const struct direction *out, struct fabric_radio_stats *s);
+
 /** Send @pkt, owned from here on, that has come in by @in at its due time. */
 void radio_forward(struct plane *p, struct radio *r, struct direction *in, struct packet *pkt);
-
-/** @pkt has been on the air until its due time: let it reach the members. */
-void radio_air(struct plane *p, struct radio *r, struct packet *pkt);
 
 #endif

@@ -3,6 +3,8 @@
  * Sebastiano Vigna, https://prng.di.unimi.it/ (xoshiro256starstar.c, splitmix64.c). */
 #include "runtime/fabric/rng.h"
 
+#include <math.h>
+
 static uint64_t splitmix64(uint64_t *state)
 {
     uint64_t z = (*state += 0x9e3779b97f4a7c15);
@@ -42,4 +44,11 @@ uint64_t rng_next(struct rng *r)
 double rng_unit(struct rng *r)
 {
     return (double)(rng_next(r) >> 11) * 0x1.0p-53;
+}
+
+/* G. Box, M. Muller: A Note on the Generation of Random Normal Deviates, 1958. */
+double rng_normal(struct rng *r)
+{
+    double u = 1 - rng_unit(r); /* not 0 */
+    return sqrt(-2 * log(u)) * cos(2 * M_PI * rng_unit(r));
 }

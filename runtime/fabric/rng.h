@@ -19,4 +19,7 @@ uint64_t rng_next(struct rng *r);
 /** Return: a number in [0, 1), of 53 random bits. */
 double rng_unit(struct rng *r);
 
+/** Return: a standard normal variable. */
+double rng_normal(struct rng *r);
+
 #endif
