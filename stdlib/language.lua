@@ -7,9 +7,11 @@ local core = require "qemunet.core"
 local coroutines = require "qemunet.coroutines"
 local inspect = require "qemunet.inspect"
 local link = require "qemunet.link"
+local mobility = require "qemunet.mobility"
 local node = require "qemunet.node"
 local options = require "qemunet.options"
 local partition = require "qemunet.partition"
+local radio = require "qemunet.radio"
 local re = require "qemunet.re"
 local recorder = require "qemunet.recorder"
 local responder = require "qemunet.responder"
@@ -64,7 +66,7 @@ function language.names(suite, args)
     local names = {
         vm = vm.vm, vms = vm.vms, responder = responder.responder, boot = boot.boot,
         link = link.link, switch = link.switch, hub = link.hub, lan = link.lan, partition = partition.partition,
-        capture_all = capture.all, topology = topology,
+        radio = radio.radio, mobility = mobility.mobility, capture_all = capture.all, topology = topology,
         now = core.now, sleep = tasks.sleep, after = tasks.after, at = tasks.at, every = tasks.every, go = tasks.go,
         all = tasks.all, any = tasks.any, event = tasks.event, barrier = tasks.barrier, timeout = tasks.timeout,
         eventually = tasks.eventually, always = tasks.always, sync = sync.sync,
