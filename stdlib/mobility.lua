@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- What moves nodes: mobility. A way is an iterator of points t, x, y, the time counted from the start: the node goes straight
--- from each to the next. The fabric is told of each stretch once, ahead of its time, and so keeps it to the nanosecond.
+-- What moves nodes: mobility. A way is an iterator of points t, x, y, the time counted from the start: the node goes
+-- straight from each to the next. The fabric is told of each stretch once, ahead of its time, and so keeps it to the
+-- nanosecond.
 
 local core = require "qemunet.core"
 local link = require "qemunet.link"
@@ -218,7 +219,9 @@ local MODELS = { random_waypoint = true }
 
 -- Returns fn(nodes, level) -> their ways, and the model's name.
 local function read_model(model, level)
-    if type(model) ~= "table" then error('mobility: want a model, as {"random_waypoint", area={100, 100}, speed={1, 2}}', level + 1) end
+    if type(model) ~= "table" then
+        error('mobility: want a model, as {"random_waypoint", area={100, 100}, speed={1, 2}}', level + 1)
+    end
     for kind in pairs(FILES) do
         if model[kind] ~= nil then
             options.check(model, { [kind] = {} }, "mobility", level + 1)
@@ -246,8 +249,8 @@ local function read_nodes(v, level)
     return list
 end
 
---- mobility(nodes, model) -> handle: moves a node, or an array of them, from now on. model: {"random_waypoint", area={w, h} or
---- {x1, y1, x2, y2}, speed=m/s or {least, most}, pause=duration or {least, most}}, which follows from the run's seed;
+--- mobility(nodes, model) -> handle: moves a node, or an array of them, from now on. model: {"random_waypoint", area={w, h}
+--- or {x1, y1, x2, y2}, speed=m/s or {least, most}, pause=duration or {least, most}}, which follows from the run's seed;
 --- {ns2=file}; {bonnmotion=file}, whose nodes 0, 1, ... are those of the array. handle:stop() halts the nodes;
 --- handle:wait(timeout) waits for the end of a trace, as all{} and any{} do.
 function mobility.mobility(nodes, model)

@@ -8,7 +8,7 @@ local traces = require "qemunet.traces"
 
 local mobility_traces = {}
 
-local MAX_SIZE = 256 << 20
+local MAX_SIZE = 64 << 20
 local MAX_NODES = 65535
 -- What the fabric takes, with room: three years, 1e9 m, 1e9 m/s.
 local MAX_TIME, MAX_PLACE, MAX_SPEED = 1e8, 1e9, 1e9
@@ -78,12 +78,15 @@ function mobility_traces.bonnmotion(path)
     return ways
 end
 
+-- Without the space around it. As the other patterns here, it takes a time in proportion to the text, whatever that is.
+local function trim(text) return text:find("%S") and text:match("^%s*(.*%S)") or "" end
+
 -- The commands of a line of Tcl, which ";" separates; that in quotes does not count.
 local function commands(line)
     local hidden = line:gsub('"[^"]*"', function(quoted) return (quoted:gsub(";", "\0")) end)
     local list = {}
     for command in hidden:gmatch("[^;]+") do
-        list[#list + 1] = command:gsub("%z", ";"):match("^%s*(.-)%s*$")
+        list[#list + 1] = trim(command:gsub("\0", ";"))
     end
     return list
 end
@@ -138,8 +141,9 @@ end
 
 local function ns2_command(nodes, text, line)
     if text == "" or text:find("^#") or text:find("^%$god_?%s") then return nil end
-    local at, order = text:match('^%$ns_?%s+at%s+(%S+)%s+"%s*(.-)%s*"$')
+    local at, quoted = text:match('^%$ns_?%s+at%s+(%S+)%s+"(.*)"$')
     if not at then return ns2_order(nodes, text, nil, line) end
+    local order = trim(quoted)
     local seconds, why = time(at)
     if not seconds then return why end
     if order:find("^%$god_?%s") then return nil end
@@ -185,9 +189,9 @@ local function follow(found)
     return way
 end
 
---- A movement file of ns-2, as its setdest and BonnMotion's NSFile write it. A node that a new order meets on its way goes on
---- from where it is; speed 0 halts it, and so does a place that is set. Heights, $god_ and comments do not matter.
---- The way of a node that the file leaves out is empty.
+--- A movement file of ns-2, as its setdest and BonnMotion's NSFile write it. A node that a new order meets on its way goes
+--- on from where it is; speed 0 halts it, and so does a place that is set. Heights, $god_ and comments do not matter. The
+--- way of a node that the file leaves out is empty.
 function mobility_traces.ns2(path)
     local nodes = { count = 0 }
     local ok, why = each_line(path, function(line, number_of_line)

@@ -58,8 +58,8 @@ end
 
 function class.__tostring(self) return ("radio %s (%d members)"):format(self.name, #members(self)) end
 
--- How each node moves: {[node]={ motion=, next=, halted= }}. A motion is { x=, y=, vx=, vy=, start=, duration= }; `next` takes
--- the place of `motion` when it starts; `halted` is called when something else begins to move the node.
+-- How each node moves: {[node]={ motion=, next=, halted= }}. A motion is { x=, y=, vx=, vy=, start=, duration= }; `next`
+-- takes the place of `motion` when it starts; `halted` is called when something else begins to move the node.
 local places = setmetatable({}, { __mode = "k" })
 
 -- A node's links to radios.
@@ -141,14 +141,15 @@ local radios = {}
 
 --- radio(name, opts) -> a medium that nodes join at places. opts: range= (metres; who is farther hears nothing),
 --- loss_model="range" | "log-distance" | {"log-distance", exponent=, reference= (m), reference_loss= (dB), tx= (dBm),
---- sensitivity= (dBm), shadowing= (dB, for each frame and receiver)}, rate= (what all share, frame by frame in turns), queue=
---- (frames of one member that wait), promiscuous=true (members are given what is for others, too), subnet=, ip=false.
+--- sensitivity= (dBm), shadowing= (dB, for each frame and receiver)}, rate= (what all share, frame by frame in turns),
+--- queue= (frames of one member that wait), promiscuous=true (members are given what is for others, too), subnet=, ip=false.
 function radio.radio(name, opts)
     if type(name) ~= "string" then error("radio: want a name", 2) end
     local checked, config = read_options(opts, 2)
     local ok, id = pcall(core.radio_add, config)
     if not ok then error("radio: " .. id, 2) end
-    local self = setmetatable({ name = name, id = id, links = {}, subnet = testbed.subnet(checked, "radio") or false }, class)
+    local self = setmetatable({ name = name, id = id, links = {}, subnet = testbed.subnet(checked, "radio") or false },
+        class)
     radios[#radios + 1] = self
     core.event { t = core.now(), kind = "radio", radio = name, event = "added", config = config }
     return self
@@ -158,12 +159,15 @@ end
 local function first_place(self, at, level)
     if at == nil and radio.has_place(self) then return nil end
     if type(at) ~= "table" then error("join: want a place, {x, y}, behind the node", level + 1) end
-    return radio.standing(coordinate(at[1], "x", "join", level + 1), coordinate(at[2], "y", "join", level + 1), core.now())
+    local x, y = coordinate(at[1], "x", "join", level + 1), coordinate(at[2], "y", "join", level + 1)
+    return radio.standing(x, y, core.now())
 end
 
 local function check_new(self, other, level)
     for _, l in ipairs(members(self)) do
-        if l.nics[1].node == other then error(("join: %s is in radio %s already"):format(other.name, self.name), level + 1) end
+        if l.nics[1].node == other then
+            error(("join: %s is in radio %s already"):format(other.name, self.name), level + 1)
+        end
     end
 end
 
@@ -172,8 +176,8 @@ local function move_at_once(self, motion)
     radio.drive(self, nil)
 end
 
---- r:join(node, {x, y}, opts) -> link: puts a node there, and joins it (end a) to the radio (end b); opts as for link. A node
---- is at one place in all its radios; without {x, y} it stays where it is in another.
+--- r:join(node, {x, y}, opts) -> link: puts a node there, and joins it (end a) to the radio (end b); opts as for link. A
+--- node is at one place in all its radios; without {x, y} it stays where it is in another.
 function Radio:join(other, at, opts)
     other = link.check_node(other, "join", "the first argument", 2)
     check_new(self, other, 2)
@@ -205,9 +209,9 @@ function Radio:leave(other)
     error(("leave: %s is not in radio %s"):format(other.name, self.name), 2)
 end
 
---- r:stats() -> { sent, unheard, dropped, heard, missed, waiting, members={[node's name]={the same of it}} }: frames that were
---- on the air, those of them that nobody heard, those that its queue had no room for or that were cut off; others' that a
---- member heard, and those for it or for all that it was too far away to hear; those that wait for the air.
+--- r:stats() -> { sent, unheard, dropped, heard, missed, waiting, members={[node's name]={the same of it}} }: frames that
+--- were on the air, those of them that nobody heard, those that its queue had no room for or that were cut off; others' that
+--- a member heard, and those for it or for all that it was too far away to hear; those that wait for the air.
 function Radio:stats()
     local sum = { sent = 0, unheard = 0, dropped = 0, heard = 0, missed = 0, waiting = 0 }
     local each = {}
@@ -236,6 +240,7 @@ local function distance_of(x1, y1, x2, y2) return math.sqrt((x2 - x1) ^ 2 + (y2 
 
 --- The motion on a straight way from (x, y), at `start`, to (to_x, to_y) in so many seconds; at once in none.
 function radio.straight(x, y, to_x, to_y, start, duration)
+    duration = math.ceil(duration * 1e9) / 1e9 -- the fabric's nanoseconds, so that it ends where it is to end
     if distance_of(x, y, to_x, to_y) >= FASTEST * duration then return radio.standing(to_x, to_y, start) end
     return { x = x, y = y, vx = (to_x - x) / duration, vy = (to_y - y) / duration, start = start, duration = duration }
 end

@@ -312,7 +312,7 @@ int fabric_radio_remove(struct fabric *f, int id)
 struct radio_args {
     int radio, link;
     const struct fabric_motion *motion;
-    double *xy;
+    double xy[2];
 };
 
 static int do_radio_move(struct engine *e, void *arg)
@@ -329,14 +329,17 @@ int fabric_radio_move(struct fabric *f, int radio, int link, const struct fabric
 
 static int do_radio_position(struct engine *e, void *arg)
 {
-    const struct radio_args *a = arg;
+    struct radio_args *a = arg;
     return engine_radio_position(e, a->radio, a->link, a->xy);
 }
 
 int fabric_radio_position(struct fabric *f, int radio, int link, double xy[2])
 {
-    struct radio_args a = {.radio = radio, .link = link, .xy = xy};
-    return command_call(&f->commands, do_radio_position, &a);
+    struct radio_args a = {.radio = radio, .link = link};
+    int err = command_call(&f->commands, do_radio_position, &a);
+    if (err == 0)
+        memcpy(xy, a.xy, sizeof(a.xy));
+    return err;
 }
 
 struct radio_stats_args {

@@ -220,11 +220,11 @@ int fabric_switch_remove(struct fabric *f, int id);
  */
 struct fabric_radio_config {
     double range_m; /* who is farther hears nothing; 0: no such limit */
-    bool log_distance;
     double tx_dbm, exponent, reference_m, reference_loss_db, shadowing_db, sensitivity_dbm;
     uint64_t rate_bps;      /* one frame at a time is on the air, members in turn; 0: unlimited */
     uint32_t queue_packets; /* of one member that wait; 0: LINK_QUEUE_PACKETS_DEFAULT */
-    bool promiscuous;       /* members are given also what is for another that is known */
+    bool log_distance;
+    bool promiscuous; /* members are given also what is for another that is known */
 };
 
 /** Return: NULL when @c is possible, else what is wrong with it (static, names the field). */

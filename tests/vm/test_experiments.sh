@@ -28,10 +28,11 @@ run() { # run NAME KEY ARGS...: passes, and result.json has KEY
 
 known=''
 for path in "$here"/../../experiments/*.lua; do known="$known $(basename "$path" .lua)"; done
-[ "$known" = ' hello routing' ]
+[ "$known" = ' hello radio routing' ]
 verdict $? "each experiment has its line here"
 
 run hello rtt_ms
+run radio last_answer_s
 run routing recovery_s --param rounds=3
 [ -s "$folder/hello/console/a.log" ] && [ -s "$folder/hello/console/b.log" ]
 verdict $? "a console log for each machine"
