@@ -250,9 +250,10 @@ struct fabric_radio_stats {
     uint64_t waiting; /* for the air, now; what is on it not counted */
 };
 
-/** Add a radio medium. Links join nodes to it, whose place is the origin at first. A frame is heard
- * by the members that its sender reaches from where both are when its sending ends; one for a
- * station that has been heard is for its member only. Return: its id. */
+/** Add a radio medium. Links join nodes to it. They are nowhere (not a number) until they are
+ * moved, and out of everyone's range. A frame is heard by the members that its sender reaches from
+ * where both are when its sending ends; one for a station that has been heard is for its member
+ * only. Return: its id. */
 int fabric_radio_add(struct fabric *f, const struct fabric_radio_config *c);
 
 /** Remove a radio and all its links. */

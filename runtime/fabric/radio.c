@@ -87,7 +87,7 @@ int radio_attach(struct radio *r, struct direction *out)
     if (r->len == r->room && grow(r) < 0)
         return -ENOMEM;
     struct radio_member *m = &r->members[r->len++];
-    *m = (struct radio_member){.out = out};
+    *m = (struct radio_member){.out = out, .motion.from = {NAN, NAN}};
     rng_seed(&m->rng, r->seed, UINT64_C(1) << 63 | (uint64_t)r->id << 32 | r->joined++);
     return 0;
 }
@@ -196,18 +196,19 @@ int radio_stats(const struct radio *r, const struct direction *out, struct fabri
  * Communications, 4.9). */
 static double received_dbm(const struct fabric_radio_config *c, struct rng *rng, double distance)
 {
-    double d = distance > c->reference_m ? distance : c->reference_m;
+    double d = distance < c->reference_m ? c->reference_m : distance;
     double loss = c->reference_loss_db + 10 * c->exponent * log10(d / c->reference_m);
     return c->tx_dbm - loss + (c->shadowing_db > 0 ? c->shadowing_db * rng_normal(rng) : 0);
 }
 
+/* A distance to nowhere is not a number, and no comparison with it is true. */
 static bool hears(const struct radio *r, struct radio_member *m, const double from[2], int64_t at)
 {
     const struct fabric_radio_config *c = &r->config;
     double xy[2];
     position(m, at, xy);
     double distance = hypot(xy[0] - from[0], xy[1] - from[1]);
-    if (c->log_distance && received_dbm(c, &m->rng, distance) < c->sensitivity_dbm)
+    if (c->log_distance && !(received_dbm(c, &m->rng, distance) >= c->sensitivity_dbm))
         return false;
     return c->range_m == 0 || distance <= c->range_m;
 }

@@ -40,7 +40,7 @@ struct radio *radio_new(const struct fabric_radio_config *c, uint64_t seed, int 
 /** Free the radio, which must have no members. */
 void radio_free(struct plane *p, struct radio *r);
 
-/** Attach a link by its direction that leaves the radio, at the origin. Return: 0 or -ENOMEM. */
+/** Attach a link by its direction that leaves the radio, nowhere yet. Return: 0 or -ENOMEM. */
 int radio_attach(struct radio *r, struct direction *out);
 
 /** Detach a link, as radio_silence(). @p may be NULL when nothing was ever sent. */

@@ -26,6 +26,13 @@ struct field {
     int fds[MEMBERS], ports[MEMBERS], links[MEMBERS];
 };
 
+static void place(const struct field *t, int i, double x, double y)
+{
+    struct fabric_motion m = {.from = {x, y}};
+    CHECK_INT(fabric_radio_move(t->f, t->radio, t->links[i], &m), 0);
+}
+
+/* At the origin. */
 static void join(struct field *t, int i)
 {
     int fds[2];
@@ -35,6 +42,7 @@ static void join(struct field *t, int i)
     t->links[i] = fabric_link_add(t->f, (struct fabric_end){FABRIC_PORT, t->ports[i]},
                                   (struct fabric_end){FABRIC_RADIO, t->radio}, perfect);
     CHECK(t->links[i] >= 0);
+    place(t, i, 0, 0);
 }
 
 static struct field field_new(uint64_t seed, const struct fabric_radio_config *c)
@@ -100,12 +108,6 @@ static int reached(const struct field *t, int from, uint8_t to)
     return bits;
 }
 
-static void place(const struct field *t, int i, double x, double y)
-{
-    struct fabric_motion m = {.from = {x, y}};
-    CHECK_INT(fabric_radio_move(t->f, t->radio, t->links[i], &m), 0);
-}
-
 static void all_hear_all(void)
 {
     struct field t = field_new(1, &(struct fabric_radio_config){0});
@@ -135,6 +137,28 @@ static void range_is_a_border(void)
     CHECK_INT(link[0].delivered, 1);
     CHECK_INT(link[1].sent, 0);
     field_free(&t);
+}
+
+static void nowhere_is_out_of_range(void)
+{
+    static const struct fabric_radio_config radios[] = {
+        {.range_m = 1e9},
+        {.log_distance = true, .exponent = 2, .reference_m = 1e9, .sensitivity_dbm = -999},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        struct field t = field_new(1, &radios[i]);
+        struct fabric_end radio = {FABRIC_RADIO, t.radio};
+        struct fabric_end sw = {FABRIC_SWITCH, fabric_switch_add(t.f, 0, 0)};
+        int link = fabric_link_add(t.f, sw, radio, perfect);
+        struct fabric_radio_stats s = {0};
+        double xy[2] = {0, 0};
+        CHECK_INT(reached(&t, 0, BROADCAST), 0xe);
+        CHECK_INT(fabric_radio_stats(t.f, t.radio, link, &s), 0);
+        CHECK_INT(s.missed, 1);
+        CHECK_INT(fabric_radio_position(t.f, t.radio, link, xy), 0);
+        CHECK(isnan(xy[0]) && isnan(xy[1]));
+        field_free(&t);
+    }
 }
 
 static void known_stations_alone_are_given_theirs(void)
@@ -431,6 +455,7 @@ static void misuse_is_refused(void)
 static const struct check_test tests[] = {
     {"all hear all, but for the sender", all_hear_all},
     {"a range is a border, and what is beyond it is counted", range_is_a_border},
+    {"a member that has no place yet is out of range", nowhere_is_out_of_range},
     {"known stations alone are given what is theirs", known_stations_alone_are_given_theirs},
     {"members of a promiscuous radio overhear", promiscuous_members_overhear},
     {"motions are kept, and follow each other", motions_are_kept},
