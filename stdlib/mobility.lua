@@ -19,6 +19,9 @@ local mobility = {}
 local GENERATORS = 1 << 62
 -- Seconds that a stretch takes at most, so that the fabric can take it: three years.
 local LONGEST = 1e8
+-- Seconds that the fabric knows a way ahead, so that a script that is busy for a while does not hold its nodes up; and in
+-- how many stretches at most.
+local AHEAD, MOST_AHEAD = 2, radio.PLANNED - 2
 
 local Mobility = { __name = "mobility" }
 Mobility.__index = Mobility
@@ -49,34 +52,66 @@ local function record(name, t, x, y, to_x, to_y, duration)
     core.event { t = t, kind = "move", node = name, from = { x, y }, to = { to_x, to_y }, duration = duration }
 end
 
--- Goes on from the point (t, x, y), where the node stands.
-local function follow(mover, way, t, x, y)
-    local begin = mover.begin
-    for to_t, to_x, to_y in way do
-        if not active[mover] then return end -- halted before it began
-        if to_x ~= x or to_y ~= y then
-            local start = begin + t
-            radio.set_motion(mover.node, radio.straight(x, y, to_x, to_y, start, to_t - t))
-            wait_until(start)
-            record(mover.node.name, start, x, y, to_x, to_y, to_t - t)
-        end
-        t, x, y = to_t, to_x, to_y
+-- A mover stands at the point (t, x, y), or is on its way there; the way goes on to (to_t, to_x, to_y), nil at its end.
+-- `planned` are the stretches that the fabric was told of and that have not begun.
+local function advance(mover, way)
+    mover.t, mover.x, mover.y = mover.to_t, mover.to_x, mover.to_y
+    mover.to_t, mover.to_x, mover.to_y = way()
+end
+
+local function add_stretch(mover)
+    local start, duration = mover.begin + mover.t, mover.to_t - mover.t
+    radio.set_motion(mover.node, radio.straight(mover.x, mover.y, mover.to_x, mover.to_y, start, duration))
+    mover.planned[#mover.planned + 1] = { start = start, x = mover.x, y = mover.y, to_x = mover.to_x, to_y = mover.to_y,
+        duration = duration }
+end
+
+-- Tells the fabric of the stretches that begin within AHEAD seconds.
+local function plan(mover, way)
+    while mover.to_t and #mover.planned < MOST_AHEAD and mover.begin + mover.t <= core.now() + AHEAD do
+        if mover.to_x ~= mover.x or mover.to_y ~= mover.y then add_stretch(mover) end
+        advance(mover, way)
     end
-    wait_until(begin + t)
+end
+
+local function record_begun(mover)
+    while mover.planned[1] and mover.planned[1].start <= core.now() do
+        local s = table.remove(mover.planned, 1)
+        record(mover.node.name, s.start, s.x, s.y, s.to_x, s.to_y, s.duration)
+    end
+end
+
+-- When there is something to do again; nil: never.
+local function next_turn(mover)
+    local begins = mover.planned[1] and mover.planned[1].start
+    if not mover.to_t or #mover.planned == MOST_AHEAD then return begins end
+    return math.min(begins or math.huge, mover.begin + mover.t - AHEAD)
+end
+
+local function follow(mover, way)
+    while active[mover] do -- it may have been halted before this task has begun
+        record_begun(mover)
+        plan(mover, way)
+        local turn = next_turn(mover)
+        if not turn then return wait_until(mover.begin + mover.t) end
+        wait_until(turn)
+    end
 end
 
 -- Puts the node where its way begins, and moves it from there in a task.
 local function start(handle, self, way)
-    local mover = { handle = handle, node = self, begin = handle.begin }
+    local mover = { handle = handle, node = self, begin = handle.begin, planned = {} }
     active[mover] = true
     handle.movers[#handle.movers + 1] = mover
-    local t, x, y = way()
-    if t then radio.set_motion(self, radio.standing(x, y, core.now())) end
+    mover.to_t, mover.to_x, mover.to_y = way()
+    if mover.to_t then radio.set_motion(self, radio.standing(mover.to_x, mover.to_y, core.now())) end
     radio.drive(self, function() halt(mover) end)
-    if not t then return end
+    if not mover.to_t then return end
+    advance(mover, way)
+    plan(mover, way) -- already here: the task may begin late
     mover.task = tasks.detach(function()
         local ended <close> = setmetatable({}, { __close = function() finish(mover) end })
-        follow(mover, way, t, x, y)
+        follow(mover, way)
     end)
 end
 

@@ -12,6 +12,7 @@ local radio = {}
 
 -- What the fabric takes: metres from the origin and a second (as in fabric.h), and seconds that a way takes: three years.
 local FARTHEST, FASTEST, LONGEST = 1e9, 1e9, 1e8
+radio.PLANNED = 16
 
 -- ns-3's: LogDistancePropagationLossModel, whose loss over 1 m is Friis' in free space at 5.15 GHz, and the power and
 -- sensitivity of its WifiPhy. They carry 221 m.
@@ -58,8 +59,9 @@ end
 
 function class.__tostring(self) return ("radio %s (%d members)"):format(self.name, #members(self)) end
 
--- How each node moves: {[node]={ motion=, next=, halted= }}. A motion is { x=, y=, vx=, vy=, start=, duration= }; `next`
--- takes the place of `motion` when it starts; `halted` is called when something else begins to move the node.
+-- How each node moves: {[node]={ motions={...}, halted= }}. A motion is { x=, y=, vx=, vy=, start=, duration= }; the first
+-- is the present one, or over, and each holds until the next starts. `halted` is called when something else begins to move
+-- the node.
 local places = setmetatable({}, { __mode = "k" })
 
 -- A node's links to radios.
@@ -73,12 +75,18 @@ end
 
 local function apply(l, m) core.radio_move(l.switch.id, l.id, m.x, m.y, m.vx, m.vy, m.start, m.duration) end
 
---- Has a node move so, in all its radios. A motion that starts later than now follows the present one.
+--- Has a node move so, in all its radios. A motion that starts later than now follows those that start before it, and
+--- replaces those that were to start later. The fabric keeps radio.PLANNED of them, the present one included.
 function radio.set_motion(self, motion)
-    local place, now = places[self] or {}, core.now()
+    local place, now, kept = places[self] or {}, core.now(), {}
+    for i, m in ipairs(place.motions or {}) do
+        local next = place.motions[i + 1]
+        local is_over = next and next.start <= now
+        if motion.start > now and not is_over and (m.start <= now or m.start < motion.start) then kept[#kept + 1] = m end
+    end
+    kept[#kept + 1] = motion
+    place.motions = kept
     places[self] = place
-    if place.next and place.next.start <= now then place.motion, place.next = place.next, nil end
-    if motion.start > now and place.motion then place.next = motion else place.motion, place.next = motion, nil end
     for _, l in ipairs(links_of(self)) do apply(l, motion) end
 end
 
@@ -192,8 +200,7 @@ function Radio:join(other, at, opts)
     if motion then
         move_at_once(other, motion)
     else
-        apply(l, places[other].motion)
-        if places[other].next then apply(l, places[other].next) end
+        for _, m in ipairs(places[other].motions) do apply(l, m) end
     end
     local x, y = other:position()
     core.event { t = core.now(), kind = "radio", radio = self.name, event = "joined", node = other.name, at = { x, y } }

@@ -234,6 +234,8 @@ const char *fabric_radio_check(const struct fabric_radio_config *c);
 #define FABRIC_SPEED_MAX_MPS 1e9
 #define FABRIC_MOTION_MAX_NS (INT64_C(10) * 366 * 86400 * 1000000000)
 
+#define FABRIC_MOTIONS_MAX 16
+
 /* A straight way at constant speed, in metres and metres per second; at its end it stays there. */
 struct fabric_motion {
     double from[2], velocity[2];
@@ -260,8 +262,9 @@ int fabric_radio_add(struct fabric *f, const struct fabric_radio_config *c);
 int fabric_radio_remove(struct fabric *f, int id);
 
 /** Have the member of a radio that @link joins to it move; both must be of this radio. A motion
- * that starts later than now follows the present one, which holds until then; it replaces one that
- * was to follow. */
+ * that starts later than now follows those that start before it, each of which holds until the
+ * next; it replaces what was to start later. At most FABRIC_MOTIONS_MAX can be known at a time, the
+ * present one included: -ENOSPC. */
 int fabric_radio_move(struct fabric *f, int radio, int link, const struct fabric_motion *m);
 
 /** Read where a member is now into @xy, in metres. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static_assert(offsetof(struct radio, entry) == 0, "radio_of() is a cast");
 
@@ -87,7 +88,7 @@ int radio_attach(struct radio *r, struct direction *out)
     if (r->len == r->room && grow(r) < 0)
         return -ENOMEM;
     struct radio_member *m = &r->members[r->len++];
-    *m = (struct radio_member){.out = out, .motion.from = {NAN, NAN}};
+    *m = (struct radio_member){.out = out, .motions[0].from = {NAN, NAN}, .n_motions = 1};
     rng_seed(&m->rng, r->seed, UINT64_C(1) << 63 | (uint64_t)r->id << 32 | r->joined++);
     return 0;
 }
@@ -150,6 +151,29 @@ static bool is_possible(const struct fabric_motion *m)
            m->duration_ns <= FABRIC_MOTION_MAX_NS;
 }
 
+static const struct fabric_motion *motion_at(const struct radio_member *m, int64_t at)
+{
+    size_t i = m->n_motions - 1;
+    while (i > 0 && at < m->motions[i].start_ns)
+        i--;
+    return &m->motions[i];
+}
+
+/* Of what is planned, that stays which starts before @m does. */
+static int plan(struct radio_member *member, const struct fabric_motion *m, int64_t now)
+{
+    struct fabric_motion *all = member->motions;
+    size_t over = (size_t)(motion_at(member, now) - all), n = member->n_motions - over;
+    memmove(all, all + over, n * sizeof(*all));
+    while (n > 0 && (m->start_ns <= now || (n > 1 && all[n - 1].start_ns >= m->start_ns)))
+        n--;
+    member->n_motions = n;
+    if (n == FABRIC_MOTIONS_MAX)
+        return -ENOSPC;
+    all[member->n_motions++] = *m;
+    return 0;
+}
+
 int radio_move(struct radio *r, const struct direction *out, const struct fabric_motion *m,
                int64_t now)
 {
@@ -158,17 +182,12 @@ int radio_move(struct radio *r, const struct direction *out, const struct fabric
         return -ENOENT;
     if (!is_possible(m))
         return -EINVAL;
-    if (member->has_next && now >= member->next.start_ns)
-        member->motion = member->next;
-    member->has_next = m->start_ns > now;
-    *(member->has_next ? &member->next : &member->motion) = *m;
-    return 0;
+    return plan(member, m, now);
 }
 
 static void position(const struct radio_member *member, int64_t at, double xy[2])
 {
-    bool is_next = member->has_next && at >= member->next.start_ns;
-    const struct fabric_motion *m = is_next ? &member->next : &member->motion;
+    const struct fabric_motion *m = motion_at(member, at);
     int64_t end = m->start_ns + m->duration_ns;
     double s = at <= m->start_ns ? 0 : (double)((at < end ? at : end) - m->start_ns) / 1e9;
     for (int i = 0; i < 2; i++)

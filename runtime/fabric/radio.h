@@ -13,8 +13,9 @@
 
 struct radio_member {
     struct direction *out; /* leaves the radio */
-    struct fabric_motion motion, next;
-    bool has_next; /* next takes motion's place when it starts */
+    struct fabric_motion
+        motions[FABRIC_MOTIONS_MAX]; /* by start; the first holds until the second's */
+    size_t n_motions;                /* at least 1 */
     struct packet_list waiting;
     struct rng rng; /* how strongly it hears */
     struct fabric_radio_stats stats;
@@ -49,7 +50,7 @@ void radio_detach(struct plane *p, struct radio *r, struct direction *out);
 /** Drop what the member behind @out has not yet sent to the end, and forget its stations. */
 void radio_silence(struct plane *p, struct radio *r, const struct direction *out);
 
-/** Set how the member behind @out moves. Return: 0; -ENOENT; -EINVAL: impossible. */
+/** As fabric_radio_move() for the member behind @out. Return: 0; -ENOENT; -EINVAL; -ENOSPC. */
 int radio_move(struct radio *r, const struct direction *out, const struct fabric_motion *m,
                int64_t now);
 

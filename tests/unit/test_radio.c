@@ -209,7 +209,7 @@ static void motions_are_kept(void)
     check_place(&t, 0, 0, 0);
     move(&t, 0, (struct fabric_motion){{1, 2}, {3, -4}, 0, now > 1000 ? 1000 : now});
     check_place(&t, 0, 1 + 3e-6, 2 - 4e-6);
-    /* What is to follow does not matter yet, and what comes instead holds at once. */
+    /* What is to follow does not matter yet, and what comes instead holds at once, for good. */
     move(&t, 0, (struct fabric_motion){{50, 50}, {1, 1}, far, CLOCK_NS_PER_S});
     check_place(&t, 0, 1 + 3e-6, 2 - 4e-6);
     move(&t, 0, (struct fabric_motion){{7, 8}, {0, 0}, 0, 0});
@@ -222,6 +222,29 @@ static void motions_are_kept(void)
     check_place(&t, 0, 9, 9);
     move(&t, 0, (struct fabric_motion){{50, 50}, {1, 1}, far, CLOCK_NS_PER_S});
     check_place(&t, 0, 9, 9);
+    field_free(&t);
+}
+
+static void motions_are_planned(void)
+{
+    struct field t = field_new(1, &(struct fabric_radio_config){0});
+    int64_t soon = clock_now() + 5 * MS;
+    struct fabric_motion m = {.start_ns = soon + 3600 * CLOCK_NS_PER_S};
+    for (int i = 1; i < FABRIC_MOTIONS_MAX; i++, m.start_ns++)
+        move(&t, 0, m);
+    CHECK_INT(fabric_radio_move(t.f, t.radio, t.links[0], &m), -ENOSPC);
+    move(&t, 0, (struct fabric_motion){{1, 1}, {0, 0}, soon, 0});
+    move(&t, 0, (struct fabric_motion){{2, 2}, {0, 0}, soon + 1, 0});
+    move(&t, 0, (struct fabric_motion){{3, 3}, {0, 0}, soon + 1, 0});
+    move(&t, 0, m);
+    while (clock_now() < soon + 1)
+        check_place(&t, 1, 0, 0);
+    check_place(&t, 0, 3, 3);
+    for (int i = 2; i < FABRIC_MOTIONS_MAX; i++) {
+        m.start_ns++;
+        move(&t, 0, m);
+    }
+    check_place(&t, 0, 3, 3);
     field_free(&t);
 }
 
@@ -459,6 +482,7 @@ static const struct check_test tests[] = {
     {"known stations alone are given what is theirs", known_stations_alone_are_given_theirs},
     {"members of a promiscuous radio overhear", promiscuous_members_overhear},
     {"motions are kept, and follow each other", motions_are_kept},
+    {"motions are planned ahead, to a bound", motions_are_planned},
     {"a walker is lost at the border", a_walker_is_lost_at_the_border},
     {"the rate is shared in turns", the_rate_is_shared_in_turns},
     {"each member's queue is bounded", each_queue_is_bounded},
