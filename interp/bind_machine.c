@@ -386,6 +386,15 @@ static int machine_qmp_method(lua_State *L)
     return push_outcome(L, err);
 }
 
+/* machine:pass_fd(name, fd): hand QEMU a copy of the descriptor, for the next command that names it
+ */
+static int machine_pass_fd_method(lua_State *L)
+{
+    struct machine *machine = check_machine(L)->machine;
+    return push_outcome(
+        L, machine_pass_fd(machine, luaL_checkstring(L, 2), (int)luaL_checkinteger(L, 3)));
+}
+
 static void close_machine(lua_State *L, struct lua_machine *machine)
 {
     if (!machine->machine)
@@ -427,14 +436,16 @@ static size_t read_nics(lua_State *L, struct qemu_nic *nics)
         lua_rawgeti(L, -1, (lua_Integer)i + 1);
         lua_getfield(L, -1, "fd");
         nics[i].fd = (int)luaL_checkinteger(L, -1);
-        lua_getfield(L, -2, "mac");
+        lua_getfield(L, -2, "number");
+        nics[i].number = (unsigned)luaL_checkinteger(L, -1);
+        lua_getfield(L, -3, "mac");
         unsigned m[6];
         if (sscanf(luaL_checkstring(L, -1), "%2x:%2x:%2x:%2x:%2x:%2x", &m[0], &m[1], &m[2], &m[3],
                    &m[4], &m[5]) != 6)
             luaL_error(L, "bad MAC address");
         for (int k = 0; k < 6; k++)
             nics[i].mac[k] = (uint8_t)m[k];
-        lua_pop(L, 3);
+        lua_pop(L, 4);
     }
     lua_pop(L, 1);
     return n;
@@ -476,8 +487,9 @@ static int needs_shell(lua_State *L)
 }
 
 /* core.machine{name=, kernel=, initrd=, append=, disk=, disk_format=, disk_writable=, memory=bytes,
- * cpus=, kvm=, nics={{fd=,mac=},...}, extra={...}, console_log=, boot_timeout=s, on_state=fn(state,
- * why), on_event=fn(name, data), on_console=fn(data)} -> machine, or nil and why */
+ * cpus=, kvm=, nics={{number=,fd=,mac=},...}, extra={...}, console_log=, boot_timeout=s,
+ * on_state=fn(state, why), on_event=fn(name, data), on_console=fn(data)} -> machine, or nil and why
+ */
 static int open_machine(lua_State *L)
 {
     struct host *host = host_of(L);
@@ -545,6 +557,7 @@ void machine_bind(lua_State *L)
         {"console_tail", machine_tail_method},
         {"console_write", machine_write_method},
         {"qmp", machine_qmp_method},
+        {"pass_fd", machine_pass_fd_method},
         {"close", machine_close_method},
         {NULL, NULL},
     };

@@ -82,4 +82,8 @@ typedef void machine_reply_fn(void *arg, json_t *value, const char *error);
 int machine_qmp(struct machine *machine, const char *name, json_t *arguments, machine_reply_fn *fn,
                 void *arg);
 
+/** Hand QEMU a copy of @fd under @name, for the next command that names it. What is wrong with it,
+ * that command's reply tells. Return: 0 or negative errno. */
+int machine_pass_fd(struct machine *machine, const char *name, int fd);
+
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Adds virtio-serial ports to a running machine: the descriptor goes to QEMU over the monitor's
- * socket, becomes a character device, and that a port. */
+/* Hands a running machine descriptors, over the monitor's socket; and adds virtio-serial ports to
+ * it: a descriptor becomes a character device, and that a port. */
 #include "runtime/machine_private.h"
 
 #include <errno.h>
@@ -47,14 +47,13 @@ static void plug_command(struct plug *plug, const char *name, json_t *arguments)
         plug->replies_due++;
 }
 
-static void pass_fd(struct plug *plug, const char *name, int fd)
+int machine_pass_fd(struct machine *machine, const char *name, int fd)
 {
-    struct machine *machine = plug->machine;
     uint64_t id;
     char *line = qmp_command(&machine->qmp, "getfd", json_pack("{s:s}", "fdname", name), &id);
-    if (!line || stream_send_fd(machine->monitor, line, strlen(line), fd))
-        plug->failed = true;
+    int err = line ? stream_send_fd(machine->monitor, line, strlen(line), fd) : -ENOMEM;
     free(line);
+    return err;
 }
 
 static void plug_port(struct plug *plug, int which)
@@ -62,7 +61,8 @@ static void plug_port(struct plug *plug, int which)
     char name[24], device[32];
     snprintf(name, sizeof(name), "qn.%c%u", which ? 'e' : 'c', plug->number);
     snprintf(device, sizeof(device), "d-%s", name);
-    pass_fd(plug, name, plug->fds[which][1]);
+    if (machine_pass_fd(plug->machine, name, plug->fds[which][1]))
+        plug->failed = true;
     plug_command(plug, "chardev-add",
                  json_pack("{s:s, s:{s:s, s:{s:{s:s, s:{s:s}}, s:b}}}", "id", name, "backend",
                            "type", "socket", "data", "addr", "type", "fd", "data", "str", name,

@@ -139,15 +139,15 @@ static int add_port(struct qemu_args *args, const struct qemu_port *port)
                port->name, port->name);
 }
 
-static int add_nic(struct qemu_args *args, const struct qemu_nic *nic, size_t index)
+static int add_nic(struct qemu_args *args, const struct qemu_nic *nic)
 {
     const uint8_t *m = nic->mac;
     return add_fd(args, nic->fd) || add(args, "-netdev") ||
-           add(args, "dgram,id=net%zu,local.type=fd,local.str=%d", index, nic->fd) ||
+           add(args, "dgram,id=net%u,local.type=fd,local.str=%d", nic->number, nic->fd) ||
            add(args, "-device") ||
            add(args,
-               "virtio-net-pci,id=nic%zu,netdev=net%zu,romfile=,mac=%02x:%02x:%02x:%02x:%02x:%02x",
-               index, index, m[0], m[1], m[2], m[3], m[4], m[5]);
+               "virtio-net-pci,id=nic%u,netdev=net%u,romfile=,mac=%02x:%02x:%02x:%02x:%02x:%02x",
+               nic->number, nic->number, m[0], m[1], m[2], m[3], m[4], m[5]);
 }
 
 int qemu_args_build(struct qemu_args *args, const struct qemu_config *c)
@@ -158,7 +158,7 @@ int qemu_args_build(struct qemu_args *args, const struct qemu_config *c)
     for (size_t i = 0; i < c->n_ports && !err; i++)
         err = add_port(args, &c->ports[i]);
     for (size_t i = 0; i < c->n_nics && !err; i++)
-        err = add_nic(args, &c->nics[i], i);
+        err = add_nic(args, &c->nics[i]);
     err = err || add_words(args, c->extra);
     return err ? -ENOMEM : 0;
 }

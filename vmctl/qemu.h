@@ -11,7 +11,8 @@
 #define QEMU_PACKAGE "qemu-system-x86"
 
 struct qemu_nic {
-    int fd; /* QEMU's end of a Unix datagram socket pair: a frame a datagram */
+    unsigned number; /* its names in QEMU: device nicN, backend netN */
+    int fd;          /* QEMU's end of a Unix datagram socket pair: a frame a datagram */
     uint8_t mac[6];
 };
 

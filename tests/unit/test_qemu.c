@@ -114,19 +114,19 @@ static void kernels(void)
 
 static void interfaces(void)
 {
-    const struct qemu_nic nics[] = {{.fd = 50, .mac = {0x52, 0x54, 0, 1, 2, 0xff}},
-                                    {.fd = 51, .mac = {0x52, 0x54, 0, 0xa, 0xb, 0xc}}};
+    const struct qemu_nic nics[] = {{.number = 0, .fd = 50, .mac = {0x52, 0x54, 0, 1, 2, 0xff}},
+                                    {.number = 7, .fd = 51, .mac = {0x52, 0x54, 0, 0xa, 0xb, 0xc}}};
     struct qemu_config config = plain;
     struct qemu_args args;
     config.nics = nics;
     config.n_nics = 2;
     CHECK_INT(qemu_args_build(&args, &config), 0);
     CHECK(has(&args, "-netdev", "dgram,id=net0,local.type=fd,local.str=50"));
-    CHECK(has(&args, "-netdev", "dgram,id=net1,local.type=fd,local.str=51"));
+    CHECK(has(&args, "-netdev", "dgram,id=net7,local.type=fd,local.str=51"));
     CHECK(
         has(&args, "-device", "virtio-net-pci,id=nic0,netdev=net0,romfile=,mac=52:54:00:01:02:ff"));
     CHECK(
-        has(&args, "-device", "virtio-net-pci,id=nic1,netdev=net1,romfile=,mac=52:54:00:0a:0b:0c"));
+        has(&args, "-device", "virtio-net-pci,id=nic7,netdev=net7,romfile=,mac=52:54:00:0a:0b:0c"));
     CHECK(lists_fd(&args, 50) && lists_fd(&args, 51));
     CHECK_INT(args.n_fds, 4);
     qemu_args_free(&args);
