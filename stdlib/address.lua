@@ -27,20 +27,23 @@ function address.subnet(text)
     if number & hosts ~= 0 then
         return nil, ('bad subnet %q: it has host bits set; its network is "%s/%d"'):format(text, format(number & ~hosts), len)
     end
-    return setmetatable({ base = number, len = len, used = 0 }, Subnet)
+    return setmetatable({ base = number, len = len, used = 0, free = {} }, Subnet)
 end
 
---- The next free host address. Returns nil when all are taken.
+--- The next free host address; one that was given back only when the others are taken. Returns nil when all are.
 function Subnet:next_host()
-    if self.used >= (1 << (32 - self.len)) - 2 then return nil end
+    if self.used >= (1 << (32 - self.len)) - 2 then return table.remove(self.free, 1) end
     self.used = self.used + 1
     return format(self.base + self.used)
 end
 
+--- Gives a host address back.
+function Subnet:release(ip) self.free[#self.free + 1] = ip end
+
 --- The n-th automatic subnet, from 0: 10.0.0.0/24, 10.0.1.0/24, ...; nil when there are no more.
 function address.automatic(n)
     if n > 0xffff then return nil end
-    return setmetatable({ base = 10 << 24 | n << 8, len = 24, used = 0 }, Subnet)
+    return setmetatable({ base = 10 << 24 | n << 8, len = 24, used = 0, free = {} }, Subnet)
 end
 
 --- The MAC address of a node's network interface: QEMU's prefix, then both numbers (from 1; node to 65535).

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Starting nodes of any kind, many at once: boot. A kind of node gives start_up() and update_hosts(text).
+-- Starting nodes of any kind, many at once: boot. A kind of node gives start_up() and update_hosts(text), which
+-- may return a task.
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
@@ -23,11 +24,13 @@ local function flatten(list, into, level)
     return into
 end
 
--- Tells the nodes that run already of names that came later.
-local function refresh_hosts()
+--- Tells the nodes that run already of names that came later, and waits until they know.
+function boot.refresh_hosts()
+    local telling = {}
     for _, other in ipairs(testbed.nodes()) do
-        if other.state == "up" then other:update_hosts(testbed.hosts_of(other)) end
+        if other.state == "up" then telling[#telling + 1] = other:update_hosts(testbed.hosts_of(other)) end
     end
+    for _, task in ipairs(telling) do core.wait { task.done } end
 end
 
 --- boot(...): boots the given nodes, or all, in parallel, and waits until each can be commanded. Raises when one cannot.
@@ -43,7 +46,7 @@ function boot.boot(...)
     end
     if first and errors.is_machinery(first) then errors.machinery(first) end -- again, at the script's line
     if first then errors.again(first) end
-    refresh_hosts()
+    boot.refresh_hosts()
 end
 
 --- n:boot(): as boot(n).

@@ -1,11 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- Links and switches: link, switch, hub, lan.
 
+local boot = require "qemunet.boot"
 local capture = require "qemunet.capture"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local impairment = require "qemunet.impairment"
 local options = require "qemunet.options"
+local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
 local trigger = require "qemunet.trigger"
 
@@ -101,7 +103,9 @@ function class.__tostring(self) return ("link %s (%s)"):format(self.name, self.i
 
 -- A link's fields: name (of its own), a and b (the nodes or switches at its ends), ab and ba (the directions), is_up, nics
 -- (those of the nodes, a's first), config; and these, where they are not false.
-Link.removed, Link.switch, Link.mtu, Link.a, Link.b, Link.last_stats = false, false, false, false, false, false
+for _, field in ipairs { "removed", "switch", "mtu", "a", "b", "id", "last_stats", "gateway", "nameserver" } do
+    Link[field] = false
+end
 
 --- l:set(opts): changes what the options name, in force from the next packet on, both directions at one instant. An
 --- option that is false is as if it had never been given.
@@ -139,15 +143,29 @@ function Link:up()
     switch_to(self, true)
 end
 
---- l:remove(): takes the link away for good; its interfaces stay, without a carrier.
+-- Ends a link and its interfaces. Returns futures that are set when those are gone.
+local function take_away(self)
+    if self.id then
+        trigger.link_removed(self)
+        self.last_stats = self:stats()
+        core.link_remove(self.id)
+        testbed.remove_link(self)
+        core.event { t = core.now(), kind = "link", link = self.name, event = "removed" }
+    end
+    self.removed, self.is_up = true, false
+    for _, at in ipairs { self.a, self.b } do
+        if at and rawget(at, "links") then at:forget(self) end -- a switch, or a radio
+    end
+    local leaving = {}
+    for _, nic in ipairs(self.nics) do leaving[#leaving + 1] = nic.node:remove_nic(nic) end
+    return leaving
+end
+
+--- l:remove(): takes the link away for good, and its interfaces with it, also from machines that run.
 function Link:remove()
     check_call(self, "remove", class)
-    switch_to(self, false)
-    trigger.link_removed(self)
-    self.last_stats = self:stats()
-    core.link_remove(self.id)
-    self.removed = true
-    core.event { t = core.now(), kind = "link", link = self.name, event = "removed" }
+    for _, left in ipairs(take_away(self)) do core.wait { left } end
+    boot.refresh_hosts()
 end
 
 --- l:stats() -> { ab={sent, delivered, lost, queue_drops, early_drops, down_drops, mtu_drops, overruns, trigger_drops,
@@ -196,6 +214,35 @@ local function connect(self, a, b)
     return self
 end
 link.connect = connect
+
+-- Making links, in nodes that may run already. All of the links of a making are usable when it is finished; if it is left
+-- before, by an error or because its task was cancelled, none of them is there.
+local Making = {}
+Making.__index = Making
+
+local function making(links) return setmetatable({ links = links, plugging = {} }, Making) end
+
+function Making:__close()
+    if self.finished then return end
+    for _, plug in ipairs(self.plugging) do plug.task:cancel() end
+    for _, l in ipairs(self.links) do take_away(l) end
+end
+
+function Making:finish()
+    for _, l in ipairs(self.links) do
+        for _, nic in ipairs(l.nics) do
+            if nic.unplugged then self.plugging[#self.plugging + 1] = { nic = nic, task = tasks.go(nic.node.plug, nic.node, nic) } end
+        end
+    end
+    for _, plug in ipairs(self.plugging) do core.wait { plug.task.done } end
+    for _, plug in ipairs(self.plugging) do
+        local why = plug.task:outcome()
+        if why then errors.raise(("link %s: %s: %s"):format(plug.nic.link.name, plug.nic.node.name, why)) end
+    end
+    self.finished = true
+    if #self.plugging > 0 then boot.refresh_hosts() end
+end
+link.making = making
 
 -- What there is in a node's place, in words.
 local function describe_other(v)
@@ -270,14 +317,16 @@ local function attach(self, at, subnet)
     self.nics[#self.nics + 1] = nic
     return nic.at
 end
+link.attach = attach
 
--- A cable between any two of nodes and switches.
-local function join(a, b, opts, where, level)
+-- A cable between any two of nodes and switches; it is added to those that are being made.
+local function join(a, b, opts, made, where, level)
     if a == b then error(("%s: both ends are %s"):format(where, a.name), level + 1) end
     local self, both = new(a.name .. "--" .. b.name, opts, where, level + 1)
     self.a, self.b = a, b
     local subnet = subnet_for(a, b, both, where, level + 1)
     if is_switch(a) and is_switch(b) then share_subnet(a, b) end
+    made.links[#made.links + 1] = self
     local end_a = attach(self, a, subnet)
     return connect(self, end_a, attach(self, b, subnet))
 end
@@ -290,7 +339,9 @@ end
 --- their boot; in ab, in ba and by set it is the link's alone, which drops what is larger.
 function link.link(a, b, opts)
     a, b = check_end(a, "link", "the first argument", 2), check_end(b, "link", "the second argument", 2)
-    local self = join(a, b, opts, "link", 2)
+    local made <close> = making {}
+    local self = join(a, b, opts, made, "link", 2)
+    made:finish()
     return self
 end
 
@@ -298,9 +349,14 @@ end
 function Switch:connect(other, opts)
     if not is_switch(self) then errors.raise("connect: call it with a colon, on a switch") end
     other = check_end(other, "connect", "the first argument", 2)
-    local l = join(other, self, opts, "connect", 2)
+    local made <close> = making {}
+    local l = join(other, self, opts, made, "connect", 2)
+    made:finish()
     return l
 end
+
+-- Drops a link that was removed.
+function Switch:forget(l) self.links = testbed.without(self.links, l) end
 
 local SWITCH = { subnet = { type = "string" }, ip = { type = "boolean" }, ageing = { type = "duration" } }
 local HUB = { subnet = SWITCH.subnet, ip = SWITCH.ip }
@@ -351,7 +407,9 @@ function link.lan(nodes, opts)
     local members = {}
     for i, v in ipairs(nodes) do members[i] = check_end(v, "lan", "node " .. i, 2) end
     local self = new_switch(lan_name(), own, "lan", 2)
-    for _, member in ipairs(members) do join(member, self, cable, "lan", 2) end
+    local made <close> = making {}
+    for _, member in ipairs(members) do join(member, self, cable, made, "lan", 2) end
+    made:finish()
     return self
 end
 

@@ -1,6 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- What every node can do, whatever it is made of: run commands, move files, say its addresses. A kind of node (vm) adds
--- how it starts, and gives `channel()`: the machine that commands go to, or nil and why not.
+-- how it starts, and gives
+--   channel()               the machine that commands go to, or nil and why not
+--   add_nic(link, subnet)   an interface for a link, with `at`, its place in the fabric; configured with the link's mtu,
+--                           gateway and nameserver, if these are not false
+--   plug(nic)               only for those that it has marked `unplugged`: makes it usable, or returns why not
+--   set_carrier(nic, up)    what becomes of the cable; returns nil, or why it failed
+--   remove_nic(nic)         the end of an interface; may return a future that is set when it is gone
 
 local address = require "qemunet.address"
 local core = require "qemunet.core"
@@ -9,6 +15,7 @@ local files = require "qemunet.files"
 local job = require "qemunet.job"
 local options = require "qemunet.options"
 local tasks = require "qemunet.tasks"
+local testbed = require "qemunet.testbed"
 local text = require "qemunet.text"
 local units = require "qemunet.units"
 
@@ -210,20 +217,38 @@ function Node:ifname(key)
     return nic.ifname
 end
 
+local function free_index(self, taken)
+    local used = {}
+    for _, nic in ipairs(self.nics) do used[nic.index] = true end
+    local index = 1
+    while used[index] or taken[index] do index = index + 1 end
+    return index
+end
+
 --- A network interface more for a node, not on any end of the fabric yet: { node, index, link, subnet, ip, mac, ifname }.
---- Raises when the subnet has no address left.
-function node.add_nic(self, link, subnet)
+--- Its index, from 1, is the lowest that is free: not of another interface, nor in `taken`. Raises when the subnet has no
+--- address left.
+function node.add_nic(self, link, subnet, taken)
     local ip
     if subnet then
         ip = subnet:next_host()
         if not ip then errors.raise("link: no free address left in the subnet") end
     end
-    local index = #self.nics + 1
+    local index = free_index(self, taken or {})
     local nic = { node = self, index = index, link = link, subnet = subnet, ip = ip,
         mac = address.mac(self.number, index), ifname = "eth" .. (index - 1) }
-    self.nics[index] = nic
+    self.nics[#self.nics + 1] = nic
     return nic
 end
+
+--- Takes an interface out of a node's list; the ones behind it move up. Its address is free again.
+function node.remove_nic(self, nic)
+    self.nics = testbed.without(self.nics, nic)
+    if nic.ip then nic.subnet:release(nic.ip) end
+end
+
+--- n:remove_nic(nic), of a kind of node whose interfaces stay: it has no carrier.
+function Node:remove_nic(nic) self:set_carrier(nic, false) end
 
 --- Whether a value is a node of any kind.
 function node.is(v)

@@ -191,21 +191,24 @@ function Radio:join(other, at, opts)
     check_new(self, other, 2)
     local motion = first_place(other, at, 2)
     local l, both = link.new(other.name .. "--" .. self.name, opts, "join", 2)
-    l.switch = self
+    l.a, l.b, l.switch = other, self, self
     if both.subnet then error("join: give subnet= to the radio", 2) end
-    local nic = other:add_nic(l, both.ip ~= false and self.subnet or nil)
-    l.nics = { nic }
-    link.connect(l, nic.at, { "radio", self.id })
+    local made <close> = link.making { l }
+    link.connect(l, link.attach(l, other, both.ip ~= false and self.subnet or nil), { "radio", self.id })
     self.links[#self.links + 1] = l
     if motion then
         move_at_once(other, motion)
     else
         for _, m in ipairs(places[other].motions) do apply(l, m) end
     end
+    made:finish()
     local x, y = other:position()
     core.event { t = core.now(), kind = "radio", radio = self.name, event = "joined", node = other.name, at = { x, y } }
     return l
 end
+
+-- Drops a link that was removed.
+function Radio:forget(l) self.links = testbed.without(self.links, l) end
 
 --- r:leave(node): takes the node out of the radio, as the :remove() of its link.
 function Radio:leave(other)

@@ -34,6 +34,11 @@ function Responder:add_nic(link, subnet)
     return nic
 end
 
+function Responder:remove_nic(nic)
+    node.remove_nic(self, nic)
+    core.station_remove(nic.station)
+end
+
 function Responder:close()
     for _, nic in ipairs(self.nics) do core.station_remove(nic.station) end
     self.nics, self.state = {}, "down"

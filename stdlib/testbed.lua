@@ -6,6 +6,15 @@ local errors = require "qemunet.errors"
 
 local testbed = {}
 
+--- A list without an item, a new one: whoever goes through the old one while things go, misses nothing.
+function testbed.without(list, item)
+    local rest = {}
+    for _, other in ipairs(list) do
+        if other ~= item then rest[#rest + 1] = other end
+    end
+    return rest
+end
+
 local function fresh()
     return { nodes = {}, by_name = {}, links = {}, link_names = {}, switches = {}, switch_names = {}, subnets = 0 }
 end
@@ -47,6 +56,8 @@ function testbed.add_link(link)
     state.links[#state.links + 1] = link
     for _, fn in ipairs(link_listeners) do fn(link) end
 end
+
+function testbed.remove_link(link) state.links = testbed.without(state.links, link) end
 
 --- A name that no link has had: the wanted one, or with "-2", "-3", ... behind it.
 function testbed.link_name(wanted)

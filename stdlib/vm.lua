@@ -7,8 +7,10 @@ local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local job = require "qemunet.job"
 local login = require "qemunet.login"
+local nic = require "qemunet.nic"
 local node = require "qemunet.node"
 local options = require "qemunet.options"
+local qmp = require "qemunet.qmp"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
 local units = require "qemunet.units"
@@ -116,7 +118,7 @@ local function declare(name, opts, level)
             units.format_size(checked.mem), units.format_size(TINY_MIN_MEMORY)), level + 1)
     end
     local self = setmetatable({ name = name, state = "defined", nics = {}, opts = checked, tiny_boots = tiny_boots,
-        changed = core.future() }, class)
+        parting = {}, gone = {}, changed = core.future() }, class)
     self.console = console.new(self, function() return vm.console_path and vm.console_path(name) end)
     self.number = testbed.add_node(self)
     return self
@@ -221,15 +223,7 @@ end
 
 local function on_event(self, name, data)
     core.event { t = core.now(), kind = "qmp", node = self.name, event = name, data = data }
-end
-
-local function nic_descriptors(self)
-    local list = {}
-    for i, nic in ipairs(self.nics) do
-        core.port_drain(nic.fd)
-        list[i] = { fd = nic.fd, mac = nic.mac }
-    end
-    return list
+    nic.on_event(self, name, data)
 end
 
 -- The boots under way share the processor, and so the patience with each grows with their number.
@@ -250,7 +244,7 @@ local function power_on(self)
     local kvm = wants_kvm(self)
     local kernel, initrd, own_append = kernel_of(self)
     if self.machine then self.machine:close() end
-    self.machine, self.why, self.expected_end = nil, nil, false
+    self.machine, self.why, self.expected_end, self.not_root = nil, nil, false, false
     self.shell_up, self.ended = core.future(), core.future()
     self.console.stream:restart()
     self.line, self.watcher = false, false
@@ -259,7 +253,7 @@ local function power_on(self)
     machine, why = core.machine {
         name = self.name, kernel = kernel, initrd = initrd, append = append_of(self, kvm, own_append),
         disk = disk, disk_format = disk and disk_format(disk), disk_writable = self.opts.persistent,
-        memory = self.opts.mem, cpus = self.opts.cpus, kvm = kvm, nics = nic_descriptors(self),
+        memory = self.opts.mem, cpus = self.opts.cpus, kvm = kvm, nics = nic.take_all(self),
         extra = self.opts.qemu, console_log = vm.console_path and vm.console_path(self.name),
         boot_timeout = boot_timeout(self),
         on_state = function(state, reason) on_machine_state(self, machine, state, reason) end,
@@ -273,8 +267,8 @@ end
 
 local NOT_ROOT = "not root"
 
--- A shell script that gives the guest its name, addresses and hosts file, and prints each interface's name.
-local function configuration(self)
+-- A shell script that gives the guest its name, addresses and hosts file, and prints the name of each interface of the list.
+local function configuration(self, nics)
     local hosts = ("printf %%s %s >/etc/hosts"):format(node.quote(testbed.hosts_of(self)))
     local lines = { ("hostname %s 2>/dev/null || echo %s >/proc/sys/kernel/hostname"):format(self.name, self.name) }
     if self.tiny_boots then
@@ -283,17 +277,7 @@ local function configuration(self)
         table.insert(lines, 1, ('[ "$(id -u)" = 0 ] || { echo %s; exit 0; }'):format(NOT_ROOT))
         lines[3] = ("{ %s; } 2>/dev/null || :"):format(hosts) -- which may be read-only there
     end
-    for _, nic in ipairs(self.nics) do
-        lines[#lines + 1] = ('for i in /sys/class/net/*; do read -r m <"$i/address" && [ "$m" = %s ] && break; done; i=${i##*/}')
-            :format(nic.mac)
-        lines[#lines + 1] = 'echo "$i"'
-        if nic.link.mtu then lines[#lines + 1] = ('ip link set "$i" mtu %d'):format(nic.link.mtu) end
-        lines[#lines + 1] = 'ip link set "$i" up'
-        if nic.ip then
-            lines[#lines + 1] = ('ip addr add %s/%d broadcast + dev "$i"'):format(nic.ip, nic.subnet.len)
-        end
-    end
-    return "set -e; " .. table.concat(lines, "; ")
+    return "set -e; " .. table.concat(lines, "; ") .. "\n" .. nic.script(nics)
 end
 
 -- Runs a command of our own during the boot. Returns its output; a failure is the machinery's.
@@ -309,17 +293,19 @@ local function internal(self, cmd, what, stdin)
 end
 
 local function configure(self)
-    local names = internal(self, configuration(self), "the configuration of its network")
-    if names == NOT_ROOT .. "\n" then
+    local nics = nic.plugged(self)
+    local names = internal(self, configuration(self, nics), "the configuration of its network")
+    self.not_root = names == NOT_ROOT .. "\n"
+    if self.not_root then
         return core.log(0, ("%s: the user logged in is not root: the name and addresses are left as they are"):format(self.name))
     end
     local i = 0
     for name in names:gmatch("[^\n]+") do
         i = i + 1
-        self.nics[i].ifname = name
+        nics[i].ifname = name
     end
-    for _, nic in ipairs(self.nics) do
-        if not nic.link.is_up then nic.link:carrier(nic, false) end
+    for _, one in ipairs(nics) do
+        if not one.link.is_up and not one.link.removed then one.link:carrier(one, false) end
     end
 end
 
@@ -378,11 +364,9 @@ local function boot_one(self)
     core.log(1, ("%s: up after %s"):format(self.name, units.format_duration(core.now() - started)))
 end
 
-local bootable = { defined = true, down = true, crashed = true, panicked = true }
-
 --- Boots it if it is not up, and waits; one boot at a time: whoever else wants it meanwhile waits for that one.
 function VM:start_up()
-    if bootable[self.state] and not self.boot_task then
+    if nic.BOOTABLE[self.state] and not self.boot_task then
         self.boot_task = tasks.go(boot_one, self)
     end
     local task = self.boot_task
@@ -392,12 +376,24 @@ function VM:start_up()
     task:outcome()
 end
 
---- Has a running guest know of names that came later.
+-- Writes the guest's hosts file, again as long as there is news.
+local function write_hosts(self)
+    repeat
+        local text = self.hosts_known
+        local running = job.start(self, self:commander(), { cmd = "update /etc/hosts", timeout = 60, max_output = 1 << 16,
+            text = ("printf %%s %s >/etc/hosts"):format(node.quote(text)) })
+        core.wait { running.done }
+    until self.hosts_known == text
+    self.hosts_task = false
+end
+
+--- Has a running guest know of names that came later. Returns the task that tells it, or nothing when it knows.
 function VM:update_hosts(text)
-    if self.hosts_known == text then return end
-    self.hosts_known = text
-    job.start(self, self:commander(), { cmd = "update /etc/hosts", timeout = 60, max_output = 1 << 16,
-        text = ("printf %%s %s >/etc/hosts"):format(node.quote(text)) })
+    if self.hosts_known ~= text then
+        self.hosts_known = text
+        self.hosts_task = self.hosts_task or tasks.detach(write_hosts, self)
+    end
+    return self.hosts_task or nil
 end
 
 -- Methods ------------------------------------------------------------------------------------------------------------
@@ -453,19 +449,11 @@ function VM:reboot()
     boot.boot(self)
 end
 
-local function qmp(self, command, arguments)
-    local done = core.future()
-    local sent, why = self.machine:qmp(command, arguments, function(_, err) done:set(err) end)
-    if not sent then return why end
-    if not core.wait({ done }, 10) then return "QEMU did not answer within 10 s" end
-    return done:values()
-end
-
 local function control(self, command, wanted)
     if self.state ~= "up" and self.state ~= "paused" then
         return nil, ("vm %s is %s"):format(self.name, self.state), "state"
     end
-    local err = qmp(self, command)
+    local err = qmp.command(self, command)
     while not err and self.state ~= wanted and not self.ended:is_set() do
         if not core.wait({ self.changed }, 10) then err = "its state did not change" end
     end
@@ -480,23 +468,18 @@ function VM:pause() return control(self, "stop", "paused") end
 function VM:resume() return control(self, "cont", "up") end
 
 --- Plugs a network interface's cable in or out, as the guest sees it. Returns nil, or why it failed.
-function VM:set_carrier(nic, up)
-    if not self.machine or self.ended:is_set() then return end
-    return qmp(self, "set_link", { name = "nic" .. (nic.index - 1), up = up })
+function VM:set_carrier(one, up) return nic.set_carrier(one, up) end
+
+--- See nic for these three.
+function VM:add_nic(link, subnet)
+    vm.prepare()
+    local added = nic.add(self, link, subnet)
+    return added
 end
 
---- Adds a network interface for a link; raises when the machine runs.
-function VM:add_nic(link, subnet)
-    if not bootable[self.state] then
-        errors.raise(("link: vm %s is %s: declare its links before it boots (this version cannot add them later)"):format(
-            self.name, self.state))
-    end
-    vm.prepare()
-    local nic = node.add_nic(self, link, subnet)
-    nic.port, nic.fd = core.port_add()
-    nic.at = { "port", nic.port }
-    return nic
-end
+function VM:plug(one) return nic.plug(one) end
+
+function VM:remove_nic(one) return nic.remove(one) end
 
 --- Cuts the power without waiting.
 function VM:cut()
@@ -507,16 +490,14 @@ end
 --- Gives everything back.
 function VM:close()
     if self.machine then self.machine:close() end
-    for _, nic in ipairs(self.nics) do
-        core.close_fd(nic.fd)
-        core.port_remove(nic.port)
-    end
+    nic.release_all(self)
+    if self.ended and not self.ended:is_set() then self.ended:set("down") end
     self.machine, self.nics, self.state = nil, {}, "down"
 end
 
 -- Fields that are nil until they are set; a class has no unknown ones.
-for _, field in ipairs { "machine", "why", "expected_end", "shell_up", "ended", "boot_task", "hosts_known", "line",
-    "watcher" } do
+for _, field in ipairs { "machine", "why", "expected_end", "shell_up", "ended", "boot_task", "hosts_known",
+    "hosts_task", "line", "not_root", "watcher" } do
     VM[field] = false
 end
 

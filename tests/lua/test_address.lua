@@ -19,6 +19,15 @@ test("a subnet gives its host addresses in order, and then none", function()
     check.equal(big[1022], "10.2.3.254")
 end)
 
+test("an address that was given back is given out again when no other is left", function()
+    local subnet = address.subnet "10.1.0.0/29"
+    local first, second = subnet:next_host(), subnet:next_host()
+    subnet:release(second)
+    subnet:release(first)
+    check.equal(hosts(subnet), { "10.1.0.3", "10.1.0.4", "10.1.0.5", "10.1.0.6", second, first })
+    check.is_nil(subnet:next_host())
+end)
+
 test("the high end of the address space", function()
     check.equal(hosts(address.subnet "255.255.255.252/30"), { "255.255.255.253", "255.255.255.254" })
 end)

@@ -39,6 +39,15 @@ test("by way of the console the same shells are reached, of any kind, and the ne
     check.match(dan:succeed("ping -c 2 ben"), "2 packets received")
 end)
 
+test("a link comes while they run, to those that are logged in to as root", function()
+    local live = link(dan, ben)
+    dan:succeed("ping -c 1 -W 10 " .. ben:ip(live))
+    live:remove()
+    check.raises(function() link(dan, serial_ones[2]) end,
+        "link dan%-%-plainuser: plainuser: the user logged in there is not root.*log in as root")
+    check.equal({ #dan.nics, #serial_ones[2].nics }, { 1, 0 })
+end)
+
 test("the console is the log-in's shell again", function()
     check.equal(dan.console:send("echo $((6 * 7))\n"), true)
     check.equal(dan.console:expect("\\n42\\b", 20).text, "\n42")

@@ -5,7 +5,11 @@
 package.path = debug.getinfo(1, "S").source:match("^@(.*)vm/") .. "lua/?.lua;" .. package.path
 local pcapng = require "pcapng"
 
-local a, b, c = vm("a"), vm("b"), vm("c")
+-- So many that c has one PCI slot left.
+local fillers = {}
+for _ = 1, 22 do fillers[#fillers + 1], fillers[#fillers + 2] = "-device", "pci-testdev" end
+
+local a, b, c = vm("a"), vm("b"), vm("c", { qemu = fillers })
 local delayed = link(a, b, { delay = "20ms" })
 local skewed = link(b, c, { ab = { delay = "30ms" }, ba = { delay = "5ms" }, mtu = 1400 })
 local bare = link(a, c, { ip = false })
@@ -259,14 +263,88 @@ test("forwarding between links, by the guest", function()
     p:heal()
 end)
 
-test("a link cannot come to a machine that runs", function()
-    check.raises(function() link(a, b) end, "test_network%.lua:%d+: link: vm a is up: declare its links before it boots")
+-- The names of a node's network interfaces, but for lo.
+local function interfaces(node)
+    local names = {}
+    for name in node:succeed("ls /sys/class/net"):gmatch("%S+") do
+        if name ~= "lo" then names[#names + 1] = name end
+    end
+    return names
+end
+
+test("links come to machines that run and go, and traffic elsewhere loses nothing", function()
+    local booted = a:succeed("cat /proc/sys/kernel/random/boot_id")
+    local before, n = interfaces(a), #a.nics
+    local steady = a:spawn("ping -i 0.02 " .. b:ip(office))
+    steady:expect("seq=1", 20)
+    local live = link(a, c, { delay = "5ms", mtu = 1400 })
+    check.equal({ #a.nics, a:ifname(live), #interfaces(a) }, { n + 1, "eth" .. n, #before + 1 })
+    check.is_true(math.min(table.unpack(ping_times(a, c:ip(live), 3))) >= 10)
+    check.equal(a:succeed(("cat /sys/class/net/%s/mtu"):format(a:ifname(live))), "1400\n")
+    live:remove()
+    check.equal({ #a.nics, interfaces(a) }, { n, before })
+    check.raises(function() live:up() end, "test_network%.lua:%d+: link a%-%-c was removed")
+    check.raises(function() live:set { delay = 1 } end, "was removed")
+    check.raises(function() return a:ip(live) end, "no network interface link a%-%-c")
+    live = link(a, c)
+    check.equal({ a:ifname(live), a:ip(live):match("^10%.0%.%d+%.1$") }, { "eth" .. n, a:ip(live) })
+    ping_times(a, c:ip(live), 3)
+    steady:kill("INT")
+    local sent, received = steady:wait(20).stdout:match("(%d+) packets transmitted, (%d+) packets received")
+    check.is_true(sent - received <= 1, ("%s of %s answers"):format(received, sent)) -- the last may be under way
+    live:remove()
+    check.equal(a:succeed("cat /proc/sys/kernel/random/boot_id"), booted)
 end)
 
-test("remove takes a link away for good", function()
+test("links that come at once, also of one machine, and to simulated nodes; all learn the names", function()
+    local r = responder("r")
+    local making = { go(link, a, r), go(link, a, r), go(lan, { a, b }) }
+    local first = making[1]:join()
+    making[2]:join()
+    local both = making[3]:join()
+    check.equal({ #both.links, #a.nics }, { 2, #interfaces(a) })
+    a:succeed("ping -c 1 -W 10 r")
+    ping_times(a, b:ip(both), 2)
+    check.match(b:succeed("cat /etc/hosts"), "\n" .. r:ip(first):gsub("%.", "%%.") .. " r\n")
+    for _, l in ipairs(both.links) do l:remove() end
+    check.equal({ #both.links, #a.nics }, { 0, #interfaces(a) })
+    first:down()
+    first:remove()
+    check.equal(#r.nics, 1)
+end)
+
+test("a link that cannot come is not there at all", function()
+    local n_a, n_c = #a.nics, #c.nics
+    link(a, c):remove()
+    local last = link(a, c)
+    check.raises(function() link(a, c) end, "test_network%.lua:%d+: link a%-%-c: c: no PCI slot is left")
+    last:remove()
+    a:pause()
+    check.raises(function() link(a, c) end, "test_network%.lua:%d+: link a%-%-c: a: it is paused: resume it first")
+    a:resume()
+    check.raises(function() timeout(0.02, function() link(a, c) end) end, "timed out")
+    check.equal({ #a.nics, #c.nics }, { n_a, n_c })
+    eventually(20, function() return #interfaces(a) == n_a and #interfaces(c) == n_c end)
+end)
+
+test("a machine that ends while it gets a link takes no other along", function()
+    local n_a, n_c = #a.nics, #c.nics
+    local making = go(function() return select(2, pcall(link, a, c)) end)
+    eventually(5, function() return #a.nics > n_a end, { every = 0 })
+    c:crash()
+    check.match(making:join(), "link a%-%-c: c: it is crashed: power cut")
+    check.equal({ #a.nics, #c.nics }, { n_a, n_c })
+    eventually(20, function() return #interfaces(a) == n_a end)
+end)
+
+test("a machine boots with the links that there are, and one that comes meanwhile", function()
+    local booting, l = go(c.boot, c), nil
+    eventually(20, function() return c.state == "booting" end, { every = "5ms" })
     bare:remove()
-    wait_carrier(a, bare, 0)
-    check.is_true(not answers(a, "192.168.9.2"))
-    check.raises(function() bare:up() end, "test_network%.lua:%d+: link a%-%-c was removed")
-    check.raises(function() bare:set { delay = 1 } end, "was removed")
+    l = link(b, c)
+    check.equal(c.state, "up")
+    booting:join()
+    ping_times(b, c:ip(l), 2)
+    check.equal({ #interfaces(c), #interfaces(a) }, { #c.nics, #a.nics })
+    check.match(c:succeed("ip addr show dev " .. c:ifname(skewed)), "inet " .. c:ip(skewed):gsub("%.", "%%.") .. "/24 ")
 end)
