@@ -9,6 +9,7 @@
 #include "interp/bind_machine.h"
 #include "interp/bind_radio.h"
 #include "interp/bind_rng.h"
+#include "interp/bind_nat.h"
 #include "interp/bind_stream.h"
 #include "interp/bind_system.h"
 #include "interp/bind_traffic.h"
@@ -77,6 +78,7 @@ static int open_core(lua_State *L)
     bench_bind(L);
     trigger_bind(L);
     files_bind(L);
+    nat_bind(L);
     stream_bind(L);
     system_bind(L);
     json_bind(L);

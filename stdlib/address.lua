@@ -34,8 +34,14 @@ end
 function Subnet:next_host()
     if self.used >= (1 << (32 - self.len)) - 2 then return table.remove(self.free, 1) end
     self.used = self.used + 1
-    return format(self.base + self.used)
+    return self:host(self.used)
 end
+
+--- The n-th address of it; 0: its network's own.
+function Subnet:host(n) return format(self.base + n) end
+
+--- Its mask, as "255.255.255.0".
+function Subnet:mask() return format(~0 << (32 - self.len)) end
 
 --- Gives a host address back.
 function Subnet:release(ip) self.free[#self.free + 1] = ip end
@@ -44,6 +50,13 @@ function Subnet:release(ip) self.free[#self.free + 1] = ip end
 function address.automatic(n)
     if n > 0xffff then return nil end
     return setmetatable({ base = 10 << 24 | n << 8, len = 24, used = 0, free = {} }, Subnet)
+end
+
+--- The n-th subnet behind a translation of addresses, from 0: 100.64.0.0/24, ...; nil when there are no more. These
+--- addresses are set apart for that (RFC 6598): neither sites nor the automatic subnets have them.
+function address.shared(n)
+    if n > 0x3fff then return nil end
+    return setmetatable({ base = 100 << 24 | 64 << 16 | n << 8, len = 24, used = 0, free = {} }, Subnet)
 end
 
 --- The MAC address of a node's network interface: QEMU's prefix, then both numbers (from 1; node to 65535).

@@ -8,6 +8,7 @@ local coroutines = require "qemunet.coroutines"
 local inspect = require "qemunet.inspect"
 local link = require "qemunet.link"
 local mobility = require "qemunet.mobility"
+local nat = require "qemunet.nat"
 local node = require "qemunet.node"
 local options = require "qemunet.options"
 local partition = require "qemunet.partition"
@@ -65,8 +66,9 @@ end
 function language.names(suite, args)
     local names = {
         vm = vm.vm, vms = vm.vms, responder = responder.responder, boot = boot.boot,
-        link = link.link, switch = link.switch, hub = link.hub, lan = link.lan, partition = partition.partition,
-        radio = radio.radio, mobility = mobility.mobility, capture_all = capture.all, topology = topology,
+        link = link.link, switch = link.switch, hub = link.hub, lan = link.lan, nat = nat.nat,
+        partition = partition.partition, radio = radio.radio, mobility = mobility.mobility,
+        capture_all = capture.all, topology = topology,
         now = core.now, sleep = tasks.sleep, after = tasks.after, at = tasks.at, every = tasks.every, go = tasks.go,
         all = tasks.all, any = tasks.any, event = tasks.event, barrier = tasks.barrier, timeout = tasks.timeout,
         eventually = tasks.eventually, always = tasks.always, sync = sync.sync,

@@ -99,11 +99,14 @@ function class.__index(_, key)
     errors.raise(("a link has no field or method %q%s"):format(tostring(key), options.hint(key, Link)))
 end
 
-function class.__tostring(self) return ("link %s (%s)"):format(self.name, self.is_up and "up" or "down") end
+function class.__tostring(self)
+    return ("link %s (%s)"):format(self.name, self.removed and "removed" or self.is_up and "up" or "down")
+end
 
 -- A link's fields: name (of its own), a and b (the nodes or switches at its ends), ab and ba (the directions), is_up, nics
--- (those of the nodes, a's first), config; and these, where they are not false.
-for _, field in ipairs { "removed", "switch", "mtu", "a", "b", "id", "last_stats", "gateway", "nameserver" } do
+-- (those of the nodes, a's first), config; and these, where they are not false. on_remove: what is to be done beside, when
+-- it is removed.
+for _, field in ipairs { "removed", "switch", "mtu", "a", "b", "id", "last_stats", "gateway", "nameserver", "on_remove" } do
     Link[field] = false
 end
 
@@ -156,6 +159,7 @@ local function take_away(self)
     for _, at in ipairs { self.a, self.b } do
         if at and rawget(at, "links") then at:forget(self) end -- a switch, or a radio
     end
+    if self.on_remove then self.on_remove() end
     local leaving = {}
     for _, nic in ipairs(self.nics) do leaving[#leaving + 1] = nic.node:remove_nic(nic) end
     return leaving
@@ -231,7 +235,9 @@ end
 function Making:finish()
     for _, l in ipairs(self.links) do
         for _, nic in ipairs(l.nics) do
-            if nic.unplugged then self.plugging[#self.plugging + 1] = { nic = nic, task = tasks.go(nic.node.plug, nic.node, nic) } end
+            if nic.unplugged then
+                self.plugging[#self.plugging + 1] = { nic = nic, task = tasks.go(nic.node.plug, nic.node, nic) }
+            end
         end
     end
     for _, plug in ipairs(self.plugging) do core.wait { plug.task.done } end

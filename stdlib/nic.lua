@@ -128,33 +128,36 @@ local function put_in(self)
     local vm = self.node
     core.port_drain(self.fd)
     self.unplugged = false
-    local sent, why = vm.machine:pass_fd(backend(self), self.fd)
+    local name = backend(self)
+    local sent, why = vm.machine:pass_fd(name, self.fd)
     why = not sent and why
-        or qmp.command(vm, "netdev_add", { type = "dgram", id = backend(self), ["local"] = { type = "fd", str = backend(self) } })
-        or qmp.command(vm, "device_add", { driver = "virtio-net-pci", id = device(self), netdev = backend(self), romfile = "",
-            mac = self.mac })
+        or qmp.command(vm, "netdev_add", { type = "dgram", id = name, ["local"] = { type = "fd", str = name } })
+        or qmp.command(vm, "device_add",
+            { driver = "virtio-net-pci", id = device(self), netdev = name, romfile = "", mac = self.mac })
     return why and in_words(why)
 end
+
+local NOT_SHOWN = ("its guest shows no new interface after %d s: its kernel needs PCI hot-plug by ACPI, and a driver " ..
+    "for virtio-net"):format(APPEARS)
 
 -- Waits until the guest has the device, and configures it. Returns nil or why it could not.
 local function configure(self)
     local vm = self.node
-    local running = job.start(vm, vm:commander(), { cmd = "configure " .. self.mac, text = plug_script(self), timeout = APPEARS,
-        max_output = 1 << 16 })
+    local running = job.start(vm, vm:commander(),
+        { cmd = "configure " .. self.mac, text = plug_script(self), timeout = APPEARS, max_output = 1 << 16 })
     core.wait { running.done }
     local result = running.result
     if result.ok then
         self.ifname = result.stdout:match("[^\n]+")
     elseif result.timed_out then
-        return ("its guest showed no new interface within %d s (its kernel needs PCI hot-plug by ACPI, and virtio-net)"):format(
-            APPEARS)
+        return NOT_SHOWN
     else
         return result.error or "its new interface could not be configured: " .. result.stderr
     end
 end
 
-local NOT_ROOT = "the user logged in there is not root, so that a new interface cannot be configured: log in as root (user=), " ..
-    "or make the link before it boots"
+local NOT_ROOT = "the user logged in there is not root, so that a new interface cannot be configured: " ..
+    "log in as root (user=), or make the link before it boots"
 
 --- Gives a machine that runs an interface that was added: waits, if it boots, and until the guest can use it. Returns nil,
 --- also when the machine has ended and will boot with it; or why it cannot be.
@@ -194,8 +197,8 @@ local function part(self, left)
     if not nic.BOOTABLE[vm.state] and not vm.ended:is_set() then
         take_out(self, function()
             left:set()
-            core.log(0, ("%s: its guest does not let go of %s, whose link was removed: it stays, without a carrier"):format(vm.name,
-                self.ifname))
+            core.log(0, ("%s: its guest does not let go of %s, whose link was removed: it stays, without a carrier"):format(
+                vm.name, self.ifname))
         end)
     end
     release(self)

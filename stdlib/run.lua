@@ -5,6 +5,7 @@ local capture = require "qemunet.capture"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local language = require "qemunet.language"
+local nat = require "qemunet.nat"
 local recorder = require "qemunet.recorder"
 local suite = require "qemunet.suite"
 local tasks = require "qemunet.tasks"
@@ -31,6 +32,7 @@ local function prepare()
     if isolated then return end
     isolated = true
     vm.find_image()
+    nat.prepare()
     local private, why = core.isolate()
     if not private then core.log(0, "no private network namespace: " .. why) end
 end

@@ -101,14 +101,14 @@ local function on_subnet(node, subnet)
     end
 end
 
--- The address by which `node` best knows `other`: on a subnet that both are on, else its first.
+-- The address by which `node` best knows `other`: on a subnet that both are on, else its first that others can reach.
 local function known_as(node, other)
     for _, nic in ipairs(node.nics) do
         local ip = nic.subnet and on_subnet(other, nic.subnet)
         if ip then return ip end
     end
     for _, nic in ipairs(other.nics) do
-        if nic.ip then return nic.ip end
+        if nic.ip and not nic.link.gateway then return nic.ip end
     end
 end
 

@@ -34,6 +34,13 @@ static int die_with_parent(pid_t parent, int sig)
     return getppid() == parent ? 0 : -1;
 }
 
+int child_detach(pid_t parent, int sig)
+{
+    reset_signals();
+    setsid();
+    return die_with_parent(parent, sig);
+}
+
 static int keep_descriptors(const struct child_spec *spec)
 {
     for (size_t i = 0; i < spec->n_inherit; i++) {
@@ -45,9 +52,7 @@ static int keep_descriptors(const struct child_spec *spec)
 
 _Noreturn static void run_child(const struct child_spec *spec, pid_t parent, int report)
 {
-    reset_signals();
-    setsid();
-    if (die_with_parent(parent, spec->death_signal) || redirect(-1, 0, O_RDONLY) ||
+    if (child_detach(parent, spec->death_signal) || redirect(-1, 0, O_RDONLY) ||
         redirect(spec->stdout_fd, 1, O_WRONLY) || redirect(spec->stderr_fd, 2, O_WRONLY) ||
         keep_descriptors(spec))
         goto fail;

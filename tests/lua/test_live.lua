@@ -33,7 +33,7 @@ end)
 
 test("links that cannot all be made are not there at all", function()
     local a, b, c = responder("e"), responder("f"), responder("g")
-    check.raises(function() lan({ a, b, c }, { subnet = "10.8.0.0/30" }) end, "test_live%.lua:%d+: link: no free address left")
+    check.raises(function() lan({ a, b, c }, { subnet = "10.8.0.0/30" }) end, "test_live%.lua:%d+: link: no free address")
     check.raises(function() lan { a, b, "nobody" } end, "there is none named .nobody.")
     check.equal({ #a.nics, #b.nics, #c.nics }, { 0, 0, 0 })
 end)

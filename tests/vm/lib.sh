@@ -138,4 +138,26 @@ copy_verdict() {
     done
 }
 
+# Starts a TCP server at this machine's loopback that greets what is sent to it; its port is kept.
+loopback_server() {
+    cat >"$folder/server.py" <<'END'
+import socketserver
+
+class Greeter(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(b"hello " + self.request.recv(100))
+
+with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Greeter) as server:
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+END
+    python3 "$folder/server.py" >"$folder/port" 2>"$folder/err" &
+    started="$started $!"
+    wait_for 60 test -s "$folder/port" || {
+        echo "no server: $(cat "$folder/err")"
+        exit 1
+    }
+    port=$(cat "$folder/port")
+}
+
 cd "$folder" || exit 1

@@ -22,7 +22,10 @@ link(a, b, { delay = "5ms" })
 boot()
 local ms = a:succeed("ping -c 3 b"):match("min/avg/max = ([%d.]+)/")
 check.is_true(tonumber(ms) >= 10)
+local out = nat(a)
+check.equal(a:succeed(("echo you | nc %s %s"):format(out.gateway, param("port"))), "hello you\n")
 END
+loopback_server
 
 # as_user COMMAND... - with nothing of root's.
 as_user() {
@@ -38,7 +41,7 @@ result $? "the user is an ordinary one"
 
 as_user unshare -Un true
 allowed=$status
-as_user "$folder/qemunet" run "$folder/pair.lua" --accel tcg
+as_user "$folder/qemunet" run "$folder/pair.lua" --accel tcg --param port="$port"
 [ "$status" = 0 ]
 result $? "an experiment with a link passes"
 grep -q '"verdict": "passed"' work/runs/*/result.json
@@ -54,7 +57,7 @@ fi
 # In a user namespace of its own, whose limit holds for this run alone. Without capabilities there.
 denied='echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all --inh-caps=-all "$@"'
 if [ $allowed = 0 ]; then
-    as_user unshare -Ur sh -c "$denied" sh "$folder/qemunet" run "$folder/pair.lua" --accel tcg
+    as_user unshare -Ur sh -c "$denied" sh "$folder/qemunet" run "$folder/pair.lua" --accel tcg --param port="$port"
     [ "$status" = 0 ]
     result $? "where user namespaces are denied, the experiment passes too"
     says err 'no private network namespace: this host allows no user namespaces \(.*\); set it with: sysctl user.max_user_namespaces='
