@@ -123,7 +123,7 @@ static int add_poll(int fd, int events, void *arg)
     *p = (struct pollfd){.fd = fd};
     for (size_t i = 0; i < N_EVENTS; i++) {
         if (events & event_names[i].slirp)
-            p->events |= (short)event_names[i].poll;
+            p->events = (short)(p->events | event_names[i].poll);
     }
     return (int)g->n++;
 }

@@ -89,7 +89,7 @@ static int keep_only(int control)
 _Noreturn static void serve(pid_t parent, int control)
 {
     struct gateway_config config;
-    int fds[PASSED];
+    int fds[PASSED] = {-1, -1};
     if (child_detach(parent, SIGKILL) || keep_only(control))
         _exit(1);
     signal(SIGCHLD, SIG_IGN); /* collects them */
