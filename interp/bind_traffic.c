@@ -23,6 +23,14 @@ static enum fabric_pattern pattern_field(lua_State *L, int table)
     return (enum fabric_pattern)choice;
 }
 
+static bool flag_field(lua_State *L, int table, const char *name)
+{
+    lua_getfield(L, table, name);
+    bool value = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
 static void read_header(lua_State *L, int table, struct fabric_flow_config *c)
 {
     size_t n;
@@ -34,8 +42,9 @@ static void read_header(lua_State *L, int table, struct fabric_flow_config *c)
     lua_pop(L, 1);
 }
 
-/* core.flow_add{from=link, from_dir=, to=link or -1, to_dir=, header=bytes, pattern=, rate=bit/s,
- * size=, on=s, off=s, fps=, key_interval=, key_ratio=, count=, playout=s} -> flow */
+/* core.flow_add{from=link, from_dir=, to=link or -1, to_dir=, deliver=, header=bytes, rtp=,
+ * rtp_type=, rtp_step=, pattern=, rate=bit/s, size=, on=s, off=s, fps=, key_interval=, key_ratio=,
+ * count=, playout=s} -> flow */
 static int flow_add(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -44,6 +53,10 @@ static int flow_add(lua_State *L)
         .from_dir = (int)fabric_number(L, 1, "from_dir"),
         .to_link = (int)fabric_number(L, 1, "to"),
         .to_dir = (int)fabric_number(L, 1, "to_dir"),
+        .deliver = flag_field(L, 1, "deliver"),
+        .rtp = flag_field(L, 1, "rtp"),
+        .rtp_type = (uint8_t)fabric_number(L, 1, "rtp_type"),
+        .rtp_step = (uint32_t)fabric_number(L, 1, "rtp_step"),
         .pattern = pattern_field(L, 1),
         .rate_bps = (uint64_t)fabric_number(L, 1, "rate"),
         .size = (uint32_t)fabric_number(L, 1, "size"),
@@ -87,8 +100,8 @@ static void push_delays(lua_State *L, const struct fabric_flow_stats *s)
 }
 
 /* core.flow_stats{flow, ...} -> of all together {sent, sent_bytes, received, received_bytes,
- * expected, duplicates, reordered, gaps, late, delay={min, mean, p50, p95, p99, max}, jitter,
- * running} */
+ * in_flight, duplicates, reordered, late, missed, bursts, rate, delay={min, mean, p50, p95, p99,
+ * max}, jitter, played, stalled, running} */
 static int flow_stats(lua_State *L)
 {
     struct fabric_flow_stats s;
@@ -101,19 +114,24 @@ static int flow_stats(lua_State *L)
         lua_pop(L, 1);
     }
     fabric_check(L, fabric_flow_stats(fabric_of(L), ids, n, &s), "cannot read the flows");
-    lua_createtable(L, 0, 11);
+    lua_createtable(L, 0, 15);
     fabric_set_count(L, "sent", s.sent);
     fabric_set_count(L, "sent_bytes", s.sent_bytes);
     fabric_set_count(L, "received", s.received);
     fabric_set_count(L, "received_bytes", s.received_bytes);
     fabric_set_count(L, "duplicates", s.duplicates);
     fabric_set_count(L, "reordered", s.reordered);
-    fabric_set_count(L, "expected", s.expected);
-    fabric_set_count(L, "gaps", s.gaps);
+    fabric_set_count(L, "in_flight", s.in_flight);
     fabric_set_count(L, "late", s.late);
+    fabric_set_count(L, "missed", s.missed);
+    fabric_set_count(L, "bursts", s.bursts);
+    lua_pushnumber(L, s.rate_bps);
+    lua_setfield(L, -2, "rate");
     push_delays(L, &s);
     lua_setfield(L, -2, "delay");
     fabric_set_seconds(L, "jitter", (double)s.jitter_ns);
+    fabric_set_seconds(L, "played", (double)s.played_ns);
+    fabric_set_seconds(L, "stalled", (double)s.stalled_ns);
     lua_pushboolean(L, s.running);
     lua_setfield(L, -2, "running");
     return 1;

@@ -344,31 +344,18 @@ static struct direction *engine_direction(const struct engine *e, int link, int 
     return l && (dir == 0 || dir == 1) ? &l->directions[dir] : NULL;
 }
 
-static bool flow_is_possible(const struct fabric_flow_config *c)
-{
-    if (c->rate_bps == 0 || c->rate_bps > LINK_RATE_MAX_BPS || c->playout_ns < 0)
-        return false;
-    if (c->size < FABRIC_FLOW_MIN || c->size > FRAME_MAX)
-        return false;
-    if (c->pattern == FABRIC_ONOFF)
-        return c->on_ns > 0 && c->off_ns >= 0;
-    if (c->pattern == FABRIC_VIDEO)
-        return c->fps > 0 && c->fps <= 1000 && c->key_interval > 0 && c->key_ratio > 0;
-    return c->pattern == FABRIC_CBR || c->pattern == FABRIC_POISSON;
-}
-
 int engine_flow_add(struct engine *e, const struct fabric_flow_config *c)
 {
     struct direction *out = engine_direction(e, c->from_link, c->from_dir),
                      *in = engine_direction(e, c->to_link, c->to_dir);
-    if (!flow_is_possible(c))
+    if (!flow_config_is_possible(c))
         return -EINVAL;
     if (!out || (!in && c->to_link >= 0))
         return -ENOENT;
     int err = schedule_admit(&e->plane.schedule, 1);
     if (err < 0)
         return err;
-    struct flow *f = flow_new((int)e->plane.flows.len, c, out, in, e->seed);
+    struct flow *f = flow_new(&e->plane, (int)e->plane.flows.len, c, out, in, e->seed);
     int id = f ? table_add(&e->plane.flows, f) : -ENOMEM;
     if (id < 0) {
         if (f)

@@ -550,9 +550,9 @@ static int do_flow_sum(struct engine *e, void *arg)
     const struct flow_sum_args *a = arg;
     for (size_t i = 0; i < a->n; i++) {
         const struct flow *f = table_get(&e->plane.flows, a->ids[i]);
-        if (!f)
-            return -ENOENT;
-        flow_sum(f, a->sum);
+        int err = f ? flow_sum(&e->plane, f, a->sum) : -ENOENT;
+        if (err < 0)
+            return err;
     }
     return 0;
 }
@@ -564,6 +564,7 @@ int fabric_flow_stats(struct fabric *f, const int *ids, size_t n, struct fabric_
         return -ENOMEM;
     int err = command_call(&f->commands, do_flow_sum, &a);
     flow_sum_read(a.sum, out);
+    flow_sum_free(a.sum);
     free(a.sum);
     return err;
 }

@@ -393,11 +393,17 @@ enum fabric_pattern { FABRIC_CBR, FABRIC_POISSON, FABRIC_ONOFF, FABRIC_VIDEO };
 #define FABRIC_FLOW_HEADER 42 /* Ethernet, IPv4, UDP */
 #define FABRIC_FLOW_STAMP 20
 #define FABRIC_FLOW_MIN (FABRIC_FLOW_HEADER + FABRIC_FLOW_STAMP)
+#define FABRIC_FLOW_MAX (14 + 65535)
+#define FABRIC_RTP_HEADER 12
 
 struct fabric_flow_config {
     int from_link, from_dir; /* where packets enter */
     int to_link, to_dir;     /* at whose end they are measured and end; to_link -1: nowhere */
+    bool deliver;            /* they do not end there, but go on to whatever is there */
     uint8_t header[FABRIC_FLOW_HEADER]; /* its lengths and checksum are filled in */
+    bool rtp;                           /* a header of RFC 3550 follows it, */
+    uint8_t rtp_type;                   /* with this payload type, */
+    uint32_t rtp_step; /* its time so much later with each packet, or each picture */
     enum fabric_pattern pattern;
     uint64_t rate_bps;     /* of frames; of an on/off source while it is on */
     uint32_t size;         /* of a frame, bytes; of a video packet at most */
@@ -406,26 +412,34 @@ struct fabric_flow_config {
     uint32_t key_interval; /* one picture of so many is a key picture */
     double key_ratio;      /* by how much it is larger than the others */
     uint64_t count;        /* packets, then it stops; 0: goes on */
-    int64_t playout_ns;    /* behind the least delay: what comes later is too late */
+    int64_t playout_ns;    /* behind the least delay of late: what comes later cannot be played; 0:
+                            * nothing is played */
 };
 
+/* sent = received + lost + in_flight, where lost is what is left. */
 struct fabric_flow_stats {
     uint64_t sent, sent_bytes, received, received_bytes, duplicates, reordered;
-    uint64_t expected; /* sent up to the newest received */
-    uint64_t gaps;     /* runs of packets that were missing when a later one came */
-    uint64_t late;     /* received, but after the playout delay */
+    uint64_t in_flight; /* packets in the fabric, now */
+    uint64_t late;      /* received, but too late to be played */
+    uint64_t missed,
+        bursts;      /* lost or late, of those sent before the newest received; runs of them */
+    double rate_bps; /* of what was received, from the first to the last of it */
     int64_t delay_min_ns, delay_mean_ns, delay_p50_ns, delay_p95_ns, delay_p99_ns, delay_max_ns;
-    int64_t jitter_ns; /* RFC 3550, 6.4.1 */
+    int64_t jitter_ns;  /* RFC 3550, 6.4.1, the mean over the packets */
+    int64_t played_ns;  /* mean delay with which packets are played */
+    int64_t stalled_ns; /* time for which nothing was sent, for want of processor time */
     bool running;
 };
 
-/** Add a flow that stands still. Return: its id; -EINVAL. */
+/** Add a flow that stands still. Its delays are those of the emulated network: from when a packet
+ * was due to be sent until it was due at the far end, whenever the thread came round to it.
+ * Return: its id; -EINVAL. */
 int fabric_flow_add(struct fabric *f, const struct fabric_flow_config *c);
 
 int fabric_flow_run(struct fabric *f, int id, bool on);
 
-/** Read @n flows' statistics as one: counts are sums, delays those of all packets, the jitter is
- * the mean by packets. */
+/** Read @n flows' statistics as one: counts and rates are sums, delays those of all packets, means
+ * are by packets. */
 int fabric_flow_stats(struct fabric *f, const int *ids, size_t n, struct fabric_flow_stats *out);
 
 int fabric_flow_remove(struct fabric *f, int id);

@@ -2,6 +2,7 @@
 #include "runtime/fabric/packet.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,10 +68,33 @@ struct frame *frame_new(struct pool *p, size_t room)
     return f;
 }
 
+int pool_admit_flow(struct pool *p, int flow)
+{
+    size_t wanted = (size_t)flow + 1;
+    if (wanted <= p->alive_room)
+        return 0;
+    size_t room = wanted > 2 * p->alive_room ? wanted : 2 * p->alive_room;
+    uint64_t *alive = realloc(p->alive, room * sizeof(*alive));
+    if (!alive)
+        return -ENOMEM;
+    memset(alive + p->alive_room, 0, (room - p->alive_room) * sizeof(*alive));
+    p->alive = alive;
+    p->alive_room = room;
+    return 0;
+}
+
+void frame_count(struct pool *p, struct frame *f, int flow)
+{
+    f->flow = (uint32_t)flow + 1;
+    p->alive[flow]++;
+}
+
 void frame_free(struct pool *p, struct frame *f)
 {
     if (--f->refs > 0)
         return;
+    if (f->flow)
+        p->alive[f->flow - 1]--;
     struct pool_item **list = frame_list(p, f->room);
     if (list)
         give(list, f);
@@ -113,6 +137,8 @@ bool packet_own_frame(struct pool *p, struct packet *pkt)
     own->len = shared->len;
     own->visits = shared->visits;
     memcpy(own->data, shared->data, shared->len);
+    if (shared->flow)
+        frame_count(p, own, (int)shared->flow - 1);
     frame_free(p, shared);
     pkt->frame = own;
     return true;
@@ -131,5 +157,6 @@ void pool_free(struct pool *p)
         p->slabs = slab->next;
         free(slab);
     }
+    free(p->alive);
     memset(p, 0, sizeof(*p));
 }

@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FRAME_SMALL_ROOM 240     /* with its header, four cache lines */
-#define FRAME_STANDARD_ROOM 2032 /* an Ethernet frame of MTU 1500 and any tags */
+#define FRAME_SMALL_ROOM 236     /* with its header, four cache lines */
+#define FRAME_STANDARD_ROOM 2028 /* an Ethernet frame of MTU 1500 and any tags */
 #define FRAME_MAX FABRIC_FRAME_MAX
 
 struct frame {
@@ -21,6 +21,8 @@ struct frame {
     uint32_t visits; /* switches passed, over all copies */
     uint32_t len;
     uint32_t room;
+    uint32_t
+        flow; /* whose frame it is, its number plus 1, and counted with its others; 0: none's */
     uint8_t data[];
 };
 
@@ -49,11 +51,19 @@ struct pool_item {
 struct pool {
     struct pool_item *packets, *small, *standard; /* free, by kind */
     struct pool_item *slabs;
+    uint64_t *alive; /* frames of each flow that there are */
+    size_t alive_room;
 };
 
 /** Return: a frame of at least @room bytes with one reference, @len and @visits 0; NULL: no memory.
  */
 struct frame *frame_new(struct pool *p, size_t room);
+
+/** Make it possible to count the frames of a flow. Return: 0 or -ENOMEM. */
+int pool_admit_flow(struct pool *p, int flow);
+
+/** Count @f with the frames of @flow until it is freed. */
+void frame_count(struct pool *p, struct frame *f, int flow);
 
 /** Drop one reference. */
 void frame_free(struct pool *p, struct frame *f);

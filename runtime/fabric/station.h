@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A simulated station: an interface of a node that is nowhere but in the fabric. It answers ARP
- * requests, ICMP echo requests and UDP to the echo port, and drops the rest. */
+ * requests, ICMP echo requests and UDP to the echo port, and drops the rest and what is broken. */
 #ifndef QN_FABRIC_STATION_H
 #define QN_FABRIC_STATION_H
 
