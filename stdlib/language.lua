@@ -21,7 +21,10 @@ local sync = require "qemunet.sync"
 local tasks = require "qemunet.tasks"
 local text = require "qemunet.text"
 local topology = require "qemunet.topology"
+local traffic = require "qemunet.traffic"
+local video = require "qemunet.video"
 local vm = require "qemunet.vm"
+local voice = require "qemunet.voice"
 
 local language = {}
 
@@ -69,6 +72,7 @@ function language.names(suite, args)
         link = link.link, switch = link.switch, hub = link.hub, lan = link.lan, nat = nat.nat,
         partition = partition.partition, radio = radio.radio, mobility = mobility.mobility,
         capture_all = capture.all, topology = topology,
+        source = traffic.source, sink = traffic.sink, voice = voice.voice, video = video.video,
         now = core.now, sleep = tasks.sleep, after = tasks.after, at = tasks.at, every = tasks.every, go = tasks.go,
         all = tasks.all, any = tasks.any, event = tasks.event, barrier = tasks.barrier, timeout = tasks.timeout,
         eventually = tasks.eventually, always = tasks.always, sync = sync.sync,

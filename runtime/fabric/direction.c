@@ -241,12 +241,15 @@ int direction_send(struct plane *p, struct direction *d, const void *data, uint3
     return 0;
 }
 
+/* Up to the time that was scheduled, not to p->now: what enters in between must find the queue as it
+ * is then, however late the thread is. */
 static void step(struct plane *p, struct schedule_entry *e)
 {
     struct direction *d = direction_of(e);
     struct packet *pkt = NULL;
-    advance(p, d, p->now);
-    if (dqueue_next(&d->delay_line) <= p->now) {
+    int64_t now = schedule_time(&p->schedule, e);
+    advance(p, d, now);
+    if (dqueue_next(&d->delay_line) <= now) {
         pkt = packet_of(dqueue_pop(&d->delay_line));
         d->delay_line_weight -= packet_weight(pkt);
     }

@@ -46,6 +46,12 @@ int64_t schedule_next(const struct schedule *s);
 /** Return: the earliest entry, left in place; of none, undefined. */
 struct schedule_entry *schedule_first(const struct schedule *s);
 
+/** Return: what @e, which is scheduled, is scheduled for. */
+static inline int64_t schedule_time(const struct schedule *s, const struct schedule_entry *e)
+{
+    return s->slots[e->place - 1].at;
+}
+
 void schedule_free(struct schedule *s);
 
 #endif
