@@ -46,7 +46,7 @@ end)
 test("loss, jitter and percentiles are those configured", function()
     local a, b = nodes(2)
     local l = link(a, b, { ab = { delay = "20ms", jitter = "6ms", loss = "10%" } })
-    local r = finished(source(a, { rate = "8mbit", size = 100, count = 3000 }))
+    local r = finished(source(a, { rate = "40mbit", size = 100, count = 3000 }))
     check.equal(r.sent, r.received + r.lost)
     check.near(r.loss, 0.1, 0.03) -- 5 standard deviations
     check.equal(r.lost, l:stats().ab.lost)
@@ -60,19 +60,19 @@ end)
 
 test("RFC 3550's jitter of uniform delays is two thirds of their reach", function()
     local a, b = nodes(2)
-    link(a, b, { ab = { delay = "2ms", jitter = "0.4ms" } })
-    local r = finished(source(a, { rate = "800kbit", size = 100, count = 500 })) -- 1 ms apart: none overtakes another
+    link(a, b, { ab = { delay = "0.2ms", jitter = "40us" } })
+    local r = finished(source(a, { rate = "8mbit", size = 100, count = 1000 })) -- 100 us apart: none overtakes another
     check.equal(r.reordered, 0)
-    check.near(r.jitter, 0.4e-3 * 2 / 3, 0.06e-3)
+    check.near(r.jitter, 40e-6 * 2 / 3, 5e-6)
 end)
 
 test("a link that cannot carry it loses the rest, and delays by its queue", function()
     local a, b = nodes(2)
     link(a, b, { rate = "4mbit", queue = 50 })
-    local r = finished(source(a, { rate = "8mbit", size = 500, count = 600 }))
+    local r = finished(source(a, { rate = "8mbit", size = 500, count = 400 }))
     check.near(r.rate, 4e6, 4e4)
     check.near(r.delay.max, 0.0505, 0.0005001) -- 49 before it in the queue, itself, and the rest of one being sent
-    check.near(r.loss, 0.5, 0.1)
+    check.near(r.lost, 150, 3) -- half of them, but for the queue's
 end)
 
 test("patterns: Poisson and on/off keep their mean rates", function()

@@ -401,16 +401,17 @@ static void impaired_packets_are_told_apart(void)
 
 static void playout_makes_late_packets_miss(void)
 {
-    const int64_t values[] = {10 * MS, 10 * MS, 80 * MS, 90 * MS};
+    const int64_t values[] = {MS, MS, 8 * MS, 9 * MS};
     struct link_config c = {.distribution = LINK_SAMPLES, .samples = link_series_new(values, 4)};
     struct pair p = pair_new(100, &c);
-    p.config.playout_ns = 60 * MS;
+    p.config.rate_bps = 1000000; /* one a millisecond: few overtake each other */
+    p.config.playout_ns = 6 * MS;
     struct fabric_flow_stats s = run_one(&p);
     CHECK_INT(s.received, 100);
     CHECK_INT(s.late, 50);
     CHECK_INT(s.missed, 50);
     CHECK_INT(s.bursts, 25);
-    CHECK_INT(s.played_ns, 70 * MS);
+    CHECK_INT(s.played_ns, 7 * MS);
     fabric_stop(p.f);
     link_series_unref(c.samples);
 }

@@ -28,12 +28,13 @@ run() { # run NAME KEY ARGS...: passes, and result.json has KEY
 
 known=''
 for path in "$here"/../../experiments/*.lua; do known="$known $(basename "$path" .lua)"; done
-[ "$known" = ' hello radio routing' ]
+[ "$known" = ' hello radio routing voip' ]
 verdict $? "each experiment has its line here"
 
 run hello rtt_ms
 run radio last_answer_s
 run routing recovery_s --param rounds=3
+run voip mos --param seconds=2
 [ -s "$folder/hello/console/a.log" ] && [ -s "$folder/hello/console/b.log" ]
 verdict $? "a console log for each machine"
 grep -q '"event":"down"' "$folder/hello/events.jsonl"
