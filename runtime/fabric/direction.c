@@ -241,8 +241,8 @@ int direction_send(struct plane *p, struct direction *d, const void *data, uint3
     return 0;
 }
 
-/* Up to the time that was scheduled, not to p->now: what enters in between must find the queue as it
- * is then, however late the thread is. */
+/* Up to the time that was scheduled, not to p->now: what enters in between must find the queue as
+ * it is then, however late the thread is. */
 static void step(struct plane *p, struct schedule_entry *e)
 {
     struct direction *d = direction_of(e);
