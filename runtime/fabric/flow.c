@@ -19,9 +19,8 @@
 
 #define FPS_MIN 0.001
 #define FPS_MAX 1000
-#define PERIODS_PER_PACKET_MAX                                                                     \
-    1000 /* of an on/off source: bounds the work of planning a packet                              \
-          */
+/* Of an on/off source: bounds the work of planning a packet. */
+#define PERIODS_PER_PACKET_MAX 1000
 
 /* What stands behind the headers of a packet. */
 struct stamp {

@@ -9,10 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define METER_WINDOW                                                                               \
-    4096                /* how far behind the newest a packet is still told from its duplicate     \
-                         */
-#define METER_RECENT 16 /* packets in each half of what the playout buffer looks back on */
+#define METER_WINDOW 4096 /* numbers behind the newest whose packets are told from duplicates */
+#define METER_RECENT 16   /* packets in each half of what the playout buffer looks back on */
 
 /* Packets that were not there when they were to be played, in the order of their numbers. */
 struct meter_gaps {
