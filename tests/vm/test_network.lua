@@ -263,6 +263,21 @@ test("forwarding between links, by the guest", function()
     p:heal()
 end)
 
+test("a source's packets pass a guest that routes, and are what a kernel takes for UDP", function()
+    local function taken() -- by no socket, since none listens; nor refused
+        local counts = c:succeed("grep Udp: /proc/net/snmp | tail -n 1")
+        local none, wrong, checksum = counts:match("^Udp: %d+ (%d+) (%d+) %d+ %d+ %d+ (%d+)")
+        check.equal({ wrong, checksum }, { "0", "0" })
+        return tonumber(none)
+    end
+    local before = taken()
+    local s = source(a, { rate = "800kbit", size = 200, count = 50, to = c:ip(skewed), gateway = b, deliver = true, start = true })
+    eventually(20, function() return s:report().received == 50 end)
+    eventually(20, function() return taken() == before + 50 end)
+    check.is_true(s:report().delay.min >= 0.030)
+    check.equal(s:report().lost, 0)
+end)
+
 -- The names of a node's network interfaces, but for lo.
 local function interfaces(node)
     local names = {}
