@@ -6,7 +6,6 @@ local address = require "qemunet.address"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local link = require "qemunet.link"
-local node = require "qemunet.node"
 local options = require "qemunet.options"
 local testbed = require "qemunet.testbed"
 local units = require "qemunet.units"
@@ -221,7 +220,7 @@ end
 -- The class --------------------------------------------------------------------------------------------------------
 
 local Traffic = {}
-local class = {}
+local class = { __name = "traffic" }
 
 function class.__index(self, key)
     if Traffic[key] ~= nil then return Traffic[key] end
@@ -241,9 +240,6 @@ function flow.new(kind, legs, finish)
     open[#open + 1] = self
     return self
 end
-
---- Whether a value is one.
-function flow.is(v) return getmetatable(v) == class end
 
 local function note(self, event, report)
     core.event { t = core.now(), kind = "traffic", traffic = self.kind, way = self.legs[1].way.text, event = event,
