@@ -143,6 +143,22 @@ static int switch_remove(lua_State *L)
     return 0;
 }
 
+/* core.switch_stats(switch) -> table */
+static int switch_stats(lua_State *L)
+{
+    struct fabric_switch_stats s;
+    fabric_check(L, fabric_switch_stats(fabric_of(L), check_int(L, 1), &s),
+                 "cannot read the switch");
+    lua_createtable(L, 0, 6);
+    fabric_set_count(L, "frames", s.frames);
+    fabric_set_count(L, "floods", s.floods);
+    fabric_set_count(L, "moves", s.moves);
+    fabric_set_count(L, "hop_drops", s.hop_drops);
+    fabric_set_count(L, "storms", s.storms);
+    fabric_set_count(L, "storm_drops", s.storm_drops);
+    return 1;
+}
+
 static double number_field(lua_State *L, const char *name)
 {
     return fabric_number(L, 1, name);
@@ -244,6 +260,7 @@ static int totals(lua_State *L)
     fabric_set_count(L, "malformed", t.malformed);
     fabric_set_count(L, "unlinked", t.unlinked);
     fabric_set_count(L, "hop_drops", t.hop_drops);
+    fabric_set_count(L, "storm_drops", t.storm_drops);
     fabric_set_count(L, "no_memory", t.no_memory);
     fabric_set_count(L, "triggers_missed", t.triggers_missed);
     fabric_set_count(L, "verdicts_missed", t.verdicts_missed);
@@ -255,19 +272,13 @@ static int totals(lua_State *L)
 void fabric_bind(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"port_add", port_add},
-        {"port_drain", port_drain},
-        {"port_remove", port_remove},
-        {"close_fd", close_fd},
-        {"switch_add", switch_add},
-        {"switch_remove", switch_remove},
-        {"radio_add", radio_add},
-        {"radio_move", radio_move},
-        {"radio_position", radio_position},
-        {"station_add", station_add},
-        {"station_remove", station_remove},
-        {"fabric_totals", totals},
-        {NULL, NULL},
+        {"port_add", port_add},         {"port_drain", port_drain},
+        {"port_remove", port_remove},   {"close_fd", close_fd},
+        {"switch_add", switch_add},     {"switch_remove", switch_remove},
+        {"switch_stats", switch_stats}, {"radio_add", radio_add},
+        {"radio_move", radio_move},     {"radio_position", radio_position},
+        {"station_add", station_add},   {"station_remove", station_remove},
+        {"fabric_totals", totals},      {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

@@ -6,6 +6,7 @@ local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local impairment = require "qemunet.impairment"
 local options = require "qemunet.options"
+local storm = require "qemunet.storm"
 local testbed = require "qemunet.testbed"
 local trigger = require "qemunet.trigger"
 
@@ -72,7 +73,7 @@ end
 
 function class.__tostring(self) return ("link %s (%s)"):format(self.name, self.is_up and "up" or "down") end
 
-Link.removed, Link.switch, Link.mtu = false, false, false
+Link.removed, Link.switch, Link.mtu, Link.trunk = false, false, false, false
 
 local function not_removed(self)
     if self.removed then errors.raise(("link %s was removed"):format(self.name)) end
@@ -196,8 +197,20 @@ local switch_class = { __name = "switch", __index = Switch }
 
 function switch_class.__tostring(self) return ("switch %s (%d links)"):format(self.name, #self.links) end
 
---- s:connect(node, opts) -> link: a cable from the node (a) to the switch (b); opts as for link.
+-- A cable between two switches, from `other` (a) to `self` (b); it has no addresses.
+local function connect_switch(self, other, opts, level)
+    if other == self then error("connect: both ends are " .. self.name, level + 1) end
+    local l = new(other.name .. "--" .. self.name, opts, "connect", level + 1)
+    l.trunk = { other, self }
+    connect(l, { "switch", other.id }, { "switch", self.id })
+    self.links[#self.links + 1] = l
+    other.links[#other.links + 1] = l
+    return l
+end
+
+--- s:connect(node or switch, opts) -> link: a cable from it (a) to the switch (b); opts as for link.
 function Switch:connect(other, opts)
+    if getmetatable(other) == switch_class then return connect_switch(self, other, opts, 2) end
     other = check_node(other, "connect", "the first argument", 2)
     local l, both = new(other.name .. "--" .. self.name, opts, "connect", 2)
     l.switch = self
@@ -209,6 +222,11 @@ function Switch:connect(other, opts)
     return l
 end
 
+--- s:stats() -> { frames, floods, moves, hop_drops, storms, storm_drops }: what came in; of these sent everywhere; how often
+--- a station was heard from another link than before; frames that went round for too long; times that storm control began,
+--- and frames it did not flood.
+function Switch:stats() return core.switch_stats(self.id) end
+
 local SWITCH = { subnet = { type = "string" }, ip = { type = "boolean" } }
 
 local function new_switch(name, opts, is_hub, level)
@@ -217,6 +235,7 @@ local function new_switch(name, opts, is_hub, level)
     local self = setmetatable({ name = name, links = {}, subnet = testbed.subnet(checked, "switch"),
         id = core.switch_add(AGEING, is_hub) }, switch_class)
     testbed.add_switch(self)
+    storm.listen()
     return self
 end
 

@@ -142,7 +142,18 @@ int engine_switch_add(struct engine *e, int64_t ageing_ns, unsigned flags)
     int id = table_add(&e->bridges, b);
     if (id < 0)
         bridge_free(b);
+    else
+        b->id = id;
     return id;
+}
+
+int engine_switch_stats(struct engine *e, int id, struct fabric_switch_stats *out)
+{
+    const struct bridge *b = table_get(&e->bridges, id);
+    if (!b)
+        return -ENOENT;
+    *out = b->stats;
+    return 0;
 }
 
 int engine_switch_remove(struct engine *e, int id)

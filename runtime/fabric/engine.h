@@ -40,6 +40,7 @@ int engine_port_add(struct engine *e, int fd);
 int engine_port_remove(struct engine *e, int id);
 int engine_switch_add(struct engine *e, int64_t ageing_ns, unsigned flags);
 int engine_switch_remove(struct engine *e, int id);
+int engine_switch_stats(struct engine *e, int id, struct fabric_switch_stats *out);
 int engine_radio_add(struct engine *e, const struct fabric_radio_config *c);
 int engine_radio_remove(struct engine *e, int id);
 int engine_radio_move(struct engine *e, int id, int link, const struct fabric_motion *m);

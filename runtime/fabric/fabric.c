@@ -143,6 +143,23 @@ int fabric_switch_remove(struct fabric *f, int id)
     return command_call(&f->commands, do_switch_remove, &id);
 }
 
+struct switch_stats_args {
+    int id;
+    struct fabric_switch_stats *out;
+};
+
+static int do_switch_stats(struct engine *e, void *arg)
+{
+    const struct switch_stats_args *a = arg;
+    return engine_switch_stats(e, a->id, a->out);
+}
+
+int fabric_switch_stats(struct fabric *f, int id, struct fabric_switch_stats *out)
+{
+    struct switch_stats_args a = {id, out};
+    return command_call(&f->commands, do_switch_stats, &a);
+}
+
 struct link_add_args {
     struct fabric_end ends[2];
     const struct link_config *cfg;
@@ -386,6 +403,7 @@ int fabric_trigger_add(struct fabric *f, const struct fabric_trigger_config *c, 
     w->first = c->first;
     w->count = c->count;
     w->hold = c->hold;
+    w->drop = c->drop;
     int err = compile(&w->program, c->filter, why, room);
     if (err) {
         free(w);
