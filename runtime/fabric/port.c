@@ -122,7 +122,7 @@ static void enter(struct plane *p, struct port *port, struct frame *frame)
 
 /* The time is read after the frames: a frame that came while they were being read must not be
  * delivered before its delay has passed. */
-void port_receive(struct plane *p, struct port *port, struct receiver *r)
+int port_receive(struct plane *p, struct port *port, struct receiver *r)
 {
     int n = receiver_read(r, &p->pool, port->fd, port->is_tap);
     p->now = clock_now();
@@ -131,6 +131,7 @@ void port_receive(struct plane *p, struct port *port, struct receiver *r)
         if (frame)
             enter(p, port, frame);
     }
+    return n;
 }
 
 static struct direction *arrivals(struct port *port)
@@ -292,10 +293,9 @@ static void unblock(struct plane *p, struct port *port)
 }
 
 /* Reading takes an error off the socket; a hang-up stays, so the socket is watched no longer. */
-void port_event(struct plane *p, struct port *port, uint32_t events, struct receiver *r)
+int port_event(struct plane *p, struct port *port, uint32_t events, struct receiver *r)
 {
-    if (events & (EPOLLIN | EPOLLERR))
-        port_receive(p, port, r);
+    int n = events & (EPOLLIN | EPOLLERR) ? port_receive(p, port, r) : 0;
     if (events & EPOLLHUP) {
         unblock(p, port);
         watch(p, port, EPOLL_CTL_DEL, 0);
@@ -303,4 +303,5 @@ void port_event(struct plane *p, struct port *port, uint32_t events, struct rece
         unblock(p, port);
         watch(p, port, EPOLL_CTL_MOD, EPOLLIN);
     }
+    return n;
 }
