@@ -44,9 +44,17 @@ static int open_parts(struct engine *e, struct command_queue *q)
     return e->receiver ? 0 : -ENOMEM;
 }
 
+static size_t memory_limit(void)
+{
+    double bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    double share = bytes * FABRIC_MEMORY_SHARE;
+    return share > (double)FABRIC_MEMORY_MIN ? (size_t)share : (size_t)FABRIC_MEMORY_MIN;
+}
+
 int engine_open(struct engine *e, uint64_t seed, struct command_queue *q)
 {
     e->seed = seed;
+    e->plane.pool.limit = memory_limit();
     e->timer_at = SCHEDULE_NEVER;
     e->timer_fd = e->plane.epoll_fd = -1;
     e->plane.events = &e->events;

@@ -38,6 +38,11 @@ struct fabric_end {
 #define LINK_MTU_MIN 68
 #define LINK_FLIGHT_BYTES_MAX (UINT64_C(64) << 20)
 
+/* All frames together take at most this share of the machine's memory. What finds none is dropped
+ * and counts as no_memory. */
+#define FABRIC_MEMORY_SHARE 0.25
+#define FABRIC_MEMORY_MIN (UINT64_C(256) << 20)
+
 /* How the variable part of the delay is distributed. With jitter J: */
 enum link_distribution {
     LINK_UNIFORM, /* from -J to +J */
