@@ -73,7 +73,7 @@ end
 
 function class.__tostring(self) return ("link %s (%s)"):format(self.name, self.is_up and "up" or "down") end
 
-Link.removed, Link.switch, Link.mtu, Link.trunk = false, false, false, false
+Link.removed, Link.switch, Link.mtu = false, false, false
 
 local function not_removed(self)
     if self.removed then errors.raise(("link %s was removed"):format(self.name)) end
@@ -197,20 +197,8 @@ local switch_class = { __name = "switch", __index = Switch }
 
 function switch_class.__tostring(self) return ("switch %s (%d links)"):format(self.name, #self.links) end
 
--- A cable between two switches, from `other` (a) to `self` (b); it has no addresses.
-local function connect_switch(self, other, opts, level)
-    if other == self then error("connect: both ends are " .. self.name, level + 1) end
-    local l = new(other.name .. "--" .. self.name, opts, "connect", level + 1)
-    l.trunk = { other, self }
-    connect(l, { "switch", other.id }, { "switch", self.id })
-    self.links[#self.links + 1] = l
-    other.links[#other.links + 1] = l
-    return l
-end
-
---- s:connect(node or switch, opts) -> link: a cable from it (a) to the switch (b); opts as for link.
+--- s:connect(node, opts) -> link: a cable from the node (a) to the switch (b); opts as for link.
 function Switch:connect(other, opts)
-    if getmetatable(other) == switch_class then return connect_switch(self, other, opts, 2) end
     other = check_node(other, "connect", "the first argument", 2)
     local l, both = new(other.name .. "--" .. self.name, opts, "connect", 2)
     l.switch = self

@@ -11,10 +11,10 @@ local warned = false
 -- {[switch]={ {link=, to=switch}, ... }}: the cables between switches that carry frames now.
 local function trunks()
     local map = {}
+    for _, switch in ipairs(testbed.switches()) do map[switch] = {} end
     for _, l in ipairs(testbed.links()) do
-        local a, b = table.unpack(l.trunk or {})
-        if a and l.is_up and not l.removed then
-            map[a], map[b] = map[a] or {}, map[b] or {}
+        local a, b = rawget(l, "a"), rawget(l, "b")
+        if map[a] and map[b] and l.is_up and not l.removed then
             table.insert(map[a], { link = l, to = b })
             table.insert(map[b], { link = l, to = a })
         end
@@ -27,7 +27,7 @@ local function way(map, from, to, without)
     local queue, before = { from }, { [from] = from }
     for _, at in ipairs(queue) do
         if at == to then break end
-        for _, step in ipairs(map[at] or {}) do
+        for _, step in ipairs(map[at]) do
             if step.link ~= without and not before[step.to] then
                 before[step.to] = at
                 queue[#queue + 1] = step.to
@@ -43,7 +43,7 @@ end
 --- storm.loop_of(switch) -> the names of the switches of a loop that it is on, itself first and last; nil: there is none.
 function storm.loop_of(switch)
     local map, best = trunks(), nil
-    for _, step in ipairs(map[switch] or {}) do
+    for _, step in ipairs(map[switch]) do
         local list = way(map, step.to, switch, step.link)
         if list and (not best or #list < #best) then best = list end
     end

@@ -58,13 +58,10 @@ static int64_t clamp(const struct delays *d, int64_t v)
 
 int64_t delays_quantile(const struct delays *d, double q)
 {
-    if (q >= 1)
-        return d->max;
-    double wanted = q * (double)d->n;
-    uint64_t passed = 0;
+    uint64_t wanted = (uint64_t)(q * (double)d->n), passed = 0;
     for (unsigned i = 0; i < DELAYS_BUCKETS; i++) {
         passed += d->buckets[i];
-        if (passed > 0 && (double)passed >= wanted)
+        if (passed > wanted)
             return clamp(d, value_of(i));
     }
     return d->max;

@@ -37,6 +37,15 @@ static void copy_text(char *to, size_t room, const struct pcapng_block *b)
     to[n] = '\0';
 }
 
+/* The comment but for its last part, how long before the packet had entered. */
+static void copy_comment(struct packet_read *p, const struct pcapng_block *b)
+{
+    copy_text(p->comment, sizeof(p->comment), b);
+    char *age = strstr(p->comment, "entered");
+    if (age)
+        *(age > p->comment ? age - 2 : age) = '\0';
+}
+
 static void read_packet(struct file_read *f, const struct pcapng_block *b)
 {
     CHECK(f->n < PACKETS_MAX);
@@ -46,7 +55,7 @@ static void read_packet(struct file_read *f, const struct pcapng_block *b)
     memcpy(&p->number, b->data + 14, sizeof(p->number));
     CHECK_INT(b->original_len, b->len);
     if (b->has_comment)
-        copy_text(p->comment, sizeof(p->comment), b);
+        copy_comment(p, b);
 }
 
 static void on_block(void *arg, const struct pcapng_block *b)
