@@ -113,6 +113,7 @@ function Link:up() switch_to(self, true) end
 function Link:remove()
     not_removed(self)
     switch_to(self, false)
+    self.last_stats = self:stats()
     trigger.link_removed(self)
     core.link_remove(self.id)
     self.removed = true

@@ -4,6 +4,7 @@
 #include "runtime/fabric/bridge.h"
 #include "runtime/fabric/capture.h"
 #include "runtime/fabric/flow.h"
+#include "runtime/fabric/lateness.h"
 #include "runtime/fabric/port.h"
 #include "runtime/fabric/radio.h"
 #include "runtime/fabric/station.h"
@@ -335,12 +336,24 @@ int engine_link_remove(struct engine *e, int id)
     if (!l)
         return -ENOENT;
     link_detach(&e->plane, l);
-    strip(e, &l->directions[0]);
-    strip(e, &l->directions[1]);
+    for (int i = 0; i < 2; i++) {
+        strip(e, &l->directions[i]);
+        lateness_join(&e->plane.totals.lateness, &l->directions[i].stats.lateness);
+    }
     link_free(&e->plane, l);
     schedule_dismiss(&e->plane.schedule, 2);
     table_remove(&e->links, id);
     return 0;
+}
+
+void engine_totals(const struct engine *e, struct fabric_totals *out)
+{
+    *out = e->plane.totals;
+    for (size_t id = 0; id < e->links.len; id++) {
+        const struct link *l = engine_link(e, (int)id);
+        for (int i = 0; l && i < 2; i++)
+            lateness_join(&out->lateness, &l->directions[i].stats.lateness);
+    }
 }
 
 struct link *engine_link(const struct engine *e, int id)

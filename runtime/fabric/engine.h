@@ -64,6 +64,9 @@ int engine_capture_link(struct engine *e, int capture, int link, const char *nam
 /** Take a capture out. Return: it, the caller's, or NULL. */
 struct capture *engine_capture_take(struct engine *e, int id);
 
+/** Read the whole fabric's statistics into @out. */
+void engine_totals(const struct engine *e, struct fabric_totals *out);
+
 /** Return: the link, or NULL. */
 struct link *engine_link(const struct engine *e, int id);
 

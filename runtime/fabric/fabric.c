@@ -291,7 +291,7 @@ int fabric_link_send(struct fabric *f, int link, int dir, const void *data, uint
 
 static int do_totals(struct engine *e, void *arg)
 {
-    *(struct fabric_totals *)arg = e->plane.totals;
+    engine_totals(e, arg);
     return 0;
 }
 

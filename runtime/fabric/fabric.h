@@ -187,7 +187,7 @@ struct fabric_totals {
     uint64_t triggers_missed; /* frames a trigger fired for that it could not tell of, or hold */
     uint64_t verdicts_missed; /* held frames that went on because no verdict came */
     uint64_t turns;           /* times the thread woke */
-    struct fabric_lateness lateness;
+    struct fabric_lateness lateness; /* of every link's frames, also of links that were removed */
 };
 
 /** Start a fabric with no ports; every random choice in it follows from @seed. clock_start() must

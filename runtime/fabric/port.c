@@ -139,12 +139,10 @@ static struct direction *arrivals(struct port *port)
     return port->out->reverse;
 }
 
-static void record_lateness(struct plane *p, struct port *port, struct packet *pkt, int64_t now)
+static void record_lateness(struct port *port, struct packet *pkt, int64_t now)
 {
-    if (!pkt->late_recorded) {
-        lateness_add(&p->totals.lateness, now - packet_due(pkt));
+    if (!pkt->late_recorded)
         lateness_add(&arrivals(port)->stats.lateness, now - packet_due(pkt));
-    }
     pkt->late_recorded = true;
 }
 
@@ -172,7 +170,7 @@ static void count_sent(struct plane *p, struct port *port, int n)
     p->totals.transmitted += (uint64_t)n;
     for (int i = 0; i < n; i++) {
         struct packet *pkt = take_held(port);
-        record_lateness(p, port, pkt, now);
+        record_lateness(port, pkt, now);
         direction_drop(p, arrivals(port), pkt, LINK_DELIVERED);
     }
 }
@@ -188,7 +186,7 @@ static void block(struct plane *p, struct port *port)
 {
     int64_t now = clock_now();
     for (struct packet *pkt = port->held.head; pkt; pkt = packet_next(pkt))
-        record_lateness(p, port, pkt, now);
+        record_lateness(port, pkt, now);
     port->blocked = true;
     watch(p, port, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
 }
@@ -258,7 +256,7 @@ void port_send(struct plane *p, struct port *port, struct packet *pkt)
     if (port->held_len == PORT_HELD_MAX)
         flush(p, port);
     if (port->blocked)
-        record_lateness(p, port, pkt, p->now);
+        record_lateness(port, pkt, p->now);
     if (port->held_len == PORT_HELD_MAX) {
         p->totals.overruns++;
         direction_drop(p, arrivals(port), pkt, LINK_OVERRUN);

@@ -194,22 +194,19 @@ static struct fabric_totals wait_for_received(struct fabric *f, uint64_t n)
     return t;
 }
 
-/* A machine on a switch with a station, a trigger, a capture and a radio behind it. */
+/* A machine on a switch with a station, a trigger and a capture behind it. */
 static void nonsense_harms_nobody(void)
 {
     static uint8_t frame[FABRIC_FRAME_MAX + 1];
     static const struct link_config mean[2] = {{.corrupt = 0.3, .duplicate = 0.3}, {.mtu = 1500}};
     static const struct fabric_station_config station = {{2, 0, 0, 0, 0, 7}, {10, 0, 0, 1}};
-    static const struct fabric_radio_config radio = {.range_m = 10};
     char why[128];
     struct fabric *f = fabric_start(1);
     struct net_port port = net_port_new(f);
     int sw = fabric_switch_add(f, 0, 0), n = 3000, short_ones = 0;
     int edge = fabric_link_add(f, net_end(port), net_switch(sw), mean);
-    struct fabric_end others[2] = {{FABRIC_STATION, fabric_station_add(f, &station)},
-                                   {FABRIC_RADIO, fabric_radio_add(f, &radio)}};
-    for (int i = 0; i < 2; i++)
-        CHECK(fabric_link_add(f, others[i], net_switch(sw), mean) >= 0);
+    struct fabric_end other = {FABRIC_STATION, fabric_station_add(f, &station)};
+    CHECK(fabric_link_add(f, other, net_switch(sw), mean) >= 0);
     struct fabric_trigger_config tells = {
         .link = edge, .on = {true, true}, .filter = "tcp port 80 or udp[8] = 7 or icmp or arp"};
     CHECK(fabric_trigger_add(f, &tells, why, sizeof(why)) >= 0);
