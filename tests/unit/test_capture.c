@@ -86,7 +86,7 @@ static struct file_read *parse(const uint8_t *bytes, size_t n)
 /* Return: what the file says, to be freed. */
 static struct file_read *read_file(const char *path)
 {
-    struct stat st;
+    struct stat st = {0};
     FILE *file = fopen(path, "rb");
     CHECK(file && fstat(fileno(file), &st) == 0);
     size_t n = (size_t)st.st_size;
@@ -126,7 +126,7 @@ static void packets_are_recorded_with_time_and_direction(void)
     int id = capture(&c, PATH);
     int64_t before = clock_now() + clock_wall_at_start();
     for (uint32_t i = 0; i < 20; i++)
-        net_send(&c, i % 2, i);
+        net_send(&c, (int)(i % 2), i);
     for (int i = 0; i < 20; i++)
         CHECK_INT(net_receive(i % 2 ? c.a : c.b), i);
     struct file_read *f = finish(&c, id);
@@ -204,22 +204,22 @@ static void every_fate_is_told(void)
 {
     static const struct {
         struct link_config config;
-        uint32_t n;
         const char *comment;
+        uint32_t n;
         int times;
     } cases[] = {
-        {{.loss = 1}, 3, "dropped: loss", 3},
-        {{.rate_bps = 1, .queue_packets = 2}, 5, "dropped: queue full", 2},
-        {{.rate_bps = 1, .queue_packets = 2}, 5, "dropped: link down", 3},
-        {{.delay_ns = CLOCK_NS_PER_S}, 4, "dropped: link down", 4},
-        {{.mtu = 68}, 2, "", 2},
-        {{.corrupt = 1}, 3, "corrupted", 3},
-        {{.duplicate = 1}, 3, "duplicate", 3},
-        {{.duplicate = 1}, 3, "", 3},
-        {{.corrupt = 1, .duplicate = 1}, 3, "corrupted", 3},
+        {{.loss = 1}, "dropped: loss", 3, 3},
+        {{.rate_bps = 1, .queue_packets = 2}, "dropped: queue full", 5, 2},
+        {{.rate_bps = 1, .queue_packets = 2}, "dropped: link down", 5, 3},
+        {{.delay_ns = CLOCK_NS_PER_S}, "dropped: link down", 4, 4},
+        {{.mtu = 68}, "", 2, 2},
+        {{.corrupt = 1}, "corrupted", 3, 3},
+        {{.duplicate = 1}, "duplicate", 3, 3},
+        {{.duplicate = 1}, "", 3, 3},
+        {{.corrupt = 1, .duplicate = 1}, "corrupted", 3, 3},
         {{.rate_bps = 1, .discipline = LINK_RED, .red = {.max = 0.01, .min = 0.001, .weight = 1}},
-         4,
          "dropped: early (RED or CoDel)",
+         4,
          2},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

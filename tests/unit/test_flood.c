@@ -170,6 +170,7 @@ static uint32_t next_random(uint32_t *state)
 /* Bytes as they come, but now and then with what leads deeper into a reader. */
 static uint32_t fill_random(uint8_t *frame, size_t room, uint32_t *state)
 {
+    static const uint8_t address[] = {10, 0, 0, 1};
     static const uint8_t begin[] = {2, 0, 0, 0, 0, 7, 2, 0, 0, 0, 0, 9, 8, 0, 0x45};
     uint32_t len = next_random(state) % (next_random(state) % 4 ? 90 : (uint32_t)room);
     for (uint32_t i = 0; i < len; i++)
@@ -179,7 +180,7 @@ static uint32_t fill_random(uint8_t *frame, size_t room, uint32_t *state)
     if (len > 33 && next_random(state) % 2) {
         frame[13] = next_random(state) % 2 ? 6 : 0;
         frame[23] = next_random(state) % 2 ? 1 : 17;
-        memcpy(frame + 30, "\x0a\0\0\1", 4);
+        memcpy(frame + 30, address, sizeof(address));
     }
     return len;
 }

@@ -23,11 +23,15 @@ static int add(const struct net_cable *c, struct fabric_trigger_config config)
     return id;
 }
 
-/* Return: the next event, to be freed, or NULL: none for long. */
+/* Return: the next event, to be freed. Without one the test cannot go on. */
 static struct fabric_event *next_event(struct fabric *f)
 {
     struct pollfd p = {fabric_event_fd(f), POLLIN, 0};
-    return poll(&p, 1, NET_PATIENCE_MS) == 1 ? fabric_event_take(f) : NULL;
+    struct fabric_event *e = poll(&p, 1, NET_PATIENCE_MS) == 1 ? fabric_event_take(f) : NULL;
+    CHECK(e != NULL);
+    if (!e)
+        exit(1);
+    return e;
 }
 
 static uint32_t number_of(const struct fabric_event *e)
@@ -41,8 +45,8 @@ static uint32_t number_of(const struct fabric_event *e)
 static int next_held(struct fabric *f, uint64_t *held)
 {
     struct fabric_event *e = next_event(f);
-    int number = e ? (int)number_of(e) : -1;
-    *held = e ? e->held : 0;
+    int number = (int)number_of(e);
+    *held = e->held;
     CHECK(*held != 0);
     free(e);
     return number;
