@@ -83,7 +83,7 @@ function fidelity.problems(counters)
     if not totals then return list end
     local late, name = worst(counters.links)
     if late then
-        list[1] = ("link %s is the latest: 99%% of its frames by up to %.1f ms"):format(name, late * 1000)
+        list[1] = ("the frames of link %s were late, 99%% of them by up to %.1f ms"):format(name, late * 1000)
     end
     for _, fault in ipairs(FAULTS) do
         local count = totals[fault[1]] or 0

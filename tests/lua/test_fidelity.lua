@@ -67,7 +67,7 @@ end)
 
 test("lateness and losses are named", function()
     check.equal(fidelity.problems(counters({ overruns = 3 }, { x = lateness(100, 0.002), y = lateness(500, 0.008) })),
-        { "link y is the latest: 99% of its frames by up to 8.0 ms",
+        { "the frames of link y were late, 99% of them by up to 8.0 ms",
             "3 frames were dropped because their receiver took them too slowly" })
     check.equal(#fidelity.problems(counters { no_memory = 1, triggers_missed = 1, verdicts_missed = 1, hop_drops = 1,
         storm_drops = 1 }), 5)
