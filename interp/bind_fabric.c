@@ -151,6 +151,22 @@ static int switch_remove(lua_State *L)
     return 0;
 }
 
+/* core.switch_stats(switch) -> table */
+static int switch_stats(lua_State *L)
+{
+    struct fabric_switch_stats s;
+    fabric_check(L, fabric_switch_stats(fabric_of(L), check_int(L, 1), &s),
+                 "cannot read the switch");
+    lua_createtable(L, 0, 6);
+    fabric_set_count(L, "frames", s.frames);
+    fabric_set_count(L, "floods", s.floods);
+    fabric_set_count(L, "moves", s.moves);
+    fabric_set_count(L, "hop_drops", s.hop_drops);
+    fabric_set_count(L, "storms", s.storms);
+    fabric_set_count(L, "storm_drops", s.storm_drops);
+    return 1;
+}
+
 /* core.station_add(mac, ip) -> station; both as bytes */
 static int station_add(lua_State *L)
 {
@@ -196,6 +212,7 @@ static int totals(lua_State *L)
     fabric_set_count(L, "malformed", t.malformed);
     fabric_set_count(L, "unlinked", t.unlinked);
     fabric_set_count(L, "hop_drops", t.hop_drops);
+    fabric_set_count(L, "storm_drops", t.storm_drops);
     fabric_set_count(L, "no_memory", t.no_memory);
     fabric_set_count(L, "triggers_missed", t.triggers_missed);
     fabric_set_count(L, "verdicts_missed", t.verdicts_missed);
@@ -216,6 +233,7 @@ void fabric_bind(lua_State *L)
         {"close_fd", close_fd},
         {"switch_add", switch_add},
         {"switch_remove", switch_remove},
+        {"switch_stats", switch_stats},
         {"station_add", station_add},
         {"station_remove", station_remove},
         {"fabric_totals", totals},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The function that takes packets is in the registry under the address of `handler_key`. */
+/* The functions that take packets and storms are in the registry, each under the address of its
+ * key. */
 #include "interp/bind_trigger.h"
 
 #include "interp/bind.h"
@@ -13,19 +14,36 @@
 #include <stdlib.h>
 
 #define WHY_ROOM 256
-#define EVENTS_A_TURN 256 /* then timers, commands and tasks have theirs */
 
-static const char handler_key;
+/* Events that are handed over before other things have their turn. */
+#define EVENTS_BATCH 256
+
+static const char packet_key, storm_key;
 
 static void free_handle(uv_handle_t *handle)
 {
     free(handle);
 }
 
-static void hand_over(struct host *host, const struct fabric_event *e)
+static void hand_over_storm(struct host *host, const struct fabric_event *e)
 {
     lua_State *L = host->L;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &handler_key);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &storm_key) != LUA_TFUNCTION) {
+        lua_pop(L, 1);
+        return;
+    }
+    lua_pushinteger(L, e->sw);
+    lua_pushnumber(L, (double)e->time / CLOCK_NS_PER_S);
+    host_call(host, 2);
+}
+
+static void hand_over_packet(struct host *host, const struct fabric_event *e)
+{
+    lua_State *L = host->L;
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &packet_key) != LUA_TFUNCTION) {
+        lua_pop(L, 1);
+        return;
+    }
     lua_pushinteger(L, e->trigger);
     lua_pushinteger(L, e->dir);
     lua_pushnumber(L, (double)e->time / CLOCK_NS_PER_S);
@@ -38,11 +56,16 @@ static void hand_over(struct host *host, const struct fabric_event *e)
 static void on_events(uv_poll_t *poll, int status, int what)
 {
     struct host *host = poll->data;
-    struct fabric_event *e;
     (void)status;
     (void)what;
-    for (int i = 0; i < EVENTS_A_TURN && (e = fabric_event_take(host->fabric)); i++) {
-        hand_over(host, e);
+    for (int i = 0; i < EVENTS_BATCH; i++) {
+        struct fabric_event *e = fabric_event_take(host->fabric);
+        if (!e)
+            break;
+        if (e->kind == FABRIC_EVENT_STORM)
+            hand_over_storm(host, e);
+        else
+            hand_over_packet(host, e);
         free(e);
     }
 }
@@ -69,17 +92,28 @@ void trigger_unbind(struct host *host)
     host->packets = NULL;
 }
 
-/* core.on_packets(fn): fn(trigger, direction, time in s, bytes, held or 0, whether it was the last)
- * is called for each packet that a trigger fires for */
-static int on_packets(lua_State *L)
+static int set_handler(lua_State *L, const char *key)
 {
     struct host *host = host_of(L);
     luaL_checktype(L, 1, LUA_TFUNCTION);
     lua_settop(L, 1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &handler_key);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
     if (!host->packets)
         fabric_check(L, listen_for_events(host, fabric_of(L)), "cannot listen for packets");
     return 0;
+}
+
+/* core.on_packets(fn): fn(trigger, direction, time in s, bytes, held or 0, whether it was the last)
+ * is called for each packet that a trigger fires for */
+static int on_packets(lua_State *L)
+{
+    return set_handler(L, &packet_key);
+}
+
+/* core.on_storms(fn): fn(switch, time in s) is called when a switch sees the first storm */
+static int on_storms(lua_State *L)
+{
+    return set_handler(L, &storm_key);
 }
 
 static bool flag_field(lua_State *L, const char *name)
@@ -149,6 +183,7 @@ void trigger_bind(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"on_packets", on_packets},
+        {"on_storms", on_storms},
         {"trigger_add", trigger_add},
         {"trigger_remove", trigger_remove},
         {"verdict", verdict},
@@ -156,4 +191,6 @@ void trigger_bind(lua_State *L)
         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
+    lua_pushinteger(L, FABRIC_STORM_FLOODS);
+    lua_setfield(L, -2, "STORM_FLOODS");
 }

@@ -7,6 +7,7 @@ local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local impairment = require "qemunet.impairment"
 local options = require "qemunet.options"
+local storm = require "qemunet.storm"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
 local trigger = require "qemunet.trigger"
@@ -364,6 +365,14 @@ end
 -- Drops a link that was removed.
 function Switch:forget(l) self.links = testbed.without(self.links, l) end
 
+--- s:stats() -> { frames, floods, moves, hop_drops, storms, storm_drops }: what came in; of these sent everywhere; how often
+--- a station was heard from another link than before; frames that went round for too long; times that storm control began,
+--- and frames it did not flood.
+function Switch:stats()
+    if not is_switch(self) then errors.raise("stats: call it with a colon, on a switch") end
+    return core.switch_stats(self.id)
+end
+
 local SWITCH = { subnet = { type = "string" }, ip = { type = "boolean" }, ageing = { type = "duration" } }
 local HUB = { subnet = SWITCH.subnet, ip = SWITCH.ip }
 
@@ -374,6 +383,7 @@ local function new_switch(name, opts, where, level)
         subnet_is_automatic = not checked.subnet and checked.ip ~= false }
     testbed.add_switch(setmetatable(self, switch_class))
     self.id = core.switch_add(checked.ageing or AGEING, where == "hub")
+    storm.listen()
     return self
 end
 

@@ -81,14 +81,15 @@ function recorder.unused_params()
     return list
 end
 
---- Writes result.json, if there is a folder. `verdict`: {verdict=, status=, error=, tests=}.
-function recorder.finish(verdict, versions)
+--- Writes result.json, if there is a folder. `verdict`: {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}.
+function recorder.finish(verdict, versions, counters)
     if not state.folder then return end
     local result, why = core.result {
         format = 1, verdict = verdict.verdict, status = verdict.status, error = verdict.error, tests = verdict.tests,
         file = state.opts.file, args = state.opts.args, parameters = state.asked, seed = state.opts.seed,
         recorded = state.recorded, started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
-        duration = core.now(), host = core.host_facts(), versions = versions, fabric = core.fabric_totals(),
+        duration = core.now(), host = core.host_facts(), versions = versions, fabric = counters.fabric,
+        links = counters.links,
     }
     if not result then core.log(-1, "cannot write result.json: " .. why) end
 end

@@ -4,6 +4,7 @@
 local capture = require "qemunet.capture"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local fidelity = require "qemunet.fidelity"
 local language = require "qemunet.language"
 local nat = require "qemunet.nat"
 local recorder = require "qemunet.recorder"
@@ -164,9 +165,11 @@ function run.file(opts)
         verdict = { verdict = "failed", status = run.FAILED, error = problem }
     end
     package.path = path_before
+    local counters = fidelity.collect()
     testbed.teardown()
+    fidelity.warn(counters)
     core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
-    recorder.finish(verdict, recorder.made() and versions() or nil)
+    recorder.finish(verdict, recorder.made() and versions() or nil, counters)
     if not opts.suite or (verdict.status ~= run.PASSED and not summary) then report(verdict) end
     return verdict, summary
 end

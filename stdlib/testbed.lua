@@ -16,14 +16,15 @@ function testbed.without(list, item)
 end
 
 local function fresh()
-    return { nodes = {}, by_name = {}, links = {}, link_names = {}, switches = {}, switch_names = {}, subnets = 0 }
+    return { nodes = {}, by_name = {}, links = {}, removed = {}, link_names = {}, switches = {}, switch_names = {}, subnets = 0 }
 end
 
 local state = fresh()
 
---- The declared nodes in order; links; switches.
+--- The declared nodes in order; links; those that were removed; switches.
 function testbed.nodes() return state.nodes end
 function testbed.links() return state.links end
+function testbed.removed_links() return state.removed end
 function testbed.switches() return state.switches end
 
 --- The node of that name, or nil.
@@ -57,7 +58,10 @@ function testbed.add_link(link)
     for _, fn in ipairs(link_listeners) do fn(link) end
 end
 
-function testbed.remove_link(link) state.links = testbed.without(state.links, link) end
+function testbed.remove_link(link)
+    state.links = testbed.without(state.links, link)
+    table.insert(state.removed, link)
+end
 
 --- A name that no link has had: the wanted one, or with "-2", "-3", ... behind it.
 function testbed.link_name(wanted)

@@ -2,6 +2,7 @@
 #include "runtime/fabric/bridge.h"
 
 #include "runtime/fabric/direction.h"
+#include "runtime/fabric/event.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -86,25 +87,63 @@ bool bridge_is_loop(struct packet *pkt)
     return ++pkt->hops > BRIDGE_HOPS_MAX || ++pkt->frame->visits > BRIDGE_VISITS_MAX;
 }
 
-void bridge_forward(struct plane *p, struct bridge *b, struct direction *in, struct packet *pkt)
+static void suspect_loop(struct plane *p, struct bridge *b, uint32_t signs)
 {
-    int64_t at = packet_due(pkt);
-    struct direction *back = in->reverse;
-    if (bridge_is_loop(pkt)) {
-        p->totals.hop_drops++;
+    struct fabric_event event = {.kind = FABRIC_EVENT_STORM, .sw = b->id, .time = p->now};
+    if (!storm_sign(&b->storm, signs, p->now))
+        return;
+    b->stats.storms++;
+    b->warned = b->warned || event_push(p->events, &event, NULL);
+}
+
+static void end_loop(struct plane *p, struct bridge *b, struct packet *pkt)
+{
+    p->totals.hop_drops++;
+    b->stats.hop_drops++;
+    packet_free(&p->pool, pkt);
+    suspect_loop(p, b, STORM_SIGNS);
+}
+
+/* Return: the way to where @pkt is to go, NULL when it is to be flooded. */
+static struct direction *learn_and_look_up(struct plane *p, struct bridge *b,
+                                           struct direction *back, const struct packet *pkt)
+{
+    int64_t at = packet_due(pkt), since = b->ageing_ns ? at - b->ageing_ns : INT64_MIN;
+    if (!b->stations)
+        return NULL;
+    if (mactable_hear(b->stations, pkt->frame->data + 6, back, at)) {
+        b->stats.moves++;
+        suspect_loop(p, b, 1);
+    }
+    return mactable_way(b->stations, pkt->frame->data, since);
+}
+
+static void flood_unless_storm(struct plane *p, struct bridge *b, const struct direction *back,
+                               struct packet *pkt)
+{
+    if (storm_rages(&b->storm, p->now) && !storm_admits(&b->storm, p->now)) {
+        p->totals.storm_drops++;
+        b->stats.storm_drops++;
         packet_free(&p->pool, pkt);
         return;
     }
-    struct direction *out = NULL;
-    if (b->stations) {
-        int64_t since = b->ageing_ns ? at - b->ageing_ns : INT64_MIN;
-        mactable_hear(b->stations, pkt->frame->data + 6, back, at);
-        out = mactable_way(b->stations, pkt->frame->data, since);
+    b->stats.floods++;
+    flood(p, b, back, pkt);
+}
+
+void bridge_forward(struct plane *p, struct bridge *b, struct direction *in, struct packet *pkt)
+{
+    struct direction *back = in->reverse;
+    b->stats.frames++;
+    if (bridge_is_loop(pkt)) {
+        end_loop(p, b, pkt);
+        return;
     }
+    struct direction *out = learn_and_look_up(p, b, back, pkt);
     if (!out)
-        flood(p, b, back, pkt);
+        flood_unless_storm(p, b, back, pkt);
     else if (out == back)
         packet_free(&p->pool, pkt);
     else
-        direction_offer(p, out, pkt, at);
+        direction_offer(p, out, pkt, packet_due(pkt));
 }

@@ -5,16 +5,21 @@
 
 #include "runtime/fabric/mactable.h"
 #include "runtime/fabric/plane.h"
+#include "runtime/fabric/storm.h"
 
 /* What bounds the work that one frame can make where switches form a loop. */
 #define BRIDGE_HOPS_MAX 64
 #define BRIDGE_VISITS_MAX 16384
 
 struct bridge {
+    int id;
     int64_t ageing_ns;          /* 0: never forgets */
     struct mactable *stations;  /* NULL: a hub */
     struct direction **members; /* the directions that leave the switch */
     size_t len, room;
+    struct storm storm;
+    bool warned; /* the control thread has been told of a storm */
+    struct fabric_switch_stats stats;
 };
 
 /** Return: a switch without links, or NULL: no memory. */

@@ -58,6 +58,7 @@ struct capture {
     struct interface_counts *interfaces;
     unsigned n_interfaces;
     uint64_t seen, dropped;
+    uint64_t unwritten; /* packets that the file did not take; the writer's */
 };
 
 static uint32_t aligned(size_t n)
@@ -203,17 +204,27 @@ static void write_packet(struct capture *c, const struct entry *e, const uint8_t
     pcapng_packet(c->file, &p, data);
 }
 
+static void note_error(struct capture *c)
+{
+    if (!c->error && ferror_unlocked(c->file))
+        c->error = errno ? -errno : -EIO;
+}
+
+/* Nothing is written behind an error: what follows would begin inside of a block. */
 static void write_entry(struct capture *c, const struct entry *e)
 {
     const uint8_t *data = (const uint8_t *)(e + 1);
     char name[PCAPNG_NAME_MAX + 1];
-    if (e->kind == ENTRY_PACKET) {
+    if (c->error) {
+        c->unwritten += e->kind == ENTRY_PACKET;
+    } else if (e->kind == ENTRY_PACKET) {
         write_packet(c, e, data);
     } else if (e->kind == ENTRY_INTERFACE) {
         memcpy(name, data, e->packet.len);
         name[e->packet.len] = '\0';
         pcapng_interface(c->file, name);
     }
+    note_error(c);
 }
 
 /* Write all that is in the ring. Return: whether there was anything. */
@@ -237,8 +248,8 @@ static bool drain(struct capture *c)
 /* A file that can be looked at while it grows; after an error it stays as it is. */
 static void flush(struct capture *c)
 {
-    if (!c->error && (fflush_unlocked(c->file) || ferror(c->file)))
-        c->error = errno ? -errno : -EIO;
+    if (!c->error && fflush_unlocked(c->file))
+        note_error(c);
 }
 
 static void linger(struct capture *c)
@@ -327,9 +338,11 @@ int capture_start(struct capture **out, const char *path)
 static void write_statistics(struct capture *c)
 {
     int64_t now = clock_now() + clock_wall_at_start();
+    c->dropped = c->unwritten;
     for (unsigned i = 0; i < c->n_interfaces; i++) {
         const struct interface_counts *counts = &c->interfaces[i];
-        pcapng_statistics(c->file, i, now, counts->seen, counts->dropped);
+        if (!c->error)
+            pcapng_statistics(c->file, i, now, counts->seen, counts->dropped);
         c->seen += counts->seen;
         c->dropped += counts->dropped;
     }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/fabric/command.h"
 
+#include "runtime/fabric/engine.h"
+#include "runtime/fabric/port.h"
+
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,11 +63,14 @@ static struct command *take_all(struct command_queue *q)
     return first;
 }
 
+/* What a command lets go, as a verdict does, has gone when the call returns; and no port is left to
+ * be flushed for another command to remove. */
 void command_serve(struct command_queue *q, struct engine *e)
 {
     for (struct command *c = take_all(q), *next; c; c = next) {
         next = c->next;
         c->result = c->run(e, c->arg);
+        ports_flush(&e->plane);
         pthread_mutex_lock(&q->lock);
         c->done = true;
         pthread_cond_broadcast(&q->done);

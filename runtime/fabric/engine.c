@@ -4,6 +4,7 @@
 #include "runtime/fabric/bridge.h"
 #include "runtime/fabric/capture.h"
 #include "runtime/fabric/flow.h"
+#include "runtime/fabric/lateness.h"
 #include "runtime/fabric/port.h"
 #include "runtime/fabric/radio.h"
 #include "runtime/fabric/station.h"
@@ -44,9 +45,17 @@ static int open_parts(struct engine *e, struct command_queue *q)
     return e->receiver ? 0 : -ENOMEM;
 }
 
+static size_t memory_limit(void)
+{
+    double bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    double share = bytes * FABRIC_MEMORY_SHARE;
+    return share > (double)FABRIC_MEMORY_MIN ? (size_t)share : (size_t)FABRIC_MEMORY_MIN;
+}
+
 int engine_open(struct engine *e, uint64_t seed, struct command_queue *q)
 {
     e->seed = seed;
+    e->plane.pool.limit = memory_limit();
     e->timer_at = SCHEDULE_NEVER;
     e->timer_fd = e->plane.epoll_fd = -1;
     e->plane.events = &e->events;
@@ -142,7 +151,18 @@ int engine_switch_add(struct engine *e, int64_t ageing_ns, unsigned flags)
     int id = table_add(&e->bridges, b);
     if (id < 0)
         bridge_free(b);
+    else
+        b->id = id;
     return id;
+}
+
+int engine_switch_stats(struct engine *e, int id, struct fabric_switch_stats *out)
+{
+    const struct bridge *b = table_get(&e->bridges, id);
+    if (!b)
+        return -ENOENT;
+    *out = b->stats;
+    return 0;
 }
 
 int engine_switch_remove(struct engine *e, int id)
@@ -325,12 +345,24 @@ int engine_link_remove(struct engine *e, int id)
     if (!l)
         return -ENOENT;
     link_detach(&e->plane, l);
-    strip(e, &l->directions[0]);
-    strip(e, &l->directions[1]);
+    for (int i = 0; i < 2; i++) {
+        strip(e, &l->directions[i]);
+        lateness_join(&e->plane.totals.lateness, &l->directions[i].stats.lateness);
+    }
     link_free(&e->plane, l);
     schedule_dismiss(&e->plane.schedule, 2);
     table_remove(&e->links, id);
     return 0;
+}
+
+void engine_totals(const struct engine *e, struct fabric_totals *out)
+{
+    *out = e->plane.totals;
+    for (size_t id = 0; id < e->links.len; id++) {
+        const struct link *l = engine_link(e, (int)id);
+        for (int i = 0; l && i < 2; i++)
+            lateness_join(&out->lateness, &l->directions[i].stats.lateness);
+    }
 }
 
 struct link *engine_link(const struct engine *e, int id)

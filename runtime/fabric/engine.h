@@ -41,6 +41,7 @@ int engine_port_add(struct engine *e, int fd);
 int engine_port_remove(struct engine *e, int id);
 int engine_switch_add(struct engine *e, int64_t ageing_ns, unsigned flags);
 int engine_switch_remove(struct engine *e, int id);
+int engine_switch_stats(struct engine *e, int id, struct fabric_switch_stats *out);
 int engine_radio_add(struct engine *e, const struct fabric_radio_config *c);
 int engine_radio_remove(struct engine *e, int id);
 int engine_radio_move(struct engine *e, int id, int link, const struct fabric_motion *m);
@@ -64,6 +65,9 @@ int engine_capture_link(struct engine *e, int capture, int link, const char *nam
 
 /** Take a capture out. Return: it, the caller's, or NULL. */
 struct capture *engine_capture_take(struct engine *e, int id);
+
+/** Read the whole fabric's statistics into @out. */
+void engine_totals(const struct engine *e, struct fabric_totals *out);
 
 /** Return: the link, or NULL. */
 struct link *engine_link(const struct engine *e, int id);

@@ -39,7 +39,8 @@ static struct fabric_event *copy(const struct fabric_event *e, const uint8_t *da
         return NULL;
     *new = *e;
     new->next = NULL;
-    memcpy(new->data, data, e->len);
+    if (e->len)
+        memcpy(new->data, data, e->len);
     return new;
 }
 

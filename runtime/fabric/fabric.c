@@ -145,6 +145,23 @@ int fabric_switch_remove(struct fabric *f, int id)
     return command_call(&f->commands, do_switch_remove, &id);
 }
 
+struct switch_stats_args {
+    int id;
+    struct fabric_switch_stats *out;
+};
+
+static int do_switch_stats(struct engine *e, void *arg)
+{
+    const struct switch_stats_args *a = arg;
+    return engine_switch_stats(e, a->id, a->out);
+}
+
+int fabric_switch_stats(struct fabric *f, int id, struct fabric_switch_stats *out)
+{
+    struct switch_stats_args a = {id, out};
+    return command_call(&f->commands, do_switch_stats, &a);
+}
+
 struct link_add_args {
     struct fabric_end ends[2];
     const struct link_config *cfg;
@@ -278,7 +295,7 @@ static int do_totals(struct engine *e, void *arg)
 {
     struct fabric_totals *out = arg;
     struct timespec cpu;
-    *out = e->plane.totals;
+    engine_totals(e, out);
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
     out->cpu_ns = (uint64_t)cpu.tv_sec * CLOCK_NS_PER_S + (uint64_t)cpu.tv_nsec;
     return 0;

@@ -37,6 +37,11 @@ struct fabric_end {
 #define LINK_MTU_MIN 68
 #define LINK_FLIGHT_BYTES_MAX (UINT64_C(64) << 20)
 
+/* All frames together take at most this share of the machine's memory. What finds none is dropped
+ * and counts as no_memory. */
+#define FABRIC_MEMORY_SHARE 0.25
+#define FABRIC_MEMORY_MIN (UINT64_C(256) << 20)
+
 /* How the variable part of the delay is distributed. With jitter J: */
 enum link_distribution {
     LINK_UNIFORM, /* from -J to +J */
@@ -176,12 +181,13 @@ struct fabric_totals {
     uint64_t malformed;       /* shorter than an Ethernet header, or larger than any frame */
     uint64_t unlinked;        /* came from a port that no link joins */
     uint64_t hop_drops;       /* went round switches for too long: a loop */
+    uint64_t storm_drops;     /* not flooded by switches in a storm */
     uint64_t no_memory;       /* frames dropped for want of memory */
     uint64_t triggers_missed; /* frames a trigger fired for that it could not tell of, or hold */
     uint64_t verdicts_missed; /* held frames that went on because no verdict came */
     uint64_t turns;           /* times the thread woke */
     uint64_t cpu_ns;          /* processor time that the thread has used */
-    struct fabric_lateness lateness;
+    struct fabric_lateness lateness; /* of every link's frames, also of links that were removed */
 };
 
 /** Start a fabric with no ports; every random choice in it follows from @seed. clock_start() must
@@ -208,6 +214,23 @@ int fabric_port_remove(struct fabric *f, int port);
 /** Add a learning switch that forgets a station @ageing_ns after its last frame (0: never).
  * @flags: 0 or FABRIC_SWITCH_HUB. Return: the switch's id. */
 int fabric_switch_add(struct fabric *f, int64_t ageing_ns, unsigned flags);
+
+/* What a switch has done. */
+struct fabric_switch_stats {
+    uint64_t frames;      /* that came in */
+    uint64_t floods;      /* of these sent everywhere */
+    uint64_t moves;       /* times that a station was heard from another link than before */
+    uint64_t hop_drops;   /* frames that went round for too long: a loop */
+    uint64_t storms;      /* times that storm control began */
+    uint64_t storm_drops; /* frames that it did not flood */
+};
+
+/* Frames a second that a switch floods while it sees a storm: stations that move from link to link
+ * again and again, or frames that go round. */
+#define FABRIC_STORM_FLOODS 1000
+
+/** Read a switch's statistics into @out. */
+int fabric_switch_stats(struct fabric *f, int id, struct fabric_switch_stats *out);
 
 /** Remove a switch and all its links. */
 int fabric_switch_remove(struct fabric *f, int id);
@@ -337,9 +360,16 @@ int fabric_trigger_add(struct fabric *f, const struct fabric_trigger_config *c, 
 
 int fabric_trigger_remove(struct fabric *f, int id);
 
-/* A trigger has fired. */
+enum fabric_event_kind {
+    FABRIC_EVENT_PACKET, /* a trigger has fired */
+    FABRIC_EVENT_STORM,  /* storm control of a switch has begun for the first time: only the switch
+                            and the time are set */
+};
+
 struct fabric_event {
     struct fabric_event *next;
+    enum fabric_event_kind kind;
+    int sw;
     int trigger;
     int dir;
     bool last;     /* it will not fire again */
@@ -371,7 +401,7 @@ int fabric_verdict(struct fabric *f, const struct fabric_verdict *v);
 
 struct fabric_capture_stats {
     uint64_t seen;    /* packets */
-    uint64_t dropped; /* of these not captured: the disk was too slow */
+    uint64_t dropped; /* of these not captured: the disk was too slow, or failed */
 };
 
 /** Start a capture into a pcapng file at @path. Return: its id or negative errno of the file. */

@@ -16,3 +16,13 @@ void lateness_add(struct fabric_lateness *l, int64_t ns)
         l->max_ns = late;
     l->buckets[bucket_of(late)]++;
 }
+
+void lateness_join(struct fabric_lateness *to, const struct fabric_lateness *from)
+{
+    to->count += from->count;
+    to->sum_ns += from->sum_ns;
+    if (from->max_ns > to->max_ns)
+        to->max_ns = from->max_ns;
+    for (int i = 0; i < FABRIC_LATENESS_BUCKETS; i++)
+        to->buckets[i] += from->buckets[i];
+}

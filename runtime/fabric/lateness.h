@@ -7,4 +7,7 @@
 /** Count one frame handed over @ns after it was due. */
 void lateness_add(struct fabric_lateness *l, int64_t ns);
 
+/** Add all that @from counts to @to. */
+void lateness_join(struct fabric_lateness *to, const struct fabric_lateness *from);
+
 #endif

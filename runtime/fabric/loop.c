@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The fabric's thread. One turn: release what is due, read a bounded share of what has come, send,
- * then carry out commands - after the reading, so that a frame that was sent before a command was
- * given meets the fabric as it was before the command. */
+/* The fabric's thread. One turn: release what is due, read a bounded share of what has come, send
+ * (in between too, when much has come: what was released must not wait for a crowd of ports), then
+ * carry out commands - after the reading, so that a frame that was sent before a command was given
+ * meets the fabric as it was before the command. */
 #include "runtime/clock.h"
 #include "runtime/fabric/engine.h"
 #include "runtime/fabric/port.h"
@@ -13,6 +14,7 @@
 #define TURN_EVENTS 16
 #define RELEASE_BATCH 256
 #define TIMEOUT_MAX_NS (2 * CLOCK_NS_PER_MS)
+#define FLUSH_AFTER RECEIVER_BATCH /* frames read */
 
 static void release_due(struct plane *p)
 {
@@ -57,29 +59,42 @@ static int wait_for_events(struct engine *e, struct epoll_event *events)
     return epoll_wait(e->plane.epoll_fd, events, TURN_EVENTS, -1);
 }
 
-/* Return: whether the event says that there are commands. */
-static bool dispatch(struct engine *e, const struct epoll_event *event, void *commands)
+/* Return: how many frames came of it. */
+static int dispatch(struct engine *e, const struct epoll_event *event)
 {
     struct plane *p = &e->plane;
-    if (event->data.ptr == commands)
-        return true;
-    if (event->data.ptr == &e->timer_fd)
-        return false;
-    port_event(p, event->data.ptr, event->events, e->receiver);
+    int n = port_event(p, event->data.ptr, event->events, e->receiver);
     release_due(p);
-    return false;
+    return n;
+}
+
+/* Return: whether one of the events says that there are commands. */
+static bool dispatch_all(struct engine *e, const struct epoll_event *events, int n,
+                         const void *commands)
+{
+    bool found = false;
+    int came = 0;
+    for (int i = 0; i < n; i++) {
+        if (events[i].data.ptr == commands)
+            found = true;
+        else if (events[i].data.ptr != &e->timer_fd)
+            came += dispatch(e, &events[i]);
+        if (came >= FLUSH_AFTER) {
+            ports_flush(&e->plane);
+            came = 0;
+        }
+    }
+    return found;
 }
 
 static void turn(struct engine *e, struct command_queue *q)
 {
     struct epoll_event events[TURN_EVENTS];
-    bool commands = false;
     int n = wait_for_events(e, events);
     e->plane.totals.turns++;
     e->plane.now = clock_now();
     release_due(&e->plane);
-    for (int i = 0; i < n; i++)
-        commands |= dispatch(e, &events[i], q);
+    bool commands = dispatch_all(e, events, n, q);
     ports_flush(&e->plane);
     if (commands) {
         e->plane.now = clock_now();

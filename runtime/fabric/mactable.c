@@ -32,9 +32,12 @@ static struct mac_entry *place_for(struct mac_entry set[MACTABLE_WAYS], uint64_t
     return best;
 }
 
-void mactable_learn(struct mactable *t, uint64_t mac, struct direction *out, int64_t now)
+bool mactable_learn(struct mactable *t, uint64_t mac, struct direction *out, int64_t now)
 {
-    *place_for(t->entries[set_of(mac)], mac) = (struct mac_entry){mac, now, out};
+    struct mac_entry *e = place_for(t->entries[set_of(mac)], mac);
+    bool moved = e->out && e->mac == mac && e->out != out;
+    *e = (struct mac_entry){mac, now, out};
+    return moved;
 }
 
 struct direction *mactable_find(const struct mactable *t, uint64_t mac, int64_t since)
@@ -64,11 +67,10 @@ static uint64_t read_mac(const uint8_t *bytes)
     return mac;
 }
 
-void mactable_hear(struct mactable *t, const uint8_t *address, struct direction *out, int64_t now)
+bool mactable_hear(struct mactable *t, const uint8_t *address, struct direction *out, int64_t now)
 {
     uint64_t mac = read_mac(address);
-    if (!(mac & MAC_GROUP_BIT))
-        mactable_learn(t, mac, out, now);
+    return !(mac & MAC_GROUP_BIT) && mactable_learn(t, mac, out, now);
 }
 
 struct direction *mactable_way(const struct mactable *t, const uint8_t *address, int64_t since)

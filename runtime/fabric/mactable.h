@@ -4,6 +4,7 @@
 #ifndef QN_FABRIC_MACTABLE_H
 #define QN_FABRIC_MACTABLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define MACTABLE_WAYS 4
@@ -24,14 +25,15 @@ struct mactable {
 /** Return: an empty table, or NULL: no memory. Freed by free(). */
 struct mactable *mactable_new(void);
 
-/** Note that the station @mac was heard at time @now and is reached over @out. */
-void mactable_learn(struct mactable *t, uint64_t mac, struct direction *out, int64_t now);
+/** Note that the station @mac was heard at time @now and is reached over @out.
+ * Return: whether it was reached over another until now. */
+bool mactable_learn(struct mactable *t, uint64_t mac, struct direction *out, int64_t now);
 
 /** Return: the way to @mac if it was heard at or after @since, else NULL. */
 struct direction *mactable_find(const struct mactable *t, uint64_t mac, int64_t since);
 
 /** As mactable_learn(), of an address of six bytes; one of a group is no station's. */
-void mactable_hear(struct mactable *t, const uint8_t *address, struct direction *out, int64_t now);
+bool mactable_hear(struct mactable *t, const uint8_t *address, struct direction *out, int64_t now);
 
 /** As mactable_find(), of an address of six bytes; NULL for one of a group. */
 struct direction *mactable_way(const struct mactable *t, const uint8_t *address, int64_t since);

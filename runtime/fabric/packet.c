@@ -11,12 +11,18 @@
 
 static_assert(offsetof(struct packet, node) == 0, "packet_of() is a cast");
 
+static bool is_spent(const struct pool *p, size_t size)
+{
+    return p->limit && p->bytes + size > p->limit;
+}
+
 /* Cut a new slab into free items of @size bytes; its first bytes link it to the other slabs. */
 static bool refill(struct pool *p, struct pool_item **list, size_t size)
 {
-    char *slab = aligned_alloc(SLAB_ALIGN, SLAB_BYTES);
+    char *slab = is_spent(p, SLAB_BYTES) ? NULL : aligned_alloc(SLAB_ALIGN, SLAB_BYTES);
     if (!slab)
         return false;
+    p->bytes += SLAB_BYTES;
     ((struct pool_item *)slab)->next = p->slabs;
     p->slabs = (struct pool_item *)slab;
     for (size_t at = SLAB_ALIGN; at + size <= SLAB_BYTES; at += size) {
@@ -57,12 +63,21 @@ static size_t room_class(size_t room)
     return room <= FRAME_STANDARD_ROOM ? FRAME_STANDARD_ROOM : room;
 }
 
+/* Frames too large for a list are rare, and come from the heap. */
+static struct frame *large_new(struct pool *p, size_t size)
+{
+    struct frame *f = is_spent(p, size) ? NULL : malloc(size);
+    if (f)
+        p->bytes += size;
+    return f;
+}
+
 struct frame *frame_new(struct pool *p, size_t room)
 {
     room = room_class(room);
     struct pool_item **list = frame_list(p, room);
     size_t size = sizeof(struct frame) + room;
-    struct frame *f = list ? take(p, list, size) : malloc(size);
+    struct frame *f = list ? take(p, list, size) : large_new(p, size);
     if (f)
         *f = (struct frame){.refs = 1, .room = (uint32_t)room};
     return f;
@@ -96,10 +111,12 @@ void frame_free(struct pool *p, struct frame *f)
     if (f->flow)
         p->alive[f->flow - 1]--;
     struct pool_item **list = frame_list(p, f->room);
-    if (list)
+    if (list) {
         give(list, f);
-    else
+    } else {
+        p->bytes -= sizeof(*f) + f->room;
         free(f);
+    }
 }
 
 struct packet *packet_new(struct pool *p, struct frame *f)

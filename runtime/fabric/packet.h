@@ -47,12 +47,13 @@ struct pool_item {
     struct pool_item *next;
 };
 
-/* Zeroed memory is an empty pool. */
+/* Zeroed memory is an empty pool without a limit. */
 struct pool {
     struct pool_item *packets, *small, *standard; /* free, by kind */
     struct pool_item *slabs;
     uint64_t *alive; /* frames of each flow that there are */
     size_t alive_room;
+    size_t bytes, limit; /* of memory taken; beyond the limit there is none; 0: no limit */
 };
 
 /** Return: a frame of at least @room bytes with one reference, @len and @visits 0; NULL: no memory.

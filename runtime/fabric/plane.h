@@ -15,9 +15,9 @@ struct port;
 
 struct plane {
     struct pool pool;
-    struct schedule schedule; /* by when each thing next has something to do */
-    struct fabric_totals totals;
-    struct port *unflushed; /* ports that have been given frames this turn */
+    struct schedule schedule;    /* by when each thing next has something to do */
+    struct fabric_totals totals; /* the lateness is that of links that were removed */
+    struct port *unflushed;      /* ports that have been given frames this turn */
     struct table flows;
     struct event_queue *events;
     struct held *held, **held_end; /* frames that wait for a verdict */

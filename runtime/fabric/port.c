@@ -122,7 +122,7 @@ static void enter(struct plane *p, struct port *port, struct frame *frame)
 
 /* The time is read after the frames: a frame that came while they were being read must not be
  * delivered before its delay has passed. */
-void port_receive(struct plane *p, struct port *port, struct receiver *r)
+int port_receive(struct plane *p, struct port *port, struct receiver *r)
 {
     int n = receiver_read(r, &p->pool, port->fd, port->is_tap);
     p->now = clock_now();
@@ -131,6 +131,7 @@ void port_receive(struct plane *p, struct port *port, struct receiver *r)
         if (frame)
             enter(p, port, frame);
     }
+    return n;
 }
 
 static struct direction *arrivals(struct port *port)
@@ -138,12 +139,10 @@ static struct direction *arrivals(struct port *port)
     return port->out->reverse;
 }
 
-static void record_lateness(struct plane *p, struct port *port, struct packet *pkt, int64_t now)
+static void record_lateness(struct port *port, struct packet *pkt, int64_t now)
 {
-    if (!pkt->late_recorded) {
-        lateness_add(&p->totals.lateness, now - packet_due(pkt));
+    if (!pkt->late_recorded)
         lateness_add(&arrivals(port)->stats.lateness, now - packet_due(pkt));
-    }
     pkt->late_recorded = true;
 }
 
@@ -171,7 +170,7 @@ static void count_sent(struct plane *p, struct port *port, int n)
     p->totals.transmitted += (uint64_t)n;
     for (int i = 0; i < n; i++) {
         struct packet *pkt = take_held(port);
-        record_lateness(p, port, pkt, now);
+        record_lateness(port, pkt, now);
         direction_drop(p, arrivals(port), pkt, LINK_DELIVERED);
     }
 }
@@ -187,7 +186,7 @@ static void block(struct plane *p, struct port *port)
 {
     int64_t now = clock_now();
     for (struct packet *pkt = port->held.head; pkt; pkt = packet_next(pkt))
-        record_lateness(p, port, pkt, now);
+        record_lateness(port, pkt, now);
     port->blocked = true;
     watch(p, port, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
 }
@@ -257,7 +256,7 @@ void port_send(struct plane *p, struct port *port, struct packet *pkt)
     if (port->held_len == PORT_HELD_MAX)
         flush(p, port);
     if (port->blocked)
-        record_lateness(p, port, pkt, p->now);
+        record_lateness(port, pkt, p->now);
     if (port->held_len == PORT_HELD_MAX) {
         p->totals.overruns++;
         direction_drop(p, arrivals(port), pkt, LINK_OVERRUN);
@@ -292,10 +291,9 @@ static void unblock(struct plane *p, struct port *port)
 }
 
 /* Reading takes an error off the socket; a hang-up stays, so the socket is watched no longer. */
-void port_event(struct plane *p, struct port *port, uint32_t events, struct receiver *r)
+int port_event(struct plane *p, struct port *port, uint32_t events, struct receiver *r)
 {
-    if (events & (EPOLLIN | EPOLLERR))
-        port_receive(p, port, r);
+    int n = events & (EPOLLIN | EPOLLERR) ? port_receive(p, port, r) : 0;
     if (events & EPOLLHUP) {
         unblock(p, port);
         watch(p, port, EPOLL_CTL_DEL, 0);
@@ -303,4 +301,5 @@ void port_event(struct plane *p, struct port *port, uint32_t events, struct rece
         unblock(p, port);
         watch(p, port, EPOLL_CTL_MOD, EPOLLIN);
     }
+    return n;
 }

@@ -29,11 +29,12 @@ int port_open(struct plane *p, int fd, struct port **port);
 /** Close the socket and free the port; it must have no link and not be unflushed. */
 void port_close(struct plane *p, struct port *port);
 
-/** Read one batch of frames and offer them to the link; sets p->now to when they were read. */
-void port_receive(struct plane *p, struct port *port, struct receiver *r);
+/** Read one batch of frames and offer them to the link; sets p->now to when they were read.
+ * Return: how many came. */
+int port_receive(struct plane *p, struct port *port, struct receiver *r);
 
-/** Act on what epoll says of the port: @events. */
-void port_event(struct plane *p, struct port *port, uint32_t events, struct receiver *r);
+/** Act on what epoll says of the port: @events. Return: how many frames came. */
+int port_event(struct plane *p, struct port *port, uint32_t events, struct receiver *r);
 
 /** Hand @pkt to the port, to go out when the ports are flushed. */
 void port_send(struct plane *p, struct port *port, struct packet *pkt);

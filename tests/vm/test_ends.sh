@@ -31,6 +31,13 @@ result $? "a script that passes: status 0, and only its own output"
 grep -q '"answer": 42' fine/result.json && grep -q '"verdict": "passed"' fine/result.json
 result $? "result.json has the verdict and what was recorded"
 
+script counted <<'END'
+link(responder("x"), responder("y")):remove()
+END
+run counted.lua --out "$folder/counted" -q
+[ "$status" = 0 ] && grep -q '"x--y": {' counted/result.json && grep -q '"hop_drops": 0' counted/result.json
+result $? "the links' counters are in the result, also of one that was removed"
+
 run fine.lua --out "$folder/fine"
 [ "$status" = 3 ] && says err 'fine: it holds the result of an earlier run'
 result $? "a folder with a result is not written over: status 3"
