@@ -4,6 +4,7 @@
 #include "interp/bind_expect.h"
 #include "interp/bind_fabric.h"
 #include "interp/bind_files.h"
+#include "interp/bind_job.h"
 #include "interp/bind_link.h"
 #include "interp/bind_machine.h"
 #include "interp/bind_stream.h"
@@ -63,6 +64,7 @@ static int open_core(lua_State *L)
 {
     lua_newtable(L);
     task_bind(L);
+    job_bind(L);
     machine_bind(L);
     expect_bind(L);
     fabric_bind(L);
