@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "interp/library.h"
 
+#include "interp/bind_container.h"
 #include "interp/bind_expect.h"
 #include "interp/bind_fabric.h"
 #include "interp/bind_files.h"
@@ -66,6 +67,7 @@ static int open_core(lua_State *L)
     task_bind(L);
     job_bind(L);
     machine_bind(L);
+    container_bind(L);
     expect_bind(L);
     fabric_bind(L);
     link_bind(L);

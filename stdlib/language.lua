@@ -5,6 +5,7 @@ local boot = require "qemunet.boot"
 local capture = require "qemunet.capture"
 local core = require "qemunet.core"
 local coroutines = require "qemunet.coroutines"
+local host = require "qemunet.host"
 local inspect = require "qemunet.inspect"
 local link = require "qemunet.link"
 local node = require "qemunet.node"
@@ -61,7 +62,7 @@ end
 --- The names of the language. `suite`: the suite's globals; `args`: the words after "--".
 function language.names(suite, args)
     local names = {
-        vm = vm.vm, vms = vm.vms, responder = responder.responder, boot = boot.boot,
+        vm = vm.vm, vms = vm.vms, host = host.host, hosts = host.hosts, responder = responder.responder, boot = boot.boot,
         link = link.link, switch = link.switch, hub = link.hub, lan = link.lan, partition = partition.partition,
         capture_all = capture.all,
         now = core.now, sleep = tasks.sleep, after = tasks.after, at = tasks.at, every = tasks.every, go = tasks.go,

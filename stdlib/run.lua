@@ -4,6 +4,7 @@
 local capture = require "qemunet.capture"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local host = require "qemunet.host"
 local language = require "qemunet.language"
 local recorder = require "qemunet.recorder"
 local suite = require "qemunet.suite"
@@ -22,17 +23,30 @@ local STOPPED = {
         error = "deadlock: every task waits, and nothing is left that could wake one" },
 }
 
-local isolated = false
+local image_found, isolation = false, nil
 
--- What has to be there before the first machine or link. The image comes before the isolation, which cuts this process
--- off from the network that the image's packages come from.
-local function prepare()
+-- What has to be there before the first link or node that runs. The image comes before the isolation, which cuts this process
+-- off from the network that the image's packages come from. Returns whether the isolation succeeded, and if not why.
+local function prepare(with_image)
     recorder.folder()
-    if isolated then return end
-    isolated = true
-    vm.find_image()
-    local private, why = core.isolate()
-    if not private then core.log(0, "no private network namespace: " .. why) end
+    if with_image and not image_found then
+        image_found = true
+        vm.find_image(isolation and "; build it first (qemunet image build), or declare a vm before the first link of a host")
+    end
+    if not isolation then
+        isolation = table.pack(core.isolate())
+        if not isolation[1] then core.log(0, "no private network namespace: " .. isolation[2]) end
+    end
+    return isolation[1], isolation[2]
+end
+
+local function prepare_for_vm() return prepare(true) end
+
+-- Hosts alone need no image.
+local function prepare_for_host()
+    local with_image = false
+    for _, each in ipairs(testbed.nodes()) do with_image = with_image or vm.is(each) end
+    return prepare(with_image)
 end
 
 local function base_name(path) return (path:gsub("^.*/", ""):gsub("%.lua$", "")) end
@@ -118,7 +132,7 @@ local function setup_run(opts)
     core.set_seed(opts.seed)
     math.randomseed(opts.seed)
     vm.accel = opts.accel or "auto"
-    vm.prepare, vm.console_path = prepare, console_path
+    vm.prepare, vm.console_path, host.prepare = prepare_for_vm, console_path, prepare_for_host
     capture.folder = recorder.folder
     tasks.forget()
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
