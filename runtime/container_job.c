@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/clock.h"
+#include "runtime/command.h"
 #include "runtime/container_private.h"
 #include "runtime/feed.h"
 #include "runtime/job_private.h"
@@ -16,9 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A longer command goes to its shell another way than as an argument, of which Linux takes
- * 128 KiB. */
-#define TEXT_MAX (INIT_MESSAGE_MAX / 2)
+/* A longer command goes to its shell another way than in a message, or as an argument, of which
+ * Linux takes 128 KiB. Its words are no longer than it is. */
+#define TEXT_MAX (INIT_MESSAGE_MAX / 2 - 256)
 #define DRAIN_CHUNK 65536
 
 /* STARTED at once when it is not held; otherwise HELD -> ARMED (init says it is ready) -> RELEASED
@@ -292,6 +293,7 @@ static const struct job_class class = {.kill = kill_job,
 /* The request that is being made: its descriptors pass to container_send(). */
 struct start {
     struct init_request head;
+    struct bytes text;
     int fds[INIT_FDS_MAX];
     size_t n_fds;
 };
@@ -353,6 +355,16 @@ static int add_script(const struct job_spec *spec, struct start *start)
     return 0;
 }
 
+/* As in a machine, what needs no shell gets none. */
+static int add_text(const struct job_spec *spec, struct start *start)
+{
+    bool program = command_need(spec->command, &start->text) == COMMAND_PROGRAM;
+    if (!program)
+        start->text.n = 0;
+    start->head.words = (uint32_t)start->text.n;
+    return bytes_add(&start->text, spec->command, spec->n);
+}
+
 static int prepare(struct container_job *job, const struct job_spec *spec, struct start *start)
 {
     int err = add_outputs(job, start);
@@ -360,8 +372,8 @@ static int prepare(struct container_job *job, const struct job_spec *spec, struc
         err = add_stdin(job, start);
     if (!err && spec->hold)
         err = add_hold(job, start);
-    if (!err && spec->n > TEXT_MAX)
-        err = add_script(spec, start);
+    if (!err)
+        err = spec->n > TEXT_MAX ? add_script(spec, start) : add_text(spec, start);
     return err;
 }
 
@@ -386,8 +398,9 @@ int container_start(struct container *container, const struct job_spec *spec, st
     if (err)
         abandon(&start);
     else
-        err = container_send(container, &start.head, spec->command,
-                             spec->n > TEXT_MAX ? 0 : spec->n, start.fds, start.n_fds);
+        err = container_send(container, &start.head, start.text.data, start.text.n, start.fds,
+                             start.n_fds);
+    bytes_free(&start.text);
     if (err) {
         free_job(job);
         return err;

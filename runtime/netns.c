@@ -74,6 +74,12 @@ void netns_enter(struct netns *netns)
         if (!err)
             err = unshare(CLONE_NEWNET) ? -errno : 0;
     }
+    if (err == -EINVAL) { /* of an ordinary user's process with more than one thread */
+        snprintf(netns->why, sizeof(netns->why),
+                 "packets are moved already: declare the first vm or host before the first link or "
+                 "switch");
+        return;
+    }
     if (err) {
         snprintf(netns->why, sizeof(netns->why), "this host allows no user namespaces (%s)%s",
                  strerror(-err), blocking_setting());

@@ -41,10 +41,10 @@ function computer.declaring(kind, declare)
 end
 
 --- The function that declares n of them: their names are the format with 1 to n. Returns an array.
-function computer.declaring_many(kind, default_format, declare)
+function computer.declaring_many(kind, what, default_format, declare)
     local where = kind .. "s"
     return function(n, format, opts)
-        if math.type(n) ~= "integer" or n < 1 then error(where .. ": want a number of them, at least 1", 2) end
+        if math.type(n) ~= "integer" or n < 1 then error(("%s: want a number of %s, at least 1"):format(where, what), 2) end
         format = format or default_format
         if type(format) ~= "string" or not pcall(string.format, format, 1) or format:format(1) == format:format(2) then
             error(('%s: want a format for the names, as "%s"'):format(where, default_format), 2)

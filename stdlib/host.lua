@@ -14,7 +14,7 @@ local host = {}
 local OPTIONS = { setup = { type = "table" } }
 
 -- How long a host that is shut down waits for processes that do not end when they are asked to.
-local PATIENCE_MS = 2000
+local PATIENCE_MS = 1000
 
 --- Called before the first stack is made: whether this process has a network namespace of its own, and if not why; set by
 --- the run.
@@ -35,7 +35,10 @@ end
 host.host = computer.declaring("host", declare)
 
 --- hosts(n, "host%d", opts): declares n of them; their names are the format with 1 to n. Returns an array.
-host.hosts = computer.declaring_many("host", "host%d", declare)
+host.hosts = computer.declaring_many("host", "hosts", "host%d", declare)
+
+--- Whether a value is a host.
+function host.is(v) return getmetatable(v) == class end
 
 local function machinery(self, what, why)
     errors.machinery(("host %s: cannot %s: %s"):format(self.name, what, why))

@@ -214,6 +214,7 @@ local SWITCH = { subnet = { type = "string" }, ip = { type = "boolean" } }
 local function new_switch(name, opts, is_hub, level)
     if type(name) ~= "string" then error("switch: want a name", level + 1) end
     local checked = options.check(opts, SWITCH, is_hub and "hub" or "switch", level + 1)
+    testbed.prepare()
     local self = setmetatable({ name = name, links = {}, subnet = testbed.subnet(checked, "switch"),
         id = core.switch_add(AGEING, is_hub) }, switch_class)
     testbed.add_switch(self)

@@ -42,11 +42,25 @@ end
 
 local function prepare_for_vm() return prepare(true) end
 
+local function are_declared(kind)
+    for _, each in ipairs(testbed.nodes()) do
+        if kind.is(each) then return true end
+    end
+    return false
+end
+
 -- Hosts alone need no image.
-local function prepare_for_host()
-    local with_image = false
-    for _, each in ipairs(testbed.nodes()) do with_image = with_image or vm.is(each) end
-    return prepare(with_image)
+local function prepare_for_host() return prepare(are_declared(vm)) end
+
+-- The isolation of an ordinary user is not possible any more once the fabric's thread runs: when it is about to start, before
+-- what it is for is known, it is now, unless an image may still have to be built.
+local function prepare_for_fabric()
+    if isolation then return end
+    if are_declared(vm) then
+        prepare(true)
+    elseif are_declared(host) or #(core.images() or {}) > 0 then
+        isolation = table.pack(core.isolate())
+    end
 end
 
 local function base_name(path) return (path:gsub("^.*/", ""):gsub("%.lua$", "")) end
@@ -133,6 +147,7 @@ local function setup_run(opts)
     math.randomseed(opts.seed)
     vm.accel = opts.accel or "auto"
     vm.prepare, vm.console_path, host.prepare = prepare_for_vm, console_path, prepare_for_host
+    testbed.prepare = prepare_for_fabric
     capture.folder = recorder.folder
     tasks.forget()
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,

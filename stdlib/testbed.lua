@@ -12,6 +12,9 @@ end
 
 local state = fresh()
 
+--- Called before the fabric may be used for the first time; set by the run.
+testbed.prepare = function() end
+
 --- The declared nodes in order; links; switches.
 function testbed.nodes() return state.nodes end
 function testbed.links() return state.links end

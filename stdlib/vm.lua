@@ -128,7 +128,7 @@ end
 vm.vm = computer.declaring("vm", declare)
 
 --- vms(n, "node%d", opts): declares n of them; their names are the format with 1 to n. Returns an array.
-vm.vms = computer.declaring_many("vm", "node%d", declare)
+vm.vms = computer.declaring_many("vm", "machines", "node%d", declare)
 
 -- Booting ------------------------------------------------------------------------------------------------------------
 

@@ -124,7 +124,9 @@ static void set_up_files(void)
 
 struct run {
     uint32_t id, flags;
-    const char *text;
+    char *words;
+    size_t n_words;
+    const char *text;               /* for a shell */
     int out, err, in, hold, script; /* -1: none */
 };
 
@@ -149,9 +151,32 @@ static void await_release(const struct run *run)
     report(INIT_STARTED, run->id, 0, "");
 }
 
-_Noreturn static void become(const struct run *run)
+/* Comes back when it cannot be. */
+static void run_program(const struct run *run)
+{
+    size_t n = 0, at = 0;
+    for (size_t i = 0; i < run->n_words; i++)
+        n += run->words[i] == '\0';
+    char **argv = calloc(n + 1, sizeof(*argv));
+    for (size_t i = 0; argv && i < n; i++, at += strlen(run->words + at) + 1)
+        argv[i] = run->words + at;
+    if (argv && n)
+        execvp(argv[0], argv);
+    free(argv);
+}
+
+/* The shell says in its own words what it cannot find, and runs what the kernel does not. */
+static void run_in_shell(const struct run *run)
 {
     static const char shell[] = "/bin/sh";
+    if (run->script >= 0)
+        execl(shell, "sh", (char *)NULL);
+    else
+        execl(shell, "sh", "-c", "--", run->text, (char *)NULL);
+}
+
+_Noreturn static void become(const struct run *run)
+{
     sigset_t none;
     sigemptyset(&none);
     setsid();
@@ -163,10 +188,8 @@ _Noreturn static void become(const struct run *run)
         await_release(run);
     int socket = fcntl(INIT_SOCKET, F_DUPFD_CLOEXEC, INIT_SOCKET + 1);
     if (socket >= 0 && place(run)) {
-        if (run->script >= 0)
-            execl(shell, "sh", (char *)NULL);
-        else
-            execl(shell, "sh", "-c", "--", run->text, (char *)NULL);
+        run_program(run);
+        run_in_shell(run);
     }
     int err = errno;
     dup2(socket, INIT_SOCKET);
@@ -214,10 +237,14 @@ static int take(int *fds, size_t n, size_t *at, bool wanted)
 }
 
 /* Closes the descriptors: the child has them. */
-static void take_run(const struct init_request *request, int *fds, size_t n)
+static void take_run(struct init_request *request, int *fds, size_t n)
 {
     size_t at = 0;
-    struct run run = {.id = request->id, .flags = request->value, .text = request->text};
+    struct run run = {.id = request->id,
+                      .flags = request->value,
+                      .words = request->text,
+                      .n_words = request->words,
+                      .text = request->text + request->words};
     run.out = take(fds, n, &at, true);
     run.err = take(fds, n, &at, true);
     run.in = take(fds, n, &at, run.flags & INIT_STDIN);
@@ -316,7 +343,7 @@ static void write_hosts(int from)
         return; /* never: it is a file of ours */
 }
 
-static void take_request(const struct init_request *request, int *fds, size_t n)
+static void take_request(struct init_request *request, int *fds, size_t n)
 {
     switch (request->kind) {
     case INIT_RUN:
@@ -373,7 +400,7 @@ static bool receive(void)
     if (n < (ssize_t)sizeof(struct init_request))
         _exit(0); /* nobody is at the other end */
     init.message[n] = '\0';
-    take_request((const struct init_request *)init.message, fds, descriptors(&message, fds));
+    take_request((struct init_request *)init.message, fds, descriptors(&message, fds));
     return true;
 }
 

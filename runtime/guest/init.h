@@ -15,7 +15,7 @@
 #define INIT_FDS_MAX 5
 
 enum init_request_kind {
-    INIT_RUN,      /* with the command's text, and by its flags the descriptors named there */
+    INIT_RUN,      /* with the command, and by its flags the descriptors named there */
     INIT_KILL,     /* value: the signal, for the command's process group */
     INIT_LINGER,   /* one descriptor: a pipe to be emptied to nowhere until its writers are gone */
     INIT_HOSTS,    /* one descriptor: a file, the new content of /etc/hosts */
@@ -36,7 +36,9 @@ struct init_request {
     uint32_t kind;
     uint32_t id;    /* of the command */
     uint32_t value; /* of INIT_RUN: flags */
-    char text[];    /* of INIT_RUN, up to the message's end */
+    uint32_t words; /* of INIT_RUN: how many bytes of words come first, each word ended by a NUL, if
+                       no shell is needed unless the program is not found */
+    char text[];    /* of INIT_RUN: these words; the command for a shell, up to the message's end */
 };
 
 enum init_report_kind {
