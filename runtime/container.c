@@ -314,7 +314,6 @@ _Noreturn static void become(const struct container_config *config, int socket)
 {
     static char init[] = "init";
     char *const argv[] = {init, (char *)config->name, NULL};
-    extern char **environ;
     /* The environment is inherited by what init starts. */
     if (setns(config->stack, CLONE_NEWNET) == 0 && dup2(socket, INIT_SOCKET) == INIT_SOCKET) {
         syscall(SYS_close_range, INIT_SOCKET + 1, ~0U, CLOSE_RANGE_CLOEXEC);

@@ -202,8 +202,10 @@ void container_job_report(struct container *container, const struct init_report 
 
 void container_jobs_end(struct container *container, const char *why)
 {
-    while (container->jobs)
-        end_job(container->jobs, why);
+    for (struct container_job *job; (job = container->jobs);) {
+        container->jobs = job->next;
+        end_job(job, why);
+    }
 }
 
 /* What can be done with one */

@@ -114,7 +114,7 @@ end
 
 local function set_up(self)
     for guest_path, host_path in pairs(self.opts.files or {}) do
-        computer.internal(self, "cat >" .. node.quote(guest_path), "the copy of " .. host_path, read_local(host_path))
+        computer.internal(self, self:taking_file(guest_path), "the copy of " .. host_path, read_local(host_path))
     end
     for _, cmd in ipairs(self.opts.setup or {}) do computer.internal(self, cmd, "its setup command") end
 end
@@ -204,6 +204,9 @@ function Computer:reboot()
     self:crash()
     boot.boot(self)
 end
+
+--- The command that makes its standard input the file of this path.
+function Computer:taking_file(path) return "cat >" .. node.quote(path) end
 
 --- Cuts the power without waiting.
 function Computer:cut()

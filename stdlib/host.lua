@@ -11,7 +11,7 @@ local testbed = require "qemunet.testbed"
 
 local host = {}
 
-local OPTIONS = { setup = { type = "table" } }
+local OPTIONS = { files = { type = "table" }, setup = { type = "table" } }
 
 -- How long a host that is shut down waits for processes that do not end when they are asked to.
 local PATIENCE_MS = 1000
@@ -31,7 +31,8 @@ end
 
 --- host(name, opts): declares a node of the same interface as a vm that is a set of namespaces on this machine: its own
 --- network, processes, host name and /etc/hosts; the files are the machine's. It boots in milliseconds.
---- opts: setup={"command", ...} run after each boot.
+--- opts: files={[path]=other_path}, what it alone finds in place of files of the machine; setup={"command", ...} run after
+--- each boot.
 host.host = computer.declaring("host", declare)
 
 --- hosts(n, "host%d", opts): declares n of them; their names are the format with 1 to n. Returns an array.
@@ -104,6 +105,16 @@ function Host:update_hosts(text)
     if self.hosts_known == text and self.state ~= "booting" then return end
     self.hosts_known = text
     self.machine:set_hosts(text)
+end
+
+-- The file is in memory, mounted over the machine's; the folder that it is in, over /sys, is nowhere afterwards.
+local OWN_FILE = [[[ -f %s ] || { echo "no such file on this machine, for the host to have its own in place of" >&2; exit 1; }
+mount -t tmpfs qemunet /sys && cat >/sys/file && chmod 755 /sys/file && mount --bind /sys/file %s
+s=$?; umount -l /sys; exit $s]]
+
+function Host:taking_file(path)
+    local quoted = node.quote(path)
+    return OWN_FILE:format(quoted, quoted)
 end
 
 function Host:commander() return self.machine end

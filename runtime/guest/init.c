@@ -227,7 +227,7 @@ static void start(const struct run *run)
         init.children[init.n_children++] = (struct child){pid, run->id};
 }
 
-static int take(int *fds, size_t n, size_t *at, bool wanted)
+static int take(const int *fds, size_t n, size_t *at, bool wanted)
 {
     if (!wanted || *at == n)
         return -1;
@@ -237,14 +237,15 @@ static int take(int *fds, size_t n, size_t *at, bool wanted)
 }
 
 /* Closes the descriptors: the child has them. */
-static void take_run(struct init_request *request, int *fds, size_t n)
+static void take_run(struct init_request *request, const int *fds, size_t n)
 {
     size_t at = 0;
+    char *text = (char *)(request + 1);
     struct run run = {.id = request->id,
                       .flags = request->value,
-                      .words = request->text,
+                      .words = text,
                       .n_words = request->words,
-                      .text = request->text + request->words};
+                      .text = text + request->words};
     run.out = take(fds, n, &at, true);
     run.err = take(fds, n, &at, true);
     run.in = take(fds, n, &at, run.flags & INIT_STDIN);
@@ -343,7 +344,7 @@ static void write_hosts(int from)
         return; /* never: it is a file of ours */
 }
 
-static void take_request(struct init_request *request, int *fds, size_t n)
+static void take_request(struct init_request *request, const int *fds, size_t n)
 {
     switch (request->kind) {
     case INIT_RUN:

@@ -32,13 +32,13 @@ enum init_run_flags {
                         finds the command's on descriptor 3 */
 };
 
+/* Behind that of INIT_RUN come the words, then up to the message's end the command for a shell. */
 struct init_request {
     uint32_t kind;
     uint32_t id;    /* of the command */
     uint32_t value; /* of INIT_RUN: flags */
-    uint32_t words; /* of INIT_RUN: how many bytes of words come first, each word ended by a NUL, if
-                       no shell is needed unless the program is not found */
-    char text[];    /* of INIT_RUN: these words; the command for a shell, up to the message's end */
+    uint32_t words; /* of INIT_RUN: how many bytes of words there are, each word ended by a NUL:
+                       none when the command needs a shell; the shell is for a program not found */
 };
 
 enum init_report_kind {

@@ -176,6 +176,16 @@ test("more commands than its socket holds at once", function()
     for i, r in ipairs(all(jobs)) do check.equal(r.stdout, i .. "\n") end
 end)
 
+test("a file of its own in place of the machine's", function()
+    local mine = host("mine", { files = { ["/etc/passwd"] = "/etc/hostname" } })
+    mine:boot()
+    check.equal(mine:succeed("cat /etc/passwd; echo more >>/etc/passwd; mount | grep -c ' on /sys '"),
+        a:succeed("cat /etc/hostname") .. a:succeed("mount | grep -c ' on /sys '"))
+    check.is_true(not a:succeed("cat /etc/passwd"):find("more\n", 1, true), "the machine's file was written to")
+    check.raises(function() host("none", { files = { ["/etc/no-such"] = "/etc/hostname" } }):boot() end,
+        "host none: the copy of /etc/hostname failed: no such file on this machine")
+end)
+
 test("a command's limit of files is the usual one; a setup command that fails is the machinery's failure", function()
     check.equal(a:succeed("ulimit -Sn"), "1024\n")
     check.raises(function() host("bad", { setup = { "echo no >&2; false" } }):boot() end,
