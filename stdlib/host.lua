@@ -45,6 +45,38 @@ local function machinery(self, what, why)
     errors.machinery(("host %s: cannot %s: %s"):format(self.name, what, why))
 end
 
+-- The kernel keeps the neighbours (ARP) of all namespaces in one table of bounded size, 1024 by default: when it is full,
+-- packets to further ones are lost. Read while the process is in the machine's namespace.
+local NEIGHBOURS = "net.ipv4.neigh.default.gc_thresh3"
+
+local function read_setting(name)
+    local file <close> = io.open("/proc/sys/" .. name:gsub("%.", "/"), "r")
+    return file and tonumber(file:read("l"))
+end
+
+local neighbours_allowed = read_setting(NEIGHBOURS)
+local warned = false
+
+-- How many neighbours the hosts have if each talks to each on its switch.
+local function count_neighbours()
+    local count = 0
+    for _, switch in ipairs(testbed.switches()) do
+        local n = 0
+        for _, l in ipairs(switch.links) do n = n + (host.is(l.nics[1].node) and 1 or 0) end
+        count = count + n * (#switch.links - 1)
+    end
+    return count
+end
+
+local function warn_of_neighbours()
+    if warned or not neighbours_allowed then return end
+    local count = count_neighbours()
+    if count <= neighbours_allowed then return end
+    warned = true
+    core.log(0, ("if every host talks to every other, they need %d neighbour entries, and this machine's kernel has %d for all: " ..
+        "packets may be lost; as root: sysctl %s=%d"):format(count, neighbours_allowed, NEIGHBOURS, 2 * count))
+end
+
 local function new_stack(self)
     local private, why = host.prepare()
     if not private then machinery(self, "have a network", why) end
@@ -84,6 +116,7 @@ end
 
 --- Starts it; returns when commands can be given.
 function Host:power_on()
+    warn_of_neighbours()
     local stack = fresh_stack(self)
     if self.machine then self.machine:close() end
     self.machine, self.why, self.expected_end = nil, nil, false
