@@ -27,3 +27,29 @@ int push_outcome(lua_State *L, int err)
     lua_pushstring(L, strerror(-err));
     return 2;
 }
+
+void bind_anchor(lua_State *L, int index, const void *key)
+{
+    lua_pushvalue(L, index);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+void bind_unanchor(lua_State *L, const void *key)
+{
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+bool bind_push_callback(lua_State *L, const void *key, const char *name)
+{
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TUSERDATA) {
+        lua_getiuservalue(L, -1, 1);
+        lua_getfield(L, -1, name);
+        lua_replace(L, -3);
+        lua_pop(L, 1);
+    }
+    if (lua_isfunction(L, -1))
+        return true;
+    lua_pop(L, 1);
+    return false;
+}

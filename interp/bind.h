@@ -4,6 +4,7 @@
 #define QN_INTERP_BIND_H
 
 #include <lauxlib.h>
+#include <stdbool.h>
 
 /** Make the metatable @name with @methods, found by their names in its objects. @gc: called when
  * one is collected, or NULL. Leaves the stack as it was. */
@@ -11,5 +12,13 @@ void bind_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFun
 
 /** Push true, or for a negative errno @err nil and why. Return: the number of values. */
 int push_outcome(lua_State *L, int err);
+
+/** Keep the object at @index in the registry under @key, its address; let go of it. */
+void bind_anchor(lua_State *L, int index, const void *key);
+void bind_unanchor(lua_State *L, const void *key);
+
+/** Push field @name of user value 1 of the object anchored under @key. Return: whether it is a
+ * function there; if not, nothing is pushed. */
+bool bind_push_callback(lua_State *L, const void *key, const char *name);
 
 #endif

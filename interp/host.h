@@ -27,8 +27,9 @@ struct host {
     struct record *record; /* NULL until the run's folder is made */
     uv_poll_t *packets;    /* NULL until a trigger is wanted */
     uint64_t seed;
-    int machines; /* open ones */
-    int watching; /* triggers that may fire */
+    int container_program; /* 0: not made yet; see container_program() */
+    int machines;          /* open ones, containers included */
+    int watching;          /* triggers that may fire */
     bool finished;
     int status; /* the process's exit status, once finished */
 };

@@ -2,9 +2,11 @@
 #include "interp/library.h"
 
 #include "interp/bind_bench.h"
+#include "interp/bind_container.h"
 #include "interp/bind_expect.h"
 #include "interp/bind_fabric.h"
 #include "interp/bind_files.h"
+#include "interp/bind_job.h"
 #include "interp/bind_link.h"
 #include "interp/bind_machine.h"
 #include "interp/bind_nat.h"
@@ -68,7 +70,9 @@ static int open_core(lua_State *L)
 {
     lua_newtable(L);
     task_bind(L);
+    job_bind(L);
     machine_bind(L);
+    container_bind(L);
     expect_bind(L);
     fabric_bind(L);
     link_bind(L);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "interp/bind_container.h"
 #include "interp/bind_trigger.h"
 #include "interp/host.h"
 #include "interp/library.h"
@@ -70,6 +71,7 @@ static void close_host(struct host *host)
 {
     bool leaked = false;
     lua_close(host->L);
+    container_unbind(host);
     trigger_unbind(host);
     fabric_stop(host->fabric);
     record_close(host->record);

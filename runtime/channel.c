@@ -50,7 +50,7 @@ static bool one_is_coming(const struct channel *channel)
 static size_t count_queue(const struct channel *channel)
 {
     size_t n = 0;
-    for (const struct job *job = channel->queue; job; job = job->next)
+    for (const struct unit_job *job = channel->queue; job; job = job->next)
         n++;
     return n;
 }
@@ -73,7 +73,7 @@ void channel_assign(struct channel *channel)
 {
     struct unit *idle;
     while (channel->up && channel->queue && (idle = find_unit(channel, UNIT_IDLE))) {
-        struct job *job = channel->queue;
+        struct unit_job *job = channel->queue;
         channel->queue = job->next;
         if (!channel->queue)
             channel->queue_end = &channel->queue;
@@ -277,10 +277,10 @@ void channel_close(struct channel *channel, const char *why)
         return;
     channel->closing = true;
     while (channel->queue)
-        job_end(channel->queue, why);
+        unit_job_end(channel->queue, why);
     for (size_t i = 0; i < channel->max_units; i++) {
         if (channel->units[i].job)
-            job_end(channel->units[i].job, why);
+            unit_job_end(channel->units[i].job, why);
         unit_close(&channel->units[i]);
     }
     stream_close(channel->shell);

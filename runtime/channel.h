@@ -5,9 +5,8 @@
 #ifndef QN_RUNTIME_CHANNEL_H
 #define QN_RUNTIME_CHANNEL_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "runtime/job.h"
+
 #include <uv.h>
 
 /* The units that are there from the start, and the most there can be. Each unit's two ports hold
@@ -19,48 +18,7 @@
 #define CHANNEL_SHELL_PORT "qn.shell"
 
 struct channel;
-struct job;
 struct timers;
-
-enum job_stream { JOB_STDOUT, JOB_STDERR };
-
-/* Room for the head of a Lua string. */
-#define JOB_HEADROOM 24
-
-struct job_result {
-    bool has_status; /* false: the command's end was not seen, and error says why */
-    int status;      /* 0-255, 128 + signal for death by a signal */
-    int signal;      /* 0: none */
-    bool timed_out, truncated;
-    const char
-        *out[2]; /* by enum job_stream; binary, also NUL-terminated; valid during the callback */
-    /* Not NULL: the malloc'ed block of out, JOB_HEADROOM before it. The callback may take it and
-     * leave NULL, which saves a copy. */
-    char *block[2];
-    size_t n_out[2];
-    int64_t started, finished; /* experiment ns; started is -1 for a command that never was */
-    const char *error;         /* NULL, or what went wrong; valid during the callback */
-};
-
-struct job_handler {
-    /* Output as it comes; may be NULL. */
-    void (*output)(void *arg, enum job_stream which, const char *data, size_t n);
-    /* A held job waits in the guest for job_release(); may be NULL. */
-    void (*armed)(void *arg);
-    /* The end, called exactly once; the job is gone after it. */
-    void (*end)(void *arg, struct job_result *result);
-};
-
-struct job_spec {
-    const char *command; /* shell text without NUL bytes; copied */
-    size_t n;
-    bool with_stdin;    /* false: standard input is /dev/null */
-    bool hold;          /* read by the guest's shell, but not begun before job_release() */
-    size_t max_output;  /* bytes kept of each stream; more is dropped and the result is truncated */
-    int64_t timeout_ns; /* from now, waiting for a unit included; 0: none */
-    const struct job_handler *handler;
-    void *arg;
-};
 
 struct channel_handler {
     /* The guest's shell answers and the first unit is ready. Called once. */
@@ -91,22 +49,6 @@ void channel_close(struct channel *channel, const char *why);
 
 /** Start a command. Return: 0 or negative errno. */
 int channel_start(struct channel *channel, const struct job_spec *spec, struct job **out);
-
-/** Signal a job's process group. @signal_name without "SIG". A job that waits for a unit ends at
- * once. */
-int job_kill(struct job *job, const char *signal_name);
-
-/** Let a held job begin; its start is when the guest's word of it comes. Return: 0, or -EINVAL when
- * it is not armed. */
-int job_release(struct job *job);
-
-/** Queue bytes for standard input. Return: 0, -EPIPE when closed or absent, -ENOBUFS when the
- * command has not read JOB_STDIN_MAX bytes yet. */
-#define JOB_STDIN_MAX (64u << 20)
-int job_write(struct job *job, const char *data, size_t n);
-/** Return: bytes of standard input that the guest has not taken yet. */
-size_t job_pending(const struct job *job);
-int job_close_stdin(struct job *job);
 
 /** Send a line to the shell itself, which starts no process for it. */
 int channel_shell(struct channel *channel, const char *line);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What channel.c, unit.c and job.c share. A channel owns its units and the queue of jobs; a job is
- * on the queue, or on a unit, or gone. */
+/* What channel.c, unit.c and unit_job.c share. A channel owns its units and the queue of jobs; a
+ * job is on the queue, or on a unit, or gone. */
 #ifndef QN_RUNTIME_CHANNEL_PRIVATE_H
 #define QN_RUNTIME_CHANNEL_PRIVATE_H
 
 #include "runtime/bytes.h"
 #include "runtime/channel.h"
 #include "runtime/framing.h"
+#include "runtime/job_private.h"
 #include "runtime/stream.h"
 #include "runtime/timers.h"
 
@@ -18,23 +19,17 @@ enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_ENDED };
  */
 enum job_hold { JOB_STARTED, JOB_HELD, JOB_ARMED, JOB_RELEASED };
 
-struct job {
+struct unit_job {
+    struct job base;
     struct channel *channel;
-    struct job *next; /* in the channel's queue */
+    struct unit_job *next; /* in the channel's queue */
     struct unit *unit;
     enum job_state state;
-    struct bytes command, stdin_wait, out[2];
+    struct bytes command, stdin_wait;
     bool with_stdin, stdin_closed;
     enum job_hold hold;
     struct bytes word; /* what has come of "armed" or "started", where they come as output */
     bool killing;      /* past its deadline; the kill was sent */
-    size_t max_output;
-    int64_t timeout_ns; /* 0: none */
-    int64_t started;
-    struct job_result result;
-    const struct job_handler *handler;
-    void *arg;
-    struct timer timer;
 };
 
 /* ABSENT -> PLUGGING (the machine adds its ports) -> UNUSED -> STARTING -> GREETING (the waiting
@@ -76,7 +71,7 @@ struct unit {
     unsigned lives;
     uint64_t running; /* the running command's number */
     long pid;         /* of the waiting shell, which leads its process group; 0: not known yet */
-    struct job *job;
+    struct unit_job *job;
     struct port port[2];
     struct timer timer; /* while PLUGGING, STARTING or LOST: the deadline */
 };
@@ -91,7 +86,7 @@ struct channel {
     bool shell_seen; /* the guest has opened the shell port before */
     struct unit units[CHANNEL_UNITS_MAX];
     size_t max_units;
-    struct job *queue, **queue_end;
+    struct unit_job *queue, **queue_end;
     const struct channel_handler *handler;
     void *arg;
 };
@@ -109,7 +104,7 @@ void unit_plug(struct unit *unit);
 void unit_start(struct unit *unit);
 
 /** Run a queued job, which has left the queue, on an idle unit. */
-void unit_run(struct unit *unit, struct job *job);
+void unit_run(struct unit *unit, struct unit_job *job);
 
 /** Have it started anew if it has not answered yet. */
 void unit_start_again(struct unit *unit);
@@ -128,14 +123,14 @@ void unit_end_stdin(struct unit *unit);
 /** Free what @unit holds. */
 void unit_close(struct unit *unit);
 
-/** Keep and pass on output, within the job's bound. */
-void job_take_output(struct job *job, enum job_stream which, const char *data, size_t n);
+/** What came on a stream of its unit: words about a held job, then output. */
+void unit_job_take(struct unit_job *job, enum job_stream which, const char *data, size_t n);
 
 /** Its held command waits in the guest; has begun. */
-void job_armed(struct job *job);
-void job_begun(struct job *job);
+void unit_job_armed(struct unit_job *job);
+void unit_job_begun(struct unit_job *job);
 
 /** Hand the result over and free the job. @error: NULL, or why its end was not seen. */
-void job_end(struct job *job, const char *error);
+void unit_job_end(struct unit_job *job, const char *error);
 
 #endif

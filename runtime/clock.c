@@ -29,6 +29,11 @@ int64_t clock_to_monotonic(int64_t ns)
     return ns + start_monotonic;
 }
 
+int64_t clock_from_monotonic(int64_t ns)
+{
+    return ns - start_monotonic;
+}
+
 int64_t clock_wall_at_start(void)
 {
     return start_wall;

@@ -18,6 +18,9 @@ int64_t clock_now(void);
 /** Return: experiment time @ns as an absolute CLOCK_MONOTONIC time, for timerfd_settime(). */
 int64_t clock_to_monotonic(int64_t ns);
 
+/** Return: the absolute CLOCK_MONOTONIC time @ns as experiment time. */
+int64_t clock_from_monotonic(int64_t ns);
+
 /** Return: the wall-clock time (ns since the Unix epoch) of experiment time 0. */
 int64_t clock_wall_at_start(void);
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -73,6 +74,12 @@ void netns_enter(struct netns *netns)
         if (!err)
             err = unshare(CLONE_NEWNET) ? -errno : 0;
     }
+    if (err == -EINVAL) { /* of an ordinary user's process with more than one thread */
+        snprintf(netns->why, sizeof(netns->why),
+                 "packets are moved already: declare the first vm or host before the first link or "
+                 "switch");
+        return;
+    }
     if (err) {
         snprintf(netns->why, sizeof(netns->why), "this host allows no user namespaces (%s)%s",
                  strerror(-err), blocking_setting());
@@ -80,4 +87,46 @@ void netns_enter(struct netns *netns)
     }
     netns->is_private = true;
     write_setting("/proc/sys/net/unix/max_dgram_qlen", DGRAM_QUEUE);
+}
+
+static int open_own(void)
+{
+    int fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+/* Back to where the thread came from; @home is closed. Elsewhere the process cannot go on: its own
+ * sockets would be made in the wrong place. */
+static void go_home(int home)
+{
+    if (setns(home, CLONE_NEWNET))
+        abort();
+    close(home);
+}
+
+int netns_make(void)
+{
+    int home = open_own();
+    if (home < 0)
+        return home;
+    int made = unshare(CLONE_NEWNET) ? -errno : open_own();
+    go_home(home);
+    return made;
+}
+
+int netns_visit(int ns, int (*fn)(void *arg), void *arg)
+{
+    int home = open_own();
+    if (home < 0)
+        return home;
+    int result = setns(ns, CLONE_NEWNET) ? -errno : fn(arg);
+    go_home(home);
+    return result;
+}
+
+int netns_set(const char *name, const char *value)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
+    return write_setting(path, value);
 }

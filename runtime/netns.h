@@ -16,4 +16,15 @@ struct netns {
  * private namespace machines and links work all the same, with shorter socket queues. */
 void netns_enter(struct netns *netns);
 
+/** Make another network namespace, beside the one that the process is in.
+ * Return: its descriptor, which keeps it, or negative errno. */
+int netns_make(void);
+
+/** Call @fn(@arg) in the namespace of descriptor @ns. Sockets and taps that are opened there stay
+ * there. Return: what @fn returns, or negative errno. */
+int netns_visit(int ns, int (*fn)(void *arg), void *arg);
+
+/** Set /proc/sys/net/@name in the namespace that the caller is in. Return: 0 or negative errno. */
+int netns_set(const char *name, const char *value);
+
 #endif

@@ -67,7 +67,7 @@ static void take_pid(struct unit *unit, const char *data, size_t n)
 
 static void finish_command(struct unit *unit)
 {
-    struct job *job = unit->job;
+    struct unit_job *job = unit->job;
     unit->port[0].ended = unit->port[1].ended = false;
     unit->current = JOB_STDOUT;
     if (unit->served)
@@ -77,7 +77,7 @@ static void finish_command(struct unit *unit)
     else
         unit->state = UNIT_LINGERING;
     if (job)
-        job_end(job, NULL);
+        unit_job_end(job, NULL);
     channel_assign(unit->channel);
 }
 
@@ -96,9 +96,9 @@ static void on_end(struct port *port, const struct framing_event *event)
         return;
     port->ended = true;
     if (unit->job) {
-        unit->job->result.has_status = true;
-        unit->job->result.status = event->status;
-        unit->job->result.signal =
+        unit->job->base.result.has_status = true;
+        unit->job->base.result.status = event->status;
+        unit->job->base.result.signal =
             event->signaled && event->status <= 128 + SIGNAL_MAX ? event->status - 128 : 0;
     }
     if (unit->served || (unit->port[0].ended && unit->port[1].ended))
@@ -115,7 +115,7 @@ static void on_fail(struct unit *unit, const struct framing_event *event)
                  ? " (it has no room for more processes)"
                  : "");
     if (unit->job)
-        job_end(unit->job, why);
+        unit_job_end(unit->job, why);
     finish_command(unit);
 }
 
@@ -125,7 +125,7 @@ static void on_data(struct port *port, const char *data, size_t n)
     if (unit->state == UNIT_GREETING && port->which == JOB_STDOUT)
         take_pid(unit, data, n);
     else if ((unit->state == UNIT_BUSY || unit->state == UNIT_LOST) && unit->job && !port->ended)
-        job_take_output(unit->job, unit->served ? unit->current : port->which, data, n);
+        unit_job_take(unit->job, unit->served ? unit->current : port->which, data, n);
 }
 
 static void on_message(struct port *port, const struct framing_event *event)
@@ -147,11 +147,11 @@ static void on_message(struct port *port, const struct framing_event *event)
         break;
     case FRAMING_ARMED:
         if (of_job)
-            job_armed(unit->job);
+            unit_job_armed(unit->job);
         break;
     case FRAMING_STARTED:
         if (of_job)
-            job_begun(unit->job);
+            unit_job_begun(unit->job);
         break;
     case FRAMING_FAIL:
         on_fail(unit, event);
@@ -176,7 +176,7 @@ static void lose_unit(struct unit *unit, const char *why)
 {
     unit->state = UNIT_DEAD;
     if (unit->job)
-        job_end(unit->job, why);
+        unit_job_end(unit->job, why);
 }
 
 static void on_port_data(void *arg, const char *data, size_t n)
@@ -271,8 +271,9 @@ static void on_loss(void *arg)
 {
     struct unit *unit = arg;
     if (unit->job)
-        job_end(unit->job, "its command unit in the guest was killed (by the command, by another, "
-                           "or because the guest ran out of memory)");
+        unit_job_end(unit->job,
+                     "its command unit in the guest was killed (by the command, by another, "
+                     "or because the guest ran out of memory)");
     begin_again(unit);
 }
 
@@ -349,7 +350,7 @@ void unit_kill(struct unit *unit, const char *signal_name)
 /* The script of one command, one line for the shell that waits: wait for the release if it is held,
  * take the proper standard input, let go of the ports, become the command. The shell has read the
  * whole line before it begins, and ends with it. */
-static int write_script(struct bytes *script, const struct unit *unit, const struct job *job)
+static int write_script(struct bytes *script, const struct unit *unit, const struct unit_job *job)
 {
     static const char held[] = "echo armed >&3; read -r qn; echo started >&3; unset qn; ";
     static const char fed[] =
@@ -372,7 +373,8 @@ static int write_script(struct bytes *script, const struct unit *unit, const str
 
 /* The lines of a shell that serve.c has started: on descriptor 3 is the command's standard input,
  * on 4 a kept shell says the status. */
-static int write_served_script(struct bytes *script, enum command_need need, const struct job *job)
+static int write_served_script(struct bytes *script, enum command_need need,
+                               const struct unit_job *job)
 {
     if (need == COMMAND_KEEP)
         return bytes_add(script, job->command.data, job->command.n) ||
@@ -383,7 +385,7 @@ static int write_served_script(struct bytes *script, enum command_need need, con
 }
 
 /* See serve.c for its form. */
-static int write_request(struct bytes *request, const struct unit *unit, const struct job *job)
+static int write_request(struct bytes *request, const struct unit *unit, const struct unit_job *job)
 {
     struct bytes words = {0}, script = {0};
     enum command_need need = command_need(job->command.data, &words);
@@ -401,14 +403,14 @@ static int write_request(struct bytes *request, const struct unit *unit, const s
     return err ? -ENOMEM : 0;
 }
 
-void unit_run(struct unit *unit, struct job *job)
+void unit_run(struct unit *unit, struct unit_job *job)
 {
     struct bytes script = {0};
     if (unit->served)
         unit->seq++;
     if (unit->served ? write_request(&script, unit, job) : write_script(&script, unit, job)) {
         bytes_free(&script);
-        job_end(job, "out of memory");
+        unit_job_end(job, "out of memory");
         return;
     }
     unit->state = UNIT_BUSY;
@@ -417,7 +419,7 @@ void unit_run(struct unit *unit, struct job *job)
     unit->job = job;
     job->unit = unit;
     job->state = JOB_RUNNING;
-    job->started = clock_now();
+    job->base.started = clock_now();
     stream_write(unit->port[JOB_STDOUT].stream, script.data, script.n);
     bytes_free(&script);
     bytes_free(&job->command);

@@ -5,6 +5,7 @@ local boot = require "qemunet.boot"
 local capture = require "qemunet.capture"
 local core = require "qemunet.core"
 local coroutines = require "qemunet.coroutines"
+local host = require "qemunet.host"
 local inspect = require "qemunet.inspect"
 local link = require "qemunet.link"
 local mobility = require "qemunet.mobility"
@@ -68,7 +69,7 @@ end
 --- The names of the language. `suite`: the suite's globals; `args`: the words after "--".
 function language.names(suite, args)
     local names = {
-        vm = vm.vm, vms = vm.vms, responder = responder.responder, boot = boot.boot,
+        vm = vm.vm, vms = vm.vms, host = host.host, hosts = host.hosts, responder = responder.responder, boot = boot.boot,
         link = link.link, switch = link.switch, hub = link.hub, lan = link.lan, nat = nat.nat,
         partition = partition.partition, radio = radio.radio, mobility = mobility.mobility,
         capture_all = capture.all, topology = topology,

@@ -28,6 +28,7 @@ function Responder:console_tail() return "" end
 function Responder:channel() return nil, ("%s is simulated: it takes no commands"):format(self.name) end
 
 function Responder:add_nic(link, subnet)
+    testbed.prepare()
     local nic = node.add_nic(self, link, subnet)
     nic.station = core.station_add(address.mac_bytes(nic.mac), address.ip_bytes(nic.ip or "0.0.0.0"))
     nic.at = { "station", nic.station }

@@ -5,6 +5,7 @@ local capture = require "qemunet.capture"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local fidelity = require "qemunet.fidelity"
+local host = require "qemunet.host"
 local language = require "qemunet.language"
 local nat = require "qemunet.nat"
 local recorder = require "qemunet.recorder"
@@ -24,18 +25,50 @@ local STOPPED = {
         error = "deadlock: every task waits, and nothing is left that could wake one" },
 }
 
-local isolated = false
+local image_found, isolation = false, nil
 
--- What has to be there before the first machine or link. The image comes before the isolation, which cuts this process
--- off from the network that the image's packages come from.
-local function prepare()
-    recorder.folder()
-    if isolated then return end
-    isolated = true
-    vm.find_image()
+-- Leaves this machine's network, and a process for nat in it.
+local function isolate()
     nat.prepare()
-    local private, why = core.isolate()
-    if not private then core.log(0, "no private network namespace: " .. why) end
+    isolation = table.pack(core.isolate())
+end
+
+-- What has to be there before the first link or node that runs. The image comes before the isolation, which cuts this process
+-- off from the network that the image's packages come from. Returns whether the isolation succeeded, and if not why.
+local function prepare(with_image)
+    recorder.folder()
+    if with_image and not image_found then
+        image_found = true
+        vm.find_image(isolation and "; build it first (qemunet image build), or declare a vm before the first link of a host")
+    end
+    if not isolation then
+        isolate()
+        if not isolation[1] then core.log(0, "no private network namespace: " .. isolation[2]) end
+    end
+    return isolation[1], isolation[2]
+end
+
+local function prepare_for_vm() return prepare(true) end
+
+local function are_declared(kind)
+    for _, each in ipairs(testbed.nodes()) do
+        if kind.is(each) then return true end
+    end
+    return false
+end
+
+-- Hosts alone need no image.
+local function prepare_for_host() return prepare(are_declared(vm)) end
+
+-- The isolation of an ordinary user is not possible any more once the fabric's thread runs: when it is about to start, before
+-- what it is for is known, it is now, unless an image may still have to be built.
+local function prepare_for_fabric()
+    if isolation then return end
+    if are_declared(vm) then
+        prepare(true)
+    elseif are_declared(host) or #(core.images() or {}) > 0 then
+        isolate()
+    end
 end
 
 local function base_name(path) return (path:gsub("^.*/", ""):gsub("%.lua$", "")) end
@@ -121,7 +154,8 @@ local function setup_run(opts)
     core.set_seed(opts.seed)
     math.randomseed(opts.seed)
     vm.accel = opts.accel or "auto"
-    vm.prepare, vm.console_path = prepare, console_path
+    vm.prepare, vm.console_path, host.prepare = prepare_for_vm, console_path, prepare_for_host
+    testbed.prepare = prepare_for_fabric
     capture.folder = recorder.folder
     tasks.forget()
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,

@@ -21,6 +21,9 @@ end
 
 local state = fresh()
 
+--- Called before the fabric may be used for the first time; set by the run.
+testbed.prepare = function() end
+
 --- The declared nodes in order; links; those that were removed; switches.
 function testbed.nodes() return state.nodes end
 function testbed.links() return state.links end

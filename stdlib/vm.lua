@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- QEMU virtual machines: vm, vms.
 
-local boot = require "qemunet.boot"
+local computer = require "qemunet.computer"
 local console = require "qemunet.console"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
@@ -59,7 +59,7 @@ vm.accel = "auto" -- set by --accel
 vm.prepare = function() end -- called before each machine or link is made; set by the run
 
 local VM = {}
-local class = node.class("vm", VM)
+local class = computer.class("vm", VM)
 
 local machine_states = { booting = "booting", up = "booting", paused = "paused", down = "down", reset = "down",
     panicked = "panicked", crashed = "crashed" }
@@ -106,7 +106,6 @@ local function check_disk(name, checked, tiny_boots, level)
 end
 
 local function declare(name, opts, level)
-    if type(name) ~= "string" then error('vm: want a name, as vm("a")', level + 1) end
     local checked = options.check(opts, OPTIONS, "vm", level + 1)
     if checked.image ~= "tiny" then
         error(("vm: unknown image %q (this version has \"tiny\")"):format(checked.image), level + 1)
@@ -117,20 +116,9 @@ local function declare(name, opts, level)
         error(("vm %s: mem %s is too small: the tiny guest needs at least %s to boot"):format(name,
             units.format_size(checked.mem), units.format_size(TINY_MIN_MEMORY)), level + 1)
     end
-    local self = setmetatable({ name = name, state = "defined", nics = {}, opts = checked, tiny_boots = tiny_boots,
-        parting = {}, gone = {}, changed = core.future() }, class)
+    local self = computer.add(class, name, checked, { tiny_boots = tiny_boots, parting = {}, gone = {} })
     self.console = console.new(self, function() return vm.console_path and vm.console_path(name) end)
-    self.number = testbed.add_node(self)
     return self
-end
-
--- vm("a", {...}), vm("a"), vm{ "a", ... }
-local function arguments(name, opts)
-    if type(name) ~= "table" then return name, opts or {} end
-    local rest = {}
-    for key, value in pairs(name) do rest[key] = value end
-    rest[1], rest.name = nil, nil
-    return name[1] or name.name, rest
 end
 
 --- vm(name, opts): declares a virtual machine; it boots on boot() or at its first use.
@@ -139,41 +127,22 @@ end
 --- image="tiny" a disk beside it), user="root", password=, prompt= for its log-in at the serial console (see login),
 --- files={[guest_path]=host_path}, setup={"command", ...} run after each boot, qemu={extra arguments},
 --- boot_timeout="60s".
-function vm.vm(name, opts)
-    name, opts = arguments(name, opts)
-    if type(opts) ~= "table" then error("vm: want vm(name, options)", 2) end
-    local self = declare(name, opts, 2)
-    return self
-end
+vm.vm = computer.declaring("vm", declare)
 
 --- vms(n, "node%d", opts): declares n of them; their names are the format with 1 to n. Returns an array.
-function vm.vms(n, format, opts)
-    if math.type(n) ~= "integer" or n < 1 then error("vms: want a number of machines, at least 1", 2) end
-    format = format or "node%d"
-    if type(format) ~= "string" or not pcall(string.format, format, 1) or format:format(1) == format:format(2) then
-        error('vms: want a format for the names, as "node%d"', 2)
-    end
-    local list = {}
-    for i = 1, n do list[i] = declare(format:format(i), opts or {}, 2) end
-    return list
-end
+vm.vms = computer.declaring_many("vm", "machines", "node%d", declare)
 
 -- Booting ------------------------------------------------------------------------------------------------------------
 
-local function set_state(self, state, why)
-    if self.state == state then return end
-    self.state = state
-    core.event { t = core.now(), kind = "vm", node = self.name, state = state, why = why }
-    self.changed:set()
-    self.changed = core.future()
-end
-
 local tiny -- the image, once found
 
---- Finds the tiny image, which builds it at its first use on this machine.
-function vm.find_image()
+--- Whether a value is a machine.
+function vm.is(v) return getmetatable(v) == class end
+
+--- Finds the tiny image, which builds it at its first use on this machine. `advice`: what else to say if it cannot be.
+function vm.find_image(advice)
     local image, why = core.tiny()
-    if not image then errors.machinery("cannot build the tiny guest image: " .. tostring(why)) end
+    if not image then errors.machinery(("cannot build the tiny guest image: %s%s"):format(why, advice or "")) end
     tiny = image
     vm.kernel_version = image.version
 end
@@ -205,19 +174,14 @@ local function on_machine_state(self, machine, state, why)
     if state == "up" and self.state == "booting" then
         self.shell_up:set(true)
     elseif state == "up" then
-        set_state(self, "up")
+        computer.set_state(self, "up")
     else
-        local was = self.state
         self.why = why
-        set_state(self, machine_states[state], why)
-        if state == "paused" or state == "booting" then return end
+        if state == "paused" or state == "booting" then return computer.set_state(self, machine_states[state], why) end
+        computer.has_ended(self, machine_states[state], why)
         self.shell_up:set(false)
-        self.ended:set(state)
         self.console.stream:finish("the machine is " .. self.state)
         if self.line then self.line:close(("vm %s is %s: %s"):format(self.name, self.state, why or "")) end
-        if not self.expected_end and was ~= "booting" then
-            core.log(0, ("%s: %s: %s"):format(self.name, self.state, (why or ""):match("[^\n]*")))
-        end
     end
 end
 
@@ -227,10 +191,8 @@ local function on_event(self, name, data)
 end
 
 -- The boots under way share the processor, and so the patience with each grows with their number.
-local booting = 0
-
 local function boot_timeout(self)
-    return self.opts.boot_timeout or (self.tiny_boots and BOOT_TIMEOUT or BOOT_TIMEOUT_SYSTEM) + BOOT_TIMEOUT_EACH * booting
+    return self.opts.boot_timeout or (self.tiny_boots and BOOT_TIMEOUT or BOOT_TIMEOUT_SYSTEM) + BOOT_TIMEOUT_EACH * computer.booting
 end
 
 -- What carries commands is not for the console's readers.
@@ -239,7 +201,7 @@ local function on_console(self, data)
     if not self.line then self.console.stream:feed(data) end
 end
 
-local function power_on(self)
+local function start_machine(self)
     vm.prepare()
     local kvm = wants_kvm(self)
     local kernel, initrd, own_append = kernel_of(self)
@@ -262,7 +224,7 @@ local function power_on(self)
     }
     if not machine then errors.machinery(("vm %s: cannot start: %s"):format(self.name, why)) end
     self.machine = machine
-    set_state(self, "booting")
+    computer.set_state(self, "booting")
 end
 
 local NOT_ROOT = "not root"
@@ -280,21 +242,9 @@ local function configuration(self, nics)
     return "set -e; " .. table.concat(lines, "; ") .. "\n" .. nic.script(nics)
 end
 
--- Runs a command of our own during the boot. Returns its output; a failure is the machinery's.
-local function internal(self, cmd, what, stdin)
-    local running = job.start(self, self:commander(), { cmd = cmd, text = cmd, stdin = stdin, timeout = 60, max_output = 1 << 20 })
-    core.wait { running.done }
-    local result = running.result
-    if not result.ok then
-        errors.machinery(("vm %s: %s failed: %s"):format(self.name, what,
-            result.error or result.timed_out and "timed out" or result.stderr))
-    end
-    return result.stdout
-end
-
 local function configure(self)
     local nics = nic.plugged(self)
-    local names = internal(self, configuration(self, nics), "the configuration of its network")
+    local names = computer.internal(self, configuration(self, nics), "the configuration of its network")
     self.not_root = names == NOT_ROOT .. "\n"
     if self.not_root then
         return core.log(0, ("%s: the user logged in is not root: the name and addresses are left as they are"):format(self.name))
@@ -309,25 +259,6 @@ local function configure(self)
     end
 end
 
-local function read_local(path)
-    local file, why = io.open(path, "rb")
-    if not file then errors.raise("files: " .. why) end
-    local data = file:read("a")
-    file:close()
-    return data
-end
-
-local function set_up(self)
-    for guest_path, host_path in pairs(self.opts.files or {}) do
-        internal(self, "cat >" .. node.quote(guest_path), "the copy of " .. host_path, read_local(host_path))
-    end
-    for _, cmd in ipairs(self.opts.setup or {}) do internal(self, cmd, "its setup command") end
-end
-
-local function boot_failed(self)
-    errors.machinery(("vm %s did not boot: %s"):format(self.name, self.why or self.state))
-end
-
 -- Until commands can be given; a guest that is not ours may have to be logged in to for that.
 local function await_shell(self)
     local entry
@@ -337,43 +268,20 @@ local function await_shell(self)
         if not self.shell_up:is_set() and entry.problem then
             self:crash()
             self.why = entry.problem
-            boot_failed(self)
+            computer.boot_failed(self)
         end
     end
     core.wait { self.shell_up }
     if entry then entry:cancel() end
-    if not self.shell_up:values() then boot_failed(self) end
+    if not self.shell_up:values() then computer.boot_failed(self) end
 end
 
-local function boot_one(self)
-    local started = core.now()
-    local key = "boot " .. self.name
-    booting = booting + 1
-    local done <close> = setmetatable({}, { __close = function()
-        booting = booting - 1
-        core.waiting(key)
-    end })
-    core.waiting(key, self.name .. ": booting")
-    power_on(self)
+--- Starts it; returns when it is configured.
+function VM:power_on()
+    start_machine(self)
     await_shell(self)
     self.hosts_known = testbed.hosts_of(self)
     configure(self)
-    set_up(self)
-    if self.ended:is_set() then boot_failed(self) end
-    set_state(self, "up")
-    core.log(1, ("%s: up after %s"):format(self.name, units.format_duration(core.now() - started)))
-end
-
---- Boots it if it is not up, and waits; one boot at a time: whoever else wants it meanwhile waits for that one.
-function VM:start_up()
-    if nic.BOOTABLE[self.state] and not self.boot_task then
-        self.boot_task = tasks.go(boot_one, self)
-    end
-    local task = self.boot_task
-    if not task then return end
-    core.wait { task.done }
-    if self.boot_task == task then self.boot_task = false end
-    task:outcome()
 end
 
 -- Writes the guest's hosts file, again as long as there is news.
@@ -401,53 +309,10 @@ end
 --- What takes commands: the machine, or the line over its console.
 function VM:commander() return self.line or self.machine end
 
---- What takes commands, booted if this is its first use; or nil and why it takes none.
-function VM:channel()
-    if self.state == "defined" then boot.boot(self) end
-    if self.boot_task then core.wait { self.boot_task.done } end
-    if self.state == "up" or self.state == "paused" then return self:commander() end
-    return nil, ("vm %s is %s%s"):format(self.name, self.state, self.why and ": " .. self.why or "")
-end
-
 function VM:console_tail() return self.machine and self.machine:console_tail() or "" end
 
-local function wait_end(self, seconds)
-    if not self.machine or self.ended:is_set() then return true end
-    return core.wait({ self.ended }, seconds) ~= nil
-end
-
---- v:crash(): cuts its power.
-function VM:crash()
-    if not self.machine or self.ended:is_set() then return end
-    self.expected_end = true
-    core.event { t = core.now(), kind = "crash", node = self.name }
-    self.machine:crash()
-    wait_end(self, 10)
-end
-
---- v:shutdown(timeout=30): asks the guest to power itself off, and waits. Returns true, or nil and why not.
-function VM:shutdown(timeout)
-    local seconds = units.duration(timeout or 30, "timeout", 2)
-    if not self.machine or self.ended:is_set() then return true end
-    self.expected_end = true
-    self.machine:poweroff()
-    if wait_end(self, seconds) then return true end
-    self.expected_end = false
-    return nil, ("vm %s did not power itself off within %s"):format(self.name, units.format_duration(seconds)), "timeout"
-end
-
---- v:wait_shutdown(timeout=60): until it has ended, for whatever reason. Returns its state, or nil and why.
-function VM:wait_shutdown(timeout)
-    local seconds = units.duration(timeout or node.defaults.timeout, "timeout", 2)
-    if wait_end(self, seconds) then return self.state end
-    return nil, ("vm %s is still %s"):format(self.name, self.state), "timeout"
-end
-
---- v:reboot(): cuts its power and boots it again.
-function VM:reboot()
-    self:crash()
-    boot.boot(self)
-end
+--- Asks the guest to power itself off.
+function VM:power_off() self.machine:poweroff() end
 
 local function control(self, command, wanted)
     if self.state ~= "up" and self.state ~= "paused" then
@@ -481,12 +346,6 @@ function VM:plug(one) return nic.plug(one) end
 
 function VM:remove_nic(one) return nic.remove(one) end
 
---- Cuts the power without waiting.
-function VM:cut()
-    self.expected_end = true
-    if self.machine then self.machine:crash() end
-end
-
 --- Gives everything back.
 function VM:close()
     if self.machine then self.machine:close() end
@@ -496,8 +355,7 @@ function VM:close()
 end
 
 -- Fields that are nil until they are set; a class has no unknown ones.
-for _, field in ipairs { "machine", "why", "expected_end", "shell_up", "ended", "boot_task", "hosts_known",
-    "hosts_task", "line", "not_root", "watcher" } do
+for _, field in ipairs { "shell_up", "hosts_task", "line", "not_root", "watcher" } do
     VM[field] = false
 end
 

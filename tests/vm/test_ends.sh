@@ -212,6 +212,43 @@ run machines.lua --timeout 1s
 [ "$status" = 4 ] && runs_none "$a" "$b"
 result $? "--timeout ends machines that boot: status 4"
 
+# --- with hosts ---
+
+script hosts <<END
+local list = hosts(5, "$a%d", { setup = { "mount -t tmpfs $a /mnt" } })
+lan(list)
+boot()
+for _, h in ipairs(list) do
+    h:spawn("exec -a $a sleep 1000 || sleep 1000; : $a")
+    h:succeed("setsid sh -c 'sleep 1000; : $a' >/dev/null 2>&1 &")
+end
+go(function() list[1]:run("sleep 1000; : $a") end)
+print("ready")
+sleep(tonumber(param("sleep", 1000)))
+END
+# Not the one that looks.
+processes() { grep -lzs -e "[n]${a#n}" /proc/[0-9]*/cmdline | cut -d/ -f3; }
+hosts_gone() { [ -z "$(processes)" ] && ! grep -qs "$a" /proc/[0-9]*/mounts; }
+
+start hosts.lua
+wait_for 20 is_ready && [ "$(processes | wc -l)" -ge 15 ]
+if [ $? = 0 ] || ! says err 'namespaces|/dev/net/tun'; then
+    result $? "five hosts run, with their commands"
+    stop KILL
+    [ "$status" = 137 ] && wait_for 5 hosts_gone
+    result $? "kill -9 leaves nothing of hosts"
+    start hosts.lua
+    wait_for 20 is_ready
+    stop INT
+    [ "$status" = 130 ] && [ "$took" -lt 2000 ] && hosts_gone
+    result $? "Ctrl-C ends hosts within 2 s ($took ms): status 130"
+    run hosts.lua --param sleep=0
+    [ "$status" = 0 ] && hosts_gone
+    result $? "the end of the script ends hosts: status 0"
+else
+    skip "hosts" "this machine does not allow them: $(cat err)"
+fi
+
 # --- the machinery ---
 
 echo "vm('$a'):boot()" | script plain

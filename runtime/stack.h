@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The network stack of a container: a network namespace, and the taps in it that the fabric's ports
+ * are. It is there before the container's processes, and after them. What is in it goes with the
+ * last descriptor of it. */
+#ifndef QN_RUNTIME_STACK_H
+#define QN_RUNTIME_STACK_H
+
+#include <stdbool.h>
+
+struct netlink_interface;
+
+/** Make one, with its loopback interface up. Return: its descriptor, or negative errno. */
+int stack_open(void);
+
+/** Make a tap of this name in it, down and without addresses. Return: its descriptor, or negative
+ * errno. */
+int stack_add_tap(int stack, const char *name);
+
+/** Have a tap end with its descriptors, of which @tap is one, instead of with the stack. Return: 0
+ * or negative errno. */
+int stack_release_tap(int tap);
+
+/** Give a tap what the interface has, and bring it up. Return: 0 or negative errno. */
+int stack_configure(int stack, const struct netlink_interface *interface);
+
+/** Bring a tap down. Return: 0 or negative errno. */
+int stack_quiet(int stack, const char *name);
+
+/** Move a tap to another stack; its descriptors go on. Takes some 20 ms of kernel time. Return: 0
+ * or negative errno. */
+int stack_move(int stack, const char *name, int other);
+
+/** Plug the cable of the tap of descriptor @tap in or out, as the container sees it. Return: 0 or
+ * negative errno. */
+int stack_set_carrier(int tap, bool up);
+
+/** Return: what to do about error @err of stack_open() or stack_add_tap(), in words that follow
+ * after its own; "" when there is nothing to add. */
+const char *stack_advice(int err);
+
+#endif

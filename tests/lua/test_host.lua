@@ -1,0 +1,194 @@
+-- SPDX-License-Identifier: MIT
+-- Hosts: the commands of every node (see command_cases), and what is theirs: namespaces, network, states.
+
+-- The tools that the machine may not have. Files of a test's commands are not left on the machine.
+local BUSYBOX = "busybox "
+local PRIVATE_TMP = "mount -t tmpfs tmpfs /tmp"
+
+local commands = host("commands", { setup = { PRIVATE_TMP } })
+local a, b = host("a"), host("b")
+local cable = link(a, b, { delay = "5ms", mtu = 1400, subnet = "10.77.0.0/24" })
+
+-- Where namespaces or taps are not allowed there is nothing to test.
+do
+    local ok, why = pcall(boot)
+    if not ok and (why:find("namespaces", 1, true) or why:find("/dev/net/tun", 1, true)) then skip(why) end
+    if not ok then error(why, 0) end
+end
+
+local folder = debug.getinfo(1, "S").source:match("^@(.*/)") or ""
+assert(loadfile(folder .. "command_cases.lua", "t", _ENV))(commands, {
+    home = "[^\n]*", users = commands:ok("su -s /bin/sh nobody -c :"), nc = BUSYBOX .. "nc", signals = 40,
+    pause = function(seconds) return ("sleep %g"):format(seconds) end,
+})
+
+-- What ping measured, in ms.
+local function ping(from, to)
+    return tonumber(from:succeed(BUSYBOX .. "ping -c 1 -W 10 " .. to):match("time=([%d.]+) ms"))
+end
+
+local function local_output(command)
+    local pipe <close> = assert(io.popen(command))
+    return pipe:read("a")
+end
+
+test("a command longer than an argument can be", function()
+    local long = ("x"):rep(300000)
+    check.is_true(commands:succeed("echo '" .. long .. "'") == long .. "\n", "the bytes")
+    check.equal(commands:succeed("cat; : " .. long, { stdin = "to it" }), "to it")
+    check.equal(commands:succeed("ls /proc/self/fd | wc -l; readlink /proc/self/fd/0; : " .. long), "4\n/dev/null\n")
+    check.equal(commands:run("exit 7; : " .. long).status, 7)
+end)
+
+test("its name, processes and addresses are its own; the machine's are as they were", function()
+    check.equal(a:succeed("hostname; ls /sys/class/net; echo $PPID"), "a\neth0\nlo\n1\n")
+    check.equal({ a:ip(), b:ip(), a:ifname(), a.state }, { "10.77.0.1", "10.77.0.2", "eth0", "up" })
+    check.match(a:succeed("cat /etc/hosts"), "127%.0%.1%.1 a\n10%.77%.0%.2 b\n")
+    check.equal(a:succeed("cat /sys/class/net/eth0/mtu /sys/class/net/eth0/address"), "1400\n" .. a.nics[1].mac .. "\n")
+    check.is_true(local_output("hostname") ~= "a\n" and not local_output("cat /etc/hosts"):find("10.77.0.2", 1, true))
+    check.is_true(not a:ok("kill -9 1; kill -TERM 1; sleep 0.01; false") and a:ok("true"), "its first process ended")
+    check.raises(function() return a.consol end, 'host a has no field or method "consol"')
+    check.raises(function() host("c", { mem = "1G" }) end, 'unknown option "mem"')
+end)
+
+test("packets take the link, which loses its carrier and finds it again", function()
+    check.is_true(ping(a, "b") >= 10)
+    check.is_true(ping(b, "a") >= 10)
+    cable:down()
+    check.equal(a:succeed("cat /sys/class/net/eth0/carrier"), "0\n")
+    check.equal(b:succeed("cat /sys/class/net/eth0/carrier"), "0\n")
+    cable:up()
+    check.equal(a:succeed("cat /sys/class/net/eth0/carrier"), "1\n")
+    check.is_true(ping(a, "b") >= 10)
+end)
+
+test("nobody looks for routers or for a twin of its address", function()
+    local c, d = host("quiet1"), host("quiet2")
+    local l = link(c, d, { ip = false })
+    local seen = 0
+    local watch = l:on("icmp6 and (ip6[40] = 133 or ip6[40] = 135)", {}, function() seen = seen + 1 end)
+    boot(c, d)
+    sleep("300ms")
+    watch:cancel()
+    check.equal(seen, 0)
+end)
+
+test("links come and go while hosts run", function()
+    local before = a:succeed("echo $$")
+    local sw = switch("middle", { subnet = "10.78.0.0/24" })
+    local late = host("late")
+    local l = sw:connect(a)
+    sw:connect(late, { delay = "1ms" })
+    check.equal({ a:ifname(sw), a:ip(l), late.state }, { "eth1", "10.78.0.1", "defined" })
+    boot(late)
+    check.match(a:succeed("cat /etc/hosts"), "10%.78%.0%.2 late\n")
+    check.is_true(ping(a, "late") >= 2)
+    l:remove()
+    check.is_true(not a:ok("[ -e /sys/class/net/eth1 ]"))
+    check.equal(#a.nics, 1)
+    check.is_true(before ~= a:succeed("echo $$") and a.state == "up")
+end)
+
+test("crash: everything in it is gone, its network too; it boots again, as new", function()
+    local job = b:spawn("(setsid sleep 1000 &) ; echo $$; sleep 1000")
+    check.match(job:lines()(), "^%d+$")
+    b:succeed("hostname other; ip route add 10.99.0.0/16 via 10.77.0.1 2>/dev/null || :; echo x >>/etc/hosts")
+    b:crash()
+    local r = job:wait(10)
+    check.equal({ b.state, r.ok, r.status }, { "crashed", false, nil })
+    check.match(r.error, "killed")
+    check.match(b:run("true").error, "host b is crashed")
+    check.is_true(not a:ok(BUSYBOX .. "ping -c 1 -W 1 b"))
+    b:boot()
+    check.equal(b.state, "up")
+    check.equal(b:succeed("hostname; ls /proc | grep -c '^[0-9]'; grep -c x /etc/hosts || :"), "b\n4\n0\n")
+    check.is_true(not b:succeed("cat /proc/net/route"):find("0000630A", 1, true), "the route is still there")
+    check.is_true(ping(a, "b") >= 10)
+    b:reboot()
+    check.is_true(ping(b, "a") >= 10)
+end)
+
+test("a link that is down at a crash is down afterwards", function()
+    cable:down()
+    b:reboot()
+    check.equal(b:succeed("cat /sys/class/net/eth0/carrier"), "0\n")
+    cable:up()
+    check.is_true(ping(a, "b") >= 10)
+end)
+
+test("shutdown asks first; the system call of a shut-down works too", function()
+    local polite = b:spawn("trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.01; done")
+    local stubborn = b:spawn("trap '' TERM; echo ready; while :; do sleep 1; done")
+    polite:lines()()
+    stubborn:lines()()
+    check.equal({ b:shutdown() }, { true })
+    check.equal({ b.state, polite.result.status, polite.result.stdout }, { "down", 3, "ready\nbye\n" })
+    check.equal(stubborn.result.signal, 9)
+    check.equal({ b:shutdown(), b:wait_shutdown(1) }, { true, "down" })
+    b:boot()
+    b:spawn(BUSYBOX .. "poweroff -f")
+    check.equal(b:wait_shutdown(10), "down")
+    b:boot()
+end)
+
+test("pause stops its processes, until resume", function()
+    local ticks = a:spawn("while :; do echo tick; sleep 0.01; done")
+    local next_line = ticks:lines()
+    next_line()
+    check.equal({ a:pause(), a.state }, { true, "paused" })
+    local held = a:spawn("echo late")
+    check.is_nil((held:wait("100ms")))
+    check.equal(a:run("true", { timeout = "100ms" }).timed_out, true)
+    check.equal({ a:resume(), a.state }, { true, "up" })
+    check.equal(held:wait(10).stdout, "late\n")
+    check.equal(next_line(), "tick")
+    ticks:kill("KILL")
+    check.equal(ticks:wait(10).signal, 9)
+    b:crash()
+    check.equal({ select(3, b:pause()) }, { "state" })
+    b:boot()
+end)
+
+test("sync: commands that are ready wait for each other", function()
+    local results, spread = sync { [a] = "echo a", [b] = "echo b; exit 3", [commands] = "cat" }
+    check.equal({ results[a].stdout, results[b].status, results[commands].stdout }, { "a\n", 3, "" })
+    check.is_true(spread >= 0 and spread < 5)
+    local go_on = event("go on")
+    after("100ms", function() go_on:set() end)
+    local begin = now()
+    results = sync { [a] = "echo a", on = go_on }
+    check.is_true(results[a].started >= begin + 0.1 and results[a].ok)
+    results = sync { [a] = "echo a", on = event("never"), timeout = "100ms" }
+    check.equal({ results[a].timed_out, results[a].stdout }, { true, "" })
+end)
+
+test("many hosts on one switch reach each other", function()
+    local many = hosts(20, "m%d")
+    lan(many, { subnet = "10.79.0.0/24" })
+    boot(many)
+    local jobs = {}
+    for i, h in ipairs(many) do jobs[i] = h:spawn((BUSYBOX .. "ping -c 1 -W 20 m%d"):format(i % #many + 1)) end
+    for _, r in ipairs(all(jobs)) do check.equal({ r.status, r.error }, { 0, nil }) end
+end)
+
+test("more commands than its socket holds at once", function()
+    local jobs = {}
+    for i = 1, 300 do jobs[i] = a:spawn(": " .. ("x"):rep(4000) .. "; echo " .. i) end
+    for i, r in ipairs(all(jobs)) do check.equal(r.stdout, i .. "\n") end
+end)
+
+test("a file of its own in place of the machine's", function()
+    local mine = host("mine", { files = { ["/etc/passwd"] = "/etc/hostname" } })
+    mine:boot()
+    check.equal(mine:succeed("cat /etc/passwd; echo more >>/etc/passwd; mount | grep -c ' on /sys '"),
+        a:succeed("cat /etc/hostname") .. a:succeed("mount | grep -c ' on /sys '"))
+    check.is_true(not a:succeed("cat /etc/passwd"):find("more\n", 1, true), "the machine's file was written to")
+    check.raises(function() host("none", { files = { ["/etc/no-such"] = "/etc/hostname" } }):boot() end,
+        "host none: the copy of /etc/hostname failed: no such file on this machine")
+end)
+
+test("a command's limit of files is the usual one; a setup command that fails is the machinery's failure", function()
+    check.equal(a:succeed("ulimit -Sn"), "1024\n")
+    check.raises(function() host("bad", { setup = { "echo no >&2; false" } }):boot() end,
+        "test_host%.lua:%d+: host bad: its setup command failed: no")
+end)
