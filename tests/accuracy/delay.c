@@ -94,10 +94,12 @@ static void measure_all(struct report *r, const struct traffic *t, size_t quick,
 
 void measure_delay(struct report *r)
 {
-    report_table("Delay",
-                 "From send() in one thread to recv() in another, less the configured "
-                 "delay: least, median, 99th percentile. \"Machine alone\": a timer and a "
-                 "socket without the fabric, at the same time, median and 99.5th percentile.");
+    report_table(
+        "Delay",
+        "From send() in one thread to recv() in another, less the configured delay: least, "
+        "median, 99th percentile. Beside it the machine alone at the same time: a timer and "
+        "a socket without the fabric, median and 99.5th percentile, and how much of a "
+        "processor other processes used.");
     measure_all(r, delays, QUICK_DELAYS, sizeof(delays) / sizeof(delays[0]));
     report_table(
         "Delay under load",

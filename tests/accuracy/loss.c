@@ -5,7 +5,7 @@
 #include "wire.h"
 
 #define QUICK 20000
-#define FULL 500000
+#define FULL 200000
 #define FRAME 60
 #define WINDOW 128
 

@@ -6,11 +6,14 @@
 #include "statistics.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define IDLE_MEDIAN_NS (50 * CLOCK_NS_PER_US)
+#define IDLE_OTHERS 0.1
 #define IDLE_TAIL_NS (250 * CLOCK_NS_PER_US)
 
 static void *writer_main(void *arg)
@@ -48,9 +51,33 @@ static void *reader_main(void *arg)
     return NULL;
 }
 
+/* Return: how long all processors have been busy, ns. */
+static int64_t busy_time(void)
+{
+    long long user = 0, nice = 0, system = 0;
+    FILE *f = fopen("/proc/stat", "re");
+    if (!f || fscanf(f, "cpu %lld %lld %lld", &user, &nice, &system) != 3)
+        fail("/proc/stat");
+    fclose(f);
+    return (user + nice + system) * (CLOCK_NS_PER_S / sysconf(_SC_CLK_TCK));
+}
+
+static int64_t own_time(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return t.tv_sec * CLOCK_NS_PER_S + t.tv_nsec;
+}
+
+static double busy_others(const struct noise *n)
+{
+    int64_t others = (busy_time() - n->busy) - (own_time() - n->own);
+    return others > 0 ? (double)others / (double)(clock_now() - n->began) : 0;
+}
+
 void noise_start(struct noise *n)
 {
-    *n = (struct noise){0};
+    *n = (struct noise){.began = clock_now(), .busy = busy_time(), .own = own_time()};
     if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, n->fds) < 0)
         fail("noise: socketpair");
     errno = pthread_create(&n->reader, NULL, reader_main, n);
@@ -68,7 +95,8 @@ struct noise_level noise_stop(struct noise *n)
     if (n->n == 0)
         note(n, 0);
     sort_values(n->late, n->n);
-    struct noise_level l = {quantile(n->late, n->n, 0.5), quantile(n->late, n->n, 0.995)};
+    struct noise_level l = {quantile(n->late, n->n, 0.5), quantile(n->late, n->n, 0.995),
+                            busy_others(n)};
     free(n->late);
     close(n->fds[0]);
     close(n->fds[1]);
@@ -77,5 +105,6 @@ struct noise_level noise_stop(struct noise *n)
 
 bool is_idle(const struct noise_level *l)
 {
-    return l->median <= (double)IDLE_MEDIAN_NS && l->tail <= (double)IDLE_TAIL_NS;
+    return l->median <= (double)IDLE_MEDIAN_NS && l->tail <= (double)IDLE_TAIL_NS &&
+           l->others <= IDLE_OTHERS;
 }

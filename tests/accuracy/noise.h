@@ -17,10 +17,12 @@ struct noise {
     atomic_bool stop;
     double *late; /* ns from when the timer was due to when the reader had it */
     size_t n, room;
+    int64_t began, busy, own; /* when; and all processors' time and this process' own until then */
 };
 
 struct noise_level {
     double median, tail; /* its 99.5th percentile, ns */
+    double others;       /* how busy other processes kept the machine; 1: one processor */
 };
 
 /** Start to listen. */
@@ -31,7 +33,8 @@ struct noise_level noise_stop(struct noise *n);
 
 /** Return: whether a machine of that noise is idle: it uses up at most half of what a delay may be
  * off, 100 us at the median and 500 us at the 99th percentile. A frame's way has about twice the
- * wake-ups, each of which can come late: hence the tail of half as many. */
+ * wake-ups, each of which can come late: hence the tail of half as many. Nor do others use more
+ * than a tenth of a processor. */
 bool is_idle(const struct noise_level *l);
 
 #endif

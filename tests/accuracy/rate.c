@@ -18,6 +18,17 @@ struct rates {
     double seconds;
 };
 
+/* Whether there was always a frame waiting. */
+static bool kept_ahead(const struct journal *j, const struct link_config *c)
+{
+    double each = j->lens[0] * 8e9 / (double)c->rate_bps;
+    for (uint32_t i = 1; i < j->n; i++) {
+        if ((double)(j->sent[i] - j->sent[0]) > each * i)
+            return false;
+    }
+    return true;
+}
+
 static void judge(struct report *r, const struct link_config *c, int dir, const struct journal *j)
 {
     uint32_t len = j->lens[0];
@@ -46,6 +57,8 @@ static bool measure(struct report *r, uint64_t seed, const void *setting)
         trains[i] = (struct train){.count = count, .len = s->len};
     }
     bool kept_up = wire_run(&w, seed, cfg, trains);
+    for (int dir = 0; dir < 2; dir++)
+        kept_up = kept_up && kept_ahead(&w.journals[dir], &cfg[dir]);
     for (int dir = 0; kept_up && dir < 2; dir++)
         judge(r, &cfg[dir], dir, &w.journals[dir]);
     wire_close(&w);

@@ -14,6 +14,7 @@
 #define MEDIAN_NS 100e3
 #define P99_NS 500e3
 #define US 1e3
+#define LATE_SHARE 0.01 /* that may be later than the tail of the noise */
 
 struct row {
     enum verdict verdict;
@@ -178,7 +179,37 @@ void report_errors(struct report *r, struct text setting, int dir, const double 
     report_row(
         r, v, setting, dir, text("never early, late by 100 us (median), 500 us (p99)"),
         text("%.0f us at least, %.0f us, %.0f us of %zu", errors[0] / US, median / US, p99 / US, n),
-        text("machine alone %.0f us, %.0f us", noise->median / US, noise->tail / US));
+        text("machine alone %.0f us, %.0f us; others %.0f %%", noise->median / US, noise->tail / US,
+             noise->others * 100));
+}
+
+static double larger(struct distance d)
+{
+    return fmax(d.above, d.below);
+}
+
+/* A tail of the noise that is long beside the distribution would explain everything. */
+static enum verdict judge_distance(double plain, double explained, double bound, bool is_short)
+{
+    if (plain <= bound)
+        return PASSED;
+    if (explained > bound)
+        return FAILED;
+    return is_short ? PASSED : NOT_JUDGED;
+}
+
+void report_distribution(struct report *r, struct text setting, int dir, const double *x, size_t n,
+                         distribution f, const void *arg, double scale,
+                         const struct noise_level *noise)
+{
+    double late = noise->tail + MEDIAN_NS, bound = ks_critical(n);
+    double plain = larger(ks_distance(x, n, f, arg, 0, 0));
+    double explained = larger(ks_distance(x, n, f, arg, late, LATE_SHARE));
+    report_row(
+        r, judge_distance(plain, explained, bound, late < scale / 4), setting, dir,
+        text("distribution"),
+        text("KS distance %.4f of %zu, %.4f if up to %.0f us late", plain, n, explained, late / US),
+        text("at most %.4f", bound));
 }
 
 static bool has_verdict(const struct report *r, enum verdict v)
@@ -190,16 +221,31 @@ static bool has_verdict(const struct report *r, enum verdict v)
     return false;
 }
 
+static void print_row(FILE *to, const struct row *row, bool again)
+{
+    fprintf(to, "| %s | %s | %s | %s | %s | %s%s |\n", row->setting.s, row->direction.s,
+            row->configured.s, row->measured.s, row->bound.s, verdict_names[row->verdict],
+            again ? ", again" : "");
+}
+
 static void print_rows(struct report *r)
 {
     for (size_t i = 0; i < r->n; i++) {
-        const struct row *row = &r->rows[i];
-        r->counts[row->verdict]++;
-        printf("| %s | %s | %s | %s | %s | %s%s |\n", row->setting.s, row->direction.s,
-               row->configured.s, row->measured.s, row->bound.s, verdict_names[row->verdict],
-               r->attempt ? ", again" : "");
+        r->counts[r->rows[i].verdict]++;
+        print_row(stdout, &r->rows[i], r->attempt > 0);
     }
     fflush(stdout);
+}
+
+/* Say why a measurement is made anew. */
+static void print_reasons(const struct report *r, bool is_one)
+{
+    if (!is_one)
+        fprintf(stderr, "accuracy: the endpoints did not keep up; once more\n");
+    for (size_t i = 0; i < r->n; i++) {
+        if (r->rows[i].verdict == FAILED)
+            print_row(stderr, &r->rows[i], r->attempt > 0);
+    }
 }
 
 void report_measure(struct report *r, measurement m, const void *setting)
@@ -209,13 +255,14 @@ void report_measure(struct report *r, measurement m, const void *setting)
         bool is_one = m(r, r->seed + r->attempt, setting);
         bool last = r->attempt == ATTEMPTS - 1;
         if (last && !is_one)
-            report_row(r, NOT_JUDGED, text("any"), -1, text("endpoints keep up"),
-                       text("they did not"), text("-"));
+            report_row(r, NOT_JUDGED, text("a setting of this table"), -1,
+                       text("endpoints keep up"), text("they did not"), text("-"));
         if (last ||
             (is_one && !has_verdict(r, FAILED) && !(r->full && has_verdict(r, NOT_JUDGED)))) {
             print_rows(r);
             return;
         }
+        print_reasons(r, is_one);
     }
 }
 

@@ -65,6 +65,13 @@ void report_near(struct report *r, struct text setting, int dir, const char *wha
 void report_errors(struct report *r, struct text setting, int dir, const double *errors, size_t n,
                    const struct noise_level *noise);
 
+/** Add a row: how the @n ascending values @x, of a delay in ns, are distributed, which is to be as
+ * @f has it. @scale: how wide that is. A machine that makes them late may keep them from it; what
+ * is farther than its noise explains is wrong. */
+void report_distribution(struct report *r, struct text setting, int dir, const double *x, size_t n,
+                         distribution f, const void *arg, double scale,
+                         const struct noise_level *noise);
+
 /* One measurement of both directions. Random choices are to follow from @seed. Return: whether it
  * is one, that is, the endpoints kept up with what came. */
 typedef bool (*measurement)(struct report *r, uint64_t seed, const void *setting);
