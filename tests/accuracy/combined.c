@@ -47,8 +47,8 @@ static void judge_delay(struct report *r, const struct link_config *c, int dir,
 {
     size_t n;
     double *errors = course_errors(j, c, &n);
-    sort_values(errors, n);
     if (c->jitter_ns) {
+        sort_values(errors, n);
         report_distribution(r, describe(c), dir, errors, n, uniform_below, c, (double)c->jitter_ns,
                             noise);
     } else if (c->reorder == 0) {

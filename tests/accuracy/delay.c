@@ -36,7 +36,6 @@ static void judge(struct report *r, const struct traffic *t, int dir, const stru
         setting =
             text("%s, load %g %% of %u bytes", describe(&t->cfg[dir]).s, t->load * 100, t->len);
     report_none(r, setting, dir, "frames missing", j->n - n);
-    sort_values(errors, n);
     report_errors(r, setting, dir, errors, n, noise);
     free(errors);
 }
@@ -96,10 +95,10 @@ void measure_delay(struct report *r)
 {
     report_table(
         "Delay",
-        "From send() in one thread to recv() in another, less the configured delay: least, "
-        "median, 99th percentile. Beside it the machine alone at the same time: a timer and "
-        "a socket without the fabric, median and 99.5th percentile, and how much of a "
-        "processor other processes used.");
+        "From send() in one thread to recv() in another, less the configured delay: least "
+        "(of the best and the worst fifth of the train), median, 99th percentile. Beside it "
+        "the machine alone at the same time: a timer and a socket without the fabric, median "
+        "and 99.5th percentile, and how much of a processor other processes used.");
     measure_all(r, delays, QUICK_DELAYS, sizeof(delays) / sizeof(delays[0]));
     report_table(
         "Delay under load",

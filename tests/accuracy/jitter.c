@@ -136,7 +136,6 @@ static void judge_samples(struct report *r, const struct link_config *c, int dir
     for (size_t i = 0; i < n; i++)
         errors[i] -= (double)samples[i % period];
     report_none(r, describe(c), dir, "frames missing", j->n - n);
-    sort_values(errors, n);
     report_errors(r, describe(c), dir, errors, n, noise);
     free(errors);
 }

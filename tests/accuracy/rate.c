@@ -105,7 +105,6 @@ static void judge_trace(struct report *r, struct text setting, int dir, const st
         errors[i] += (double)(j->sent[i] - begun - at);
     }
     report_none(r, setting, dir, "frames missing", j->n - n);
-    sort_values(errors, n);
     report_errors(r, setting, dir, errors, n, noise);
     free(errors);
 }

@@ -170,17 +170,38 @@ void report_chi_square(struct report *r, struct text setting, int dir, const cha
                text("p %.3f, at least %g", c->p, OUTSIDE));
 }
 
-void report_errors(struct report *r, struct text setting, int dir, const double *errors, size_t n,
+#define PARTS 5
+#define NOISE_TIMES 10 /* the noise's median */
+
+/* Return: the largest of the parts' least errors. Some of many frames are in time on a busy machine
+ * too. */
+static double worst_least(const double *errors, size_t n)
+{
+    double worst = 0;
+    for (size_t part = 0; part < PARTS; part++) {
+        double least = HUGE_VAL;
+        for (size_t i = n * part / PARTS; i < n * (part + 1) / PARTS; i++)
+            least = fmin(least, errors[i]);
+        worst = fmax(worst, least);
+    }
+    return worst;
+}
+
+void report_errors(struct report *r, struct text setting, int dir, double *errors, size_t n,
                    const struct noise_level *noise)
 {
-    double median = quantile(errors, n, 0.5), p99 = quantile(errors, n, 0.99);
-    bool never_early = errors[0] >= 0, exact = median <= MEDIAN_NS && p99 <= P99_NS;
-    enum verdict v = !never_early ? FAILED : exact ? PASSED : is_idle(noise) ? FAILED : NOT_JUDGED;
-    report_row(
-        r, v, setting, dir, text("never early, late by 100 us (median), 500 us (p99)"),
-        text("%.0f us at least, %.0f us, %.0f us of %zu", errors[0] / US, median / US, p99 / US, n),
-        text("machine alone %.0f us, %.0f us; others %.0f %%", noise->median / US, noise->tail / US,
-             noise->others * 100));
+    double worst = n >= PARTS ? worst_least(errors, n) : HUGE_VAL;
+    sort_values(errors, n);
+    double least = n ? errors[0] : 0, median = n ? quantile(errors, n, 0.5) : 0;
+    double p99 = n ? quantile(errors, n, 0.99) : 0;
+    bool wrong = least < 0 || worst > MEDIAN_NS + NOISE_TIMES * noise->median;
+    bool exact = median <= MEDIAN_NS && p99 <= P99_NS;
+    enum verdict v = wrong ? FAILED : exact ? PASSED : is_idle(noise) ? FAILED : NOT_JUDGED;
+    report_row(r, v, setting, dir, text("never early, late by 100 us (median), 500 us (p99)"),
+               text("%.0f to %.0f us at least, %.0f us, %.0f us of %zu", least / US, worst / US,
+                    median / US, p99 / US, n),
+               text("machine alone %.0f us, %.0f us; others %.0f %%", noise->median / US,
+                    noise->tail / US, noise->others * 100));
 }
 
 static double larger(struct distance d)

@@ -60,9 +60,10 @@ void report_chi_square(struct report *r, struct text setting, int dir, const cha
 void report_near(struct report *r, struct text setting, int dir, const char *what, double want,
                  double got, double most, const char *unit);
 
-/** Add a row: of the @n ascending errors of a delay that came out, in ns. That none is below 0 is
- * always judged; the others where the machine was idle. */
-void report_errors(struct report *r, struct text setting, int dir, const double *errors, size_t n,
+/** Add a row: of the @n errors of a delay that came out, in order of sending, in ns; sorts them.
+ * That none is below 0, and that the least of each fifth of them is small, is always judged; the
+ * others where the machine was idle. */
+void report_errors(struct report *r, struct text setting, int dir, double *errors, size_t n,
                    const struct noise_level *noise);
 
 /** Add a row: how the @n ascending values @x, of a delay in ns, are distributed, which is to be as
