@@ -99,14 +99,22 @@ static bool measure_rate_change(struct report *r, uint64_t seed, const void *set
     const struct link_config before[2] = {slow, slow}, after[2] = {fast, slow};
     const struct train trains[2] = {{.count = PART, .len = 1000}, no_train};
     struct wire w;
+    struct noise noise;
     (void)setting;
+    noise_start(&noise);
     wire_open(&w, seed, before);
     wire_send(&w, trains);
     wire_settle(&w);
+    double set = (double)clock_now();
     wire_set_both(&w, after);
     bool kept_up = wire_finish(&w);
+    struct noise_level level = noise_stop(&noise);
     if (kept_up) {
         const struct journal *j = &w.journals[0];
+        double gone = (set - (double)j->sent[0]) / (160 * MS); /* of the frame that is being sent */
+        report_near_unless(r, !is_idle(&level), text("the same"), 0, "all are through after",
+                           2 * (PART - gone), ((double)j->arrivals[j->arrived - 1].at - set) / MS,
+                           20, " ms");
         double got = course_spacing(j->arrivals, j->arrived, 2e6) / MS;
         report_near(r, text("set from 0.05 to 4 Mbit/s while 200 frames of 1000 bytes wait"), 0,
                     "then each takes", 2, got, 0.02, " ms");

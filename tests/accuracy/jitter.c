@@ -83,7 +83,7 @@ static double pareto_rank_correlation(double wanted)
 }
 
 static void judge_correlation(struct report *r, const struct link_config *c, int dir, double *late,
-                              size_t n)
+                              size_t n, const struct noise_level *noise)
 {
     double want = c->correlation;
     bool by_ranks = c->distribution == LINK_PARETO;
@@ -91,8 +91,11 @@ static void judge_correlation(struct report *r, const struct link_config *c, int
         want = pareto_rank_correlation(want);
         to_ranks(late, n);
     }
-    report_near(r, describe(c), dir, by_ranks ? "correlation of ranks" : "correlation", want,
-                lag_correlation(late, n), correlation_bound(want, n), "");
+    /* While it stands still, what came together goes together. */
+    bool stood_still = noise->most > (double)c->jitter_ns / 4;
+    report_near_unless(r, stood_still, describe(c), dir,
+                       by_ranks ? "correlation of ranks" : "correlation", want,
+                       lag_correlation(late, n), correlation_bound(want, n), "");
 }
 
 static void judge(struct report *r, const struct link_config *c, int dir, const struct journal *j,
@@ -102,7 +105,7 @@ static void judge(struct report *r, const struct link_config *c, int dir, const 
     double *late = course_errors(j, c, &n);
     report_none(r, describe(c), dir, "frames missing", j->n - n);
     if (c->correlation > 0) {
-        judge_correlation(r, c, dir, late, n);
+        judge_correlation(r, c, dir, late, n, noise);
     } else {
         sort_values(late, n);
         report_distribution(r, describe(c), dir, late, n, below, c, (double)c->jitter_ns, noise);

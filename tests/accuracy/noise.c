@@ -96,7 +96,7 @@ struct noise_level noise_stop(struct noise *n)
         note(n, 0);
     sort_values(n->late, n->n);
     struct noise_level l = {quantile(n->late, n->n, 0.5), quantile(n->late, n->n, 0.995),
-                            busy_others(n)};
+                            n->late[n->n - 1], busy_others(n)};
     free(n->late);
     close(n->fds[0]);
     close(n->fds[1]);

@@ -22,6 +22,7 @@ struct noise {
 
 struct noise_level {
     double median, tail; /* its 99.5th percentile, ns */
+    double most;         /* the latest, ns */
     double others;       /* how busy other processes kept the machine; 1: one processor */
 };
 

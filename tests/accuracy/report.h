@@ -60,6 +60,11 @@ void report_chi_square(struct report *r, struct text setting, int dir, const cha
 void report_near(struct report *r, struct text setting, int dir, const char *what, double want,
                  double got, double most, const char *unit);
 
+/** As report_near(), but where the machine has @disturbed the measurement, a value that is not near
+ * is not judged. */
+void report_near_unless(struct report *r, bool disturbed, struct text setting, int dir,
+                        const char *what, double want, double got, double most, const char *unit);
+
 /** Add a row: of the @n errors of a delay that came out, in order of sending, in ns; sorts them.
  * That none is below 0, and that the least of each fifth of them is small, is always judged; the
  * others where the machine was idle. */
