@@ -78,7 +78,7 @@ static const struct traffic loads[] = {
     {{LOADED(20 * MS, 20000000), LOADED(5 * MS, 10000000)}, 1514, 0.9},
     /* from here on only in full */
     {{LOADED(20 * MS, 20000000), LOADED(5 * MS, 10000000)}, 1514, 0.5},
-    {{LOADED(20 * MS, 20000000), LOADED(5 * MS, 10000000)}, 1514, 0.98},
+    {{LOADED(20 * MS, 20000000), LOADED(5 * MS, 10000000)}, 1514, 0.8},
     {{LOADED(10 * MS, 100000000), LOADED(40 * MS, 50000000)}, 1514, 0.9},
     {{LOADED(10 * MS, 1000000), LOADED(40 * MS, 2000000)}, 64, 0.9},
 };
