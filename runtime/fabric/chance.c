@@ -12,7 +12,6 @@
 
 void chance_seed(struct chance *h, uint64_t seed, uint64_t stream)
 {
-    *h = (struct chance){0};
     for (uint64_t i = 0; i < CHANCE_STREAMS; i++)
         rng_seed(&h->rng[i], seed, stream * CHANCE_STREAMS + i);
 }
@@ -38,24 +37,65 @@ bool chance_loses(struct chance *h, const struct link_config *c)
     return lost;
 }
 
+/* If normal variables have correlation rho, what the Pareto distribution makes of them has the
+ * correlation of the sum of pareto_terms[k] * rho^(k + 1): the squares of its coefficients in
+ * orthonormal Hermite polynomials (H. Lancaster: Some Properties of the Bivariate Normal
+ * Distribution Considered in the Form of a Contingency Table, 1957). The last stands for the rest.
+ */
+static const double pareto_terms[] = {
+    0.4601625071, 0.2900583614, 0.1323823451, 0.0599973212, 0.0294106638,
+    0.0144180270, 0.0069206624, 0.0033749997, 0.0016683348, 0.0016067775,
+};
+
+static double pareto_correlation(double rho)
+{
+    double sum = 0;
+    for (size_t k = sizeof(pareto_terms) / sizeof(pareto_terms[0]); k-- > 0;)
+        sum = (sum + pareto_terms[k]) * rho;
+    return sum;
+}
+
+/* Return: the correlation of normal variables of which that of the jitter becomes @wanted. */
+static double normal_correlation(enum link_distribution distribution, double wanted)
+{
+    double low = 0, high = 1;
+    if (distribution == LINK_UNIFORM)
+        return 2 * sin(M_PI / 6 * wanted);
+    if (distribution != LINK_PARETO || wanted == 0)
+        return wanted;
+    for (int i = 0; i < 50; i++) {
+        double rho = (low + high) / 2;
+        if (pareto_correlation(rho) < wanted)
+            low = rho;
+        else
+            high = rho;
+    }
+    return low;
+}
+
+void chance_configure(struct chance *h, const struct link_config *c)
+{
+    h->correlation = normal_correlation(c->distribution, c->correlation);
+}
+
 /* A first-order autoregressive process: each variable is standard normal whatever the correlation,
  * and so the jitter that is made of it has its distribution (a Gaussian copula). */
-static double next_normal(struct chance *h, double correlation)
+static double next_normal(struct chance *h)
 {
-    double z = rng_normal(&h->rng[CHANCE_JITTER]);
-    if (h->has_z && correlation > 0)
-        z = correlation * h->z + sqrt(1 - correlation * correlation) * z;
+    double rho = h->correlation, z = rng_normal(&h->rng[CHANCE_JITTER]);
+    if (h->has_z && rho > 0)
+        z = rho * h->z + sqrt(1 - rho * rho) * z;
     h->has_z = true;
     h->z = z;
     return z;
 }
 
 /* A variable uniform over 0 to below 1. */
-static double next_unit(struct chance *h, double correlation)
+static double next_unit(struct chance *h)
 {
-    if (correlation == 0)
+    if (h->correlation == 0)
         return rng_unit(&h->rng[CHANCE_JITTER]);
-    double u = erfc(-next_normal(h, correlation) * M_SQRT1_2) / 2;
+    double u = erfc(-next_normal(h) * M_SQRT1_2) / 2;
     return u < 1 ? u : nextafter(1, 0);
 }
 
@@ -63,12 +103,11 @@ static double jitter(struct chance *h, const struct link_config *c)
 {
     switch (c->distribution) {
     case LINK_NORMAL:
-        return next_normal(h, c->correlation);
+        return next_normal(h);
     case LINK_PARETO:
-        return (pow(1 - next_unit(h, c->correlation), -1 / PARETO_SHAPE) - PARETO_MEAN) /
-               PARETO_DEVIATION;
+        return (pow(1 - next_unit(h), -1 / PARETO_SHAPE) - PARETO_MEAN) / PARETO_DEVIATION;
     default:
-        return 2 * next_unit(h, c->correlation) - 1;
+        return 2 * next_unit(h) - 1;
     }
 }
 

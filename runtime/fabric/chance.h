@@ -20,14 +20,18 @@ enum chance_stream {
 
 struct chance {
     struct rng rng[CHANCE_STREAMS];
-    bool bad;       /* the Gilbert-Elliott state */
-    bool has_z;     /* z is that of the last frame */
-    double z;       /* a standard normal variable */
-    size_t sampled; /* index of the next sample */
+    bool bad;           /* the Gilbert-Elliott state */
+    bool has_z;         /* z is that of the last frame */
+    double z;           /* a standard normal variable */
+    double correlation; /* of each z with the one before it */
+    size_t sampled;     /* index of the next sample */
 };
 
-/** Start the generators of stream number @stream. */
+/** Start the generators of stream number @stream; the rest of @h was zeroed. */
 void chance_seed(struct chance *h, uint64_t seed, uint64_t stream);
+
+/** Prepare what follows from @c; call whenever it changes. */
+void chance_configure(struct chance *h, const struct link_config *c);
 
 /** Return: whether a thing of probability @p happens; draws only where that is open. */
 bool chance_happens(struct chance *h, enum chance_stream stream, double p);

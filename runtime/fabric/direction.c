@@ -266,6 +266,7 @@ static void adopt(struct direction *d, const struct link_config *c)
     link_series_ref(c->trace);
     link_series_unref(old.samples);
     link_series_unref(old.trace);
+    chance_configure(&d->chance, c);
     d->plain = c->loss == 0 && c->burst.p == 0 && c->duplicate == 0 && c->corrupt == 0 &&
                c->reorder == 0 && c->jitter_ns == 0 && c->distribution != LINK_SAMPLES;
     d->direct = d->plain && c->delay_ns == 0 && !is_limited(c);
