@@ -251,11 +251,10 @@ static int ns_tap(lua_State *L)
     return push_result(L, netspace_tap(check_ns(L), luaL_checkstring(L, 2)));
 }
 
-/* core.bench_netns_udp(ns, address, port) -> fd; or nil and why */
-static int ns_udp(lua_State *L)
+/* core.bench_netns_packet(ns, interface) -> fd; or nil and why */
+static int ns_packet(lua_State *L)
 {
-    uint16_t port = (uint16_t)luaL_checkinteger(L, 3);
-    return push_result(L, netspace_udp(check_ns(L), luaL_checkstring(L, 2), port));
+    return push_result(L, netspace_packet(check_ns(L), luaL_checkstring(L, 2)));
 }
 
 /* core.bench_netns_sink(ns, port) -> fd; or nil and why */
@@ -300,7 +299,7 @@ void bench_bind(lua_State *L)
         {"bench_netns", ns_new},
         {"bench_netns_run", ns_run},
         {"bench_netns_tap", ns_tap},
-        {"bench_netns_udp", ns_udp},
+        {"bench_netns_packet", ns_packet},
         {"bench_netns_sink", ns_sink},
         {"bench_netns_received", ns_received},
         {NULL, NULL},

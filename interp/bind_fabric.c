@@ -60,7 +60,7 @@ static double lateness_quantile(const struct fabric_lateness *l, double q)
     for (int i = 0; i < FABRIC_LATENESS_BUCKETS; i++) {
         left -= (double)l->buckets[i];
         if (left <= 0)
-            return fmin(ldexp(1, i + 1), (double)l->max_ns);
+            return fmin((double)fabric_lateness_bound(i), (double)l->max_ns);
     }
     return (double)l->max_ns;
 }
@@ -78,7 +78,7 @@ void fabric_push_lateness(lua_State *L, const struct fabric_lateness *l)
         if (!l->buckets[i])
             continue;
         lua_createtable(L, 0, 2);
-        fabric_set_seconds(L, "below", ldexp(1, i + 1));
+        fabric_set_seconds(L, "below", (double)fabric_lateness_bound(i));
         fabric_set_count(L, "count", l->buckets[i]);
         lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
     }

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- qemunet bench fabric: packets a second over emulated links, against paths that emulate nothing, in one run.
 
+local address = require "qemunet.address"
 local bench = require "qemunet.bench"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
@@ -180,7 +181,23 @@ end
 -- Hosts: namespaces with a tap, or what the kernel has instead.
 
 local ADDRESS_A, ADDRESS_B, PORT = "10.9.0.1", "10.9.0.2", 9
-local UDP_PAYLOAD = ("\0"):rep(FRAME - 42)
+
+local function checksum(header)
+    local sum = 0
+    for i = 1, #header, 2 do sum = sum + string.unpack(">I2", header, i) end
+    while sum > 0xffff do sum = (sum & 0xffff) + (sum >> 16) end
+    return ~sum & 0xffff
+end
+
+-- A frame of FRAME bytes with a UDP packet without a checksum.
+local function udp_frame(mac_to, mac_from, ip_from, ip_to)
+    local function ip_header(sum)
+        return string.pack(">BBI2 I2I2 BBI2 c4c4", 0x45, 0, FRAME - 14, 0, 0, 64, 17, sum, address.ip_bytes(ip_from),
+            address.ip_bytes(ip_to))
+    end
+    return mac_to .. mac_from .. "\x08\0" .. ip_header(checksum(ip_header(0))) ..
+        string.pack(">I2I2I2I2", PORT, PORT, FRAME - 34, 0) .. ("\0"):rep(FRAME - 42)
+end
 
 local NO_IPV6 = "sysctl -w net.ipv6.conf.all.disable_ipv6=1; ip link set lo up"
 
@@ -196,13 +213,14 @@ local function configure(ns, mac, address)
     in_ns(ns, ("ip addr add %s/24 dev eth0 && ip link set eth0 up"):format(address))
 end
 
--- What sends from one host to the other; what it brings is counted at the other's interface.
-local function udp_way(name, ns_a, ns_b, mac_b, cpu)
-    in_ns(ns_a, ("ip neigh add %s lladdr %s dev eth0"):format(ADDRESS_B, hex(mac_b)))
-    local sink = must(core.bench_netns_sink(ns_b, PORT))
-    return { name = name, from = { must(core.bench_netns_udp(ns_a, ADDRESS_B, PORT)) }, frame = UDP_PAYLOAD, sink = sink,
-        received = function() return must(core.bench_netns_received(ns_b, "eth0")) end, cpu = cpu }
+-- What sends from interface `from` of one host to "eth0" of another, where it is counted, and thrown away by a UDP socket.
+local function udp_way(name, ns_a, ns_b, frame_sent, cpu, from)
+    return { name = name, from = { must(core.bench_netns_packet(ns_a, from or "eth0")) }, frame = frame_sent, cpu = cpu,
+        sink = must(core.bench_netns_sink(ns_b, PORT)),
+        received = function() return must(core.bench_netns_received(ns_b, "eth0")) end }
 end
+
+local function direct_frame() return udp_frame(MAC_B, MAC_A, ADDRESS_A, ADDRESS_B) end
 
 local function two_namespaces() return must(core.bench_netns()), must(core.bench_netns()) end
 
@@ -217,7 +235,7 @@ end
 local function tap_relay_way()
     local ns_a, ns_b, tap_a, tap_b = two_taps()
     local relay = on_cpu(PATH_CPU, core.bench_relay, tap_a, tap_b, true)
-    local way = udp_way("bare tap relay", ns_a, ns_b, MAC_B, function() return relay:cpu() end)
+    local way = udp_way("bare tap relay", ns_a, ns_b, direct_frame(), function() return relay:cpu() end)
     way.relay = relay
     return way
 end
@@ -225,7 +243,7 @@ end
 local function host_link_way()
     local ns_a, ns_b, tap_a, tap_b = two_taps()
     local id = join({ "port", core.tap_add(tap_a) }, { "port", core.tap_add(tap_b) }, LINK)
-    local way = udp_way("hosts over a link", ns_a, ns_b, MAC_B, fabric_cpu)
+    local way = udp_way("hosts over a link", ns_a, ns_b, direct_frame(), fabric_cpu)
     way.link = id
     return way
 end
@@ -255,7 +273,7 @@ local function bridge_way()
     bridge(middle, "bridge1", { { ns = ns_a, name = "eth0" }, { ns = ns_b, name = "eth0" } })
     configure(ns_a, MAC_A, ADDRESS_A)
     configure(ns_b, MAC_B, ADDRESS_B)
-    return udp_way("veth, bridge, htb", ns_a, ns_b, MAC_B)
+    return udp_way("veth, bridge, htb", ns_a, ns_b, direct_frame())
 end
 
 -- `n` bridges with an IP router between each two; network i is 10.8.i.0/24, its left end .1, its right end .2.
@@ -267,38 +285,61 @@ local function kernel_chain_way(n)
     end
     in_ns(middle, NO_IPV6)
     for i = 1, n do
-        bridge(middle, "bridge" .. i, { { ns = nodes[i - 1], name = "right" }, { ns = nodes[i], name = i == n and "eth0" or "left" } })
-        in_ns(nodes[i - 1], ("ip addr add 10.8.%d.1/24 dev right && ip link set right up"):format(i))
         local left = i == n and "eth0" or "left"
-        in_ns(nodes[i], ("ip addr add 10.8.%d.2/24 dev %s && ip link set %s up"):format(i, left, left))
+        bridge(middle, "bridge" .. i, { { ns = nodes[i - 1], name = "right" }, { ns = nodes[i], name = left } })
+        in_ns(nodes[i - 1], ("ip addr add 10.8.%d.1/24 dev right && ip link set right up"):format(i))
+        in_ns(nodes[i], ("ip link set %s address %s && ip addr add 10.8.%d.2/24 dev %s && ip link set %s up"):format(
+            left, hex(MAC_B), i, left, left))
     end
     for i = 0, n do
         if i < n - 1 then in_ns(nodes[i], ("ip route add 10.8.%d.0/24 via 10.8.%d.2"):format(n, i + 1)) end
         if i > 1 then in_ns(nodes[i], ("ip route add 10.8.1.0/24 via 10.8.%d.1"):format(i)) end
     end
-    return { name = ("%d bridges, %d routers"):format(n, n - 1), frame = UDP_PAYLOAD, sink = must(core.bench_netns_sink(nodes[n], PORT)),
-        from = { must(core.bench_netns_udp(nodes[0], ("10.8.%d.2"):format(n), PORT)) },
-        received = function() return must(core.bench_netns_received(nodes[n], "eth0")) end }
+    return udp_way(("%d bridges, %d routers"):format(n, n - 1), nodes[0], nodes[n],
+        udp_frame(MAC_B, MAC_A, "10.8.1.1", ("10.8.%d.2"):format(n)), nil, "right")
 end
 
--- A program that joins two taps through ns-3 (tests/bench/ns3_relay.cc), where there is one.
-local function ns3_way()
-    local program = os.getenv("QEMUNET_BENCH_NS3")
-    if not program then return nil end
-    local ns_a, ns_b, tap_a, tap_b = two_taps()
-    local child = must(on_cpu(PATH_CPU, core.bench_child, program, tap_a, tap_b))
-    local way = udp_way("ns-3, CSMA, real time", ns_a, ns_b, MAC_B)
-    way.child = child
-    return way
+-- The most that a way carries, nearly all of what is offered, where what is too much for it brings it to a stand.
+local function sustained(way, rates)
+    local best = 0
+    way.burst = 4
+    for _, rate in ipairs(rates) do
+        way.rate = rate
+        local carried = measure(way)
+        if carried < 0.95 * rate then return best end
+        best = carried
+        core.wait({}, REST)
+    end
+    return best
+end
+
+local NS3_RATES = { 10e3, 20e3, 30e3, 40e3, 50e3, 60e3, 70e3, 80e3, 90e3, 100e3, 120e3, 140e3, 160e3, 200e3 }
+
+-- A program that joins two taps through ns-3 (tests/bench/ns3_relay.cc), where there is one. Returns the way's name, and what
+-- ns-3 sustains; it may come to hundreds of thousands of packets late before that shows, so each rate is tried on a fresh one.
+local function ns3(program)
+    local best, name = 0, "ns-3, CSMA, real time"
+    for _, rate in ipairs(NS3_RATES) do
+        local ns_a, ns_b, tap_a, tap_b = two_taps()
+        local child = must(on_cpu(PATH_CPU, core.bench_child, program, tap_a, tap_b))
+        core.wait({}, 1)
+        local carried = sustained(udp_way(name, ns_a, ns_b, direct_frame()), { math.tointeger(rate) })
+        child:stop()
+        if carried == 0 then break end
+        best = carried
+    end
+    return name, best
 end
 
 local function hosts(opts, report)
     local ways = { tap_relay_way(), host_link_way(), bridge_way(), kernel_chain_way(5) }
-    ways[#ways + 1] = ns3_way()
     local result = compare(ways, opts.rounds)
-    for _, way in ipairs(ways) do
-        local helper = way.relay or way.child
-        if helper then helper:stop() end
+    ways[1].relay:stop()
+    local program = os.getenv("QEMUNET_BENCH_NS3")
+    if program then
+        local name, rate = ns3(program)
+        ways[#ways + 1] = { name = name }
+        result[name] = { rate = rate }
     end
     add_rows(report, "hosts", ways, result)
     ratio_bar(report, "hosts: link / veth, bridge, htb", result, "hosts over a link", "veth, bridge, htb", 1)
@@ -309,18 +350,13 @@ end
 
 -- Inside the fabric.
 
--- The header of a flow's packets: Ethernet, IPv4 and UDP; the fabric fills in lengths and checksum.
-local function flow_header()
-    return MAC_B .. MAC_A .. string.pack(">I2 BBI2 I2I2 BBI2 c4c4 I2I2I2I2", 0x0800, 0x45, 0, 0, 0, 0, 64, 17, 0,
-        "\10\9\0\1", "\10\9\0\2", PORT, PORT, 0, 0)
-end
-
 local function station(n) return { "station", core.station_add(("\x02\0\0\0\0%c"):format(n), ("\10\9\0%c"):format(n)) } end
 
 -- A source that offers more than the fabric can carry, a link, and a sink.
 local function flow_way()
     local link = join(station(1), station(2), LINK)
-    local flow = core.flow_add { from = link, from_dir = 0, to = link, to_dir = 0, header = flow_header(), pattern = "cbr",
+    local header = udp_frame(MAC_B, MAC_A, ADDRESS_A, ADDRESS_B):sub(1, 42) -- the fabric fills in lengths and checksum
+    local flow = core.flow_add { from = link, from_dir = 0, to = link, to_dir = 0, header = header, pattern = "cbr",
         rate = 2e7 * FRAME * 8, size = FRAME }
     return flow, { name = "source, link, sink", cpu = fabric_cpu, received = function() return core.flow_stats({ flow }).received end }
 end
@@ -365,17 +401,19 @@ end
 local function lateness(opts, report, cost)
     local way = link_way("half busy", LINK)
     way.rate, way.burst = math.floor(0.5 / cost), 8
+    local rate, cpu = measure(way) -- a packet costs more when fewer come at once
+    way.rate = math.floor(way.rate * 0.5 / (rate * cpu))
     local p50s, p99s, busy = {}, {}, {}
     for i = 1, opts.rounds do
         local before = core.link_stats(way.link).lateness
-        local rate, cpu = measure(way)
+        rate, cpu = measure(way)
         local late = histogram_difference(core.link_stats(way.link).lateness, before)
         p50s[i], p99s[i], busy[i] = histogram_quantile(late, 0.5), histogram_quantile(late, 0.99), rate * cpu
     end
     local p50, p99, share = stats.median(p50s), stats.median(p99s), stats.median(busy)
     report.rows[#report.rows + 1] = { ("lateness, fabric %.0f %% busy:"):format(100 * share) }
     report.rows[#report.rows + 1] = { "  median below " .. bench.shown(p50) .. ", 99 % below " .. bench.shown(p99) }
-    bar(report, "lateness, 99th percentile", "below " .. bench.shown(p99), "at most 0.20 ms", p99 <= 0.0002 * 1.32)
+    bar(report, "lateness, 99th percentile", "below " .. bench.shown(p99), "at most 0.20 ms", p99 <= 0.0002)
     report.outcome.lateness = { busy = share, p50 = p50, p99 = p99 }
 end
 

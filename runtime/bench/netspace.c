@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <pthread.h>
@@ -21,7 +22,7 @@
 struct visit {
     int ns; /* -1: a new one */
     int64_t (*act)(struct visit *v);
-    const char *text; /* command, name or address */
+    const char *text; /* command or name */
     uint16_t port;
     int64_t result;
 };
@@ -85,18 +86,22 @@ int netspace_tap(int ns, const char *name)
     return (int)visit((struct visit){.ns = ns, .act = make_tap, .text = name});
 }
 
-static int64_t make_udp(struct visit *v)
+static int64_t make_packet(struct visit *v)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(v->port)};
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_ll own = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(v->text)};
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), err = 0;
     if (fd < 0)
         return -errno;
-    int err = inet_pton(AF_INET, v->text, &to.sin_addr) == 1 ? 0 : -EINVAL;
-    if (!err && connect(fd, (struct sockaddr *)&to, sizeof(to)))
+    if (own.sll_ifindex == 0 || bind(fd, (struct sockaddr *)&own, sizeof(own)))
         err = -errno;
     if (err)
         close(fd);
     return err ? err : fd;
+}
+
+int netspace_packet(int ns, const char *name)
+{
+    return (int)visit((struct visit){.ns = ns, .act = make_packet, .text = name});
 }
 
 static int64_t make_sink(struct visit *v)
@@ -116,11 +121,6 @@ static int64_t make_sink(struct visit *v)
 int netspace_sink(int ns, uint16_t port)
 {
     return (int)visit((struct visit){.ns = ns, .act = make_sink, .port = port});
-}
-
-int netspace_udp(int ns, const char *to, uint16_t port)
-{
-    return (int)visit((struct visit){.ns = ns, .act = make_udp, .text = to, .port = port});
 }
 
 /* The second number behind "NAME:" of a line in /proc/net/dev. */

@@ -15,8 +15,8 @@ int netspace_run(int ns, const char *command);
 /** Make a tap there. Return: its descriptor, without packet information, or negative errno. */
 int netspace_tap(int ns, const char *name);
 
-/** Return: a UDP socket there that sends to @port of @to ("10.0.0.1"), or negative errno. */
-int netspace_udp(int ns, const char *to, uint16_t port);
+/** Return: a packet socket there that sends whole frames on interface @name, or negative errno. */
+int netspace_packet(int ns, const char *name);
 
 /** Return: a UDP socket there that is bound to @port and keeps hardly anything, or negative errno.
  */

@@ -140,7 +140,8 @@ enum link_fate {
     LINK_FATES
 };
 
-#define FABRIC_LATENESS_BUCKETS 40
+/* Four buckets to each power of two: their bounds are a quarter apart at most. */
+#define FABRIC_LATENESS_BUCKETS 160
 
 /* How long after its due time each frame was handed to its far end. */
 struct fabric_lateness {
@@ -148,8 +149,11 @@ struct fabric_lateness {
     uint64_t sum_ns;
     uint64_t max_ns;
     uint64_t
-        buckets[FABRIC_LATENESS_BUCKETS]; /* [0]: below 2 ns; [i]: 2^i..2^(i+1)-1 ns, last: more */
+        buckets[FABRIC_LATENESS_BUCKETS]; /* below fabric_lateness_bound(), the last: all above */
 };
+
+/** Return: what lies in bucket @i is below this many ns, and not below that of the one before. */
+int64_t fabric_lateness_bound(int i);
 
 /* What one direction has done. sent + duplicated = delivered + lost + queue_drops + down_drops +
  * mtu_drops + overruns + trigger_drops + in_flight, but for frames of a port or link that was

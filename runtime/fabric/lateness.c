@@ -1,10 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/fabric/lateness.h"
 
+#define SUB_BITS 2
+#define SUB (1 << SUB_BITS)
+
+/* The leading bit and the SUB_BITS behind it. Below SUB, each value is a bucket. */
 static int bucket_of(uint64_t ns)
 {
-    int bucket = 63 - __builtin_clzll(ns | 1);
+    if (ns < SUB)
+        return (int)ns;
+    int shift = 63 - __builtin_clzll(ns) - SUB_BITS;
+    int bucket = shift * SUB + (int)(ns >> shift);
     return bucket < FABRIC_LATENESS_BUCKETS ? bucket : FABRIC_LATENESS_BUCKETS - 1;
+}
+
+int64_t fabric_lateness_bound(int i)
+{
+    if (i < SUB)
+        return i + 1;
+    int shift = i / SUB - 1;
+    return (int64_t)(i % SUB + SUB + 1) << shift;
 }
 
 void lateness_add(struct fabric_lateness *l, int64_t ns)

@@ -58,7 +58,7 @@ static bool half_are_later_than(const struct fabric_lateness *l, int64_t ns)
 {
     uint64_t late = 0;
     for (int i = 0; i < FABRIC_LATENESS_BUCKETS; i++)
-        late += INT64_C(1) << i >= ns ? l->buckets[i] : 0;
+        late += fabric_lateness_bound(i) > ns ? l->buckets[i] : 0;
     return 2 * late > l->count;
 }
 

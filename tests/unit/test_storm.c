@@ -95,7 +95,7 @@ static int64_t median_bound(const struct fabric_lateness *l)
     for (int i = 0; i < FABRIC_LATENESS_BUCKETS; i++) {
         n += l->buckets[i];
         if (2 * n >= l->count)
-            return INT64_C(2) << i;
+            return fabric_lateness_bound(i);
     }
     return INT64_MAX;
 }
