@@ -154,6 +154,7 @@ local radios = {}
 function radio.radio(name, opts)
     if type(name) ~= "string" then error("radio: want a name", 2) end
     local checked, config = read_options(opts, 2)
+    testbed.prepare()
     local ok, id = pcall(core.radio_add, config)
     if not ok then error("radio: " .. id, 2) end
     local self = setmetatable({ name = name, id = id, links = {}, subnet = testbed.subnet(checked, "radio") or false },
