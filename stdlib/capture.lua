@@ -38,6 +38,7 @@ local function start(path, where)
     if type(path) ~= "string" or path == "" then errors.raise(where .. ": want the path of a file") end
     local full = full_path(path)
     check_unused(full, where)
+    testbed.prepare()
     local id, why = core.capture_add(full)
     if not id then errors.raise(("%s: %s: %s"):format(where, full, why)) end
     local self = setmetatable({ id = id, path = full, stopped = false }, class)
