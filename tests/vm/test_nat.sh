@@ -83,7 +83,7 @@ wait "$pid"
 status=$?
 [ $status = 0 ]
 result $? "a machine with nat, and without"
-says err 'nat: the process behind link a--nat has ended: nothing passes there any more'
+says err 'nat: the process behind link a--nat-2 has ended: nothing passes there any more'
 result $? "the death of the process behind it is told"
 
 finish
