@@ -4,6 +4,7 @@
 local address = require "qemunet.address"
 local computer = require "qemunet.computer"
 local core = require "qemunet.core"
+local coroutines = require "qemunet.coroutines"
 local errors = require "qemunet.errors"
 local node = require "qemunet.node"
 local options = require "qemunet.options"
@@ -62,7 +63,9 @@ local function count_neighbours()
     local count = 0
     for _, switch in ipairs(testbed.switches()) do
         local n = 0
-        for _, l in ipairs(switch.links) do n = n + (host.is(l.nics[1].node) and 1 or 0) end
+        for _, l in ipairs(switch.links) do
+            if l.nics[1] and host.is(l.nics[1].node) then n = n + 1 end
+        end
         count = count + n * (#switch.links - 1)
     end
     return count
@@ -111,9 +114,9 @@ end
 -- Whom a host that runs asks for names. A machine without the file has no place for it.
 local function set_nameserver(self, nic)
     if not nic.ip or not nic.link.nameserver then return end
-    local ok, why = pcall(computer.internal, self, self:taking_file("/etc/resolv.conf"), "setting its nameserver",
+    local ok, why = coroutines.pcall(computer.internal, self, self:taking_file("/etc/resolv.conf"), "setting its nameserver",
         ("nameserver %s\n"):format(nic.link.nameserver))
-    if not ok then core.log(0, why) end
+    if not ok then core.log(0, tostring(why)) end
 end
 
 local function on_end(self, machine, state, why)
@@ -201,8 +204,13 @@ function Host:add_nic(link, subnet)
     nic.port, nic.fd = port, fd
     nic.at = { "port", port }
     if computer.is_off(self) then return nic end
+    local added = false
+    local guard <close> = setmetatable({}, { __close = function()
+        if not added then self:remove_nic(nic) end
+    end })
     configure_nic(self, nic)
     set_nameserver(self, nic)
+    added = true
     return nic
 end
 
@@ -228,6 +236,8 @@ function Host:close()
     if self.stack then self.stack:close() end
     self.machine, self.stack, self.nics, self.state = nil, nil, {}, "down"
 end
+
+testbed.on_end(function() warned = false end)
 
 -- Fields that are nil until they are set; a class has no unknown ones.
 for _, field in ipairs { "stack", "stack_used", "is_up" } do
