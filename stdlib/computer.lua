@@ -129,6 +129,7 @@ local function boot_one(self)
     computer.booting = computer.booting + 1
     local done <close> = setmetatable({}, { __close = function()
         computer.booting = computer.booting - 1
+        self.boot_task = false
         core.waiting(key)
     end })
     core.waiting(key, self.name .. ": booting")
@@ -139,20 +140,19 @@ local function boot_one(self)
     core.log(1, ("%s: up after %s"):format(self.name, units.format_duration(core.now() - started)))
 end
 
-local bootable = { defined = true, down = true, crashed = true, panicked = true }
+local OFF = { defined = true, down = true, crashed = true, panicked = true }
 
 --- Whether it does not run.
-function computer.is_off(self) return bootable[self.state] == true end
+function computer.is_off(self) return OFF[self.state] == true end
 
 --- Boots it if it is not up, and waits; one boot at a time: whoever else wants it meanwhile waits for that one.
 function Computer:start_up()
-    if bootable[self.state] and not self.boot_task then
+    if computer.is_off(self) and not self.boot_task then
         self.boot_task = tasks.go(boot_one, self)
     end
     local task = self.boot_task
     if not task then return end
     core.wait { task.done }
-    if self.boot_task == task then self.boot_task = false end
     task:outcome()
 end
 

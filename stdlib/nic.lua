@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- The network interfaces of a virtual machine: a port of the fabric each; how they are configured in the guest, and how they
--- come and go while it runs. In QEMU, interface n is the device nicN with the backend netN.
+-- come and go while it runs; one that does not run has those that it will boot with. In QEMU, interface n is the device nicN
+-- with the backend netN.
 
+local computer = require "qemunet.computer"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local job = require "qemunet.job"
@@ -13,9 +15,6 @@ local nic = {}
 
 -- How long a guest may take until it shows a new interface, and until it lets one go.
 local APPEARS, LEAVES = 30, 15
-
--- The states in which there is no machine: its interfaces are what it will boot with.
-nic.BOOTABLE = { defined = true, down = true, crashed = true, panicked = true }
 
 -- Sets i to the name of the interface with this hardware address.
 local FIND = [[
@@ -105,7 +104,7 @@ function nic.add(vm, link, subnet)
         errors.again(self)
     end
     self.port, self.fd, self.at = port, fd, { "port", port }
-    self.unplugged = not nic.BOOTABLE[vm.state]
+    self.unplugged = not computer.is_off(vm)
     return self
 end
 
@@ -164,7 +163,7 @@ local NOT_ROOT = "the user logged in there is not root, so that a new interface 
 function nic.plug(self)
     local vm = self.node
     if vm.boot_task then core.wait { vm.boot_task.done } end
-    if not self.unplugged or nic.BOOTABLE[vm.state] then return end
+    if not self.unplugged or computer.is_off(vm) then return end
     if vm.state ~= "up" then return ("it is %s: resume it first"):format(vm.state) end
     if vm.not_root then return NOT_ROOT end
     local ended = vm.ended
@@ -194,7 +193,7 @@ local function part(self, left)
     local vm = self.node
     if vm.boot_task then core.wait { vm.boot_task.done } end
     if vm.state == "paused" then left:set() end
-    if not nic.BOOTABLE[vm.state] and not vm.ended:is_set() then
+    if not computer.is_off(vm) and not vm.ended:is_set() then
         take_out(self, function()
             left:set()
             core.log(0, ("%s: its guest does not let go of %s, whose link was removed: it stays, without a carrier"):format(
@@ -211,7 +210,7 @@ end
 function nic.remove(self)
     local vm, left = self.node, core.future()
     node.remove_nic(vm, self)
-    if self.unplugged or nic.BOOTABLE[vm.state] then
+    if self.unplugged or computer.is_off(vm) then
         release(self)
         left:set()
     else
