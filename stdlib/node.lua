@@ -143,12 +143,15 @@ function Node:ok(cmd, opts)
     return run(self, spec).ok
 end
 
---- A job on node `self` that waits there for :release(). `where` names the caller in errors.
-function node.hold(self, cmd, opts, where)
+--- Checks a command and its options, and returns what starts it: fn() -> job on node `self` that waits there for :release().
+--- `where` names the caller in errors.
+function node.holding(self, cmd, opts, where)
     local spec = spec_of(self, cmd, opts, where)
     spec.hold = true
-    local machine, why = self:channel()
-    return job.start(self, machine, spec, why)
+    return function()
+        local machine, why = self:channel()
+        return job.start(self, machine, spec, why)
+    end
 end
 
 --- n:spawn(cmd, opts) -> job. Without opts.stdin, its standard input is open for job:write. There is no timeout unless
