@@ -21,7 +21,12 @@ local units = require "qemunet.units"
 
 local node = {}
 
-node.defaults = { timeout = 60, max_output = 64 << 20 }
+node.defaults = {}
+
+local function reset_defaults() node.defaults.timeout, node.defaults.max_output = 60, 64 << 20 end
+
+reset_defaults()
+testbed.on_end(reset_defaults)
 
 local COMMAND = {
     timeout = { type = "duration" },

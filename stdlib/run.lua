@@ -102,12 +102,21 @@ local function load_script(path, env)
     return load(text, "@" .. path, "t", env)
 end
 
--- require finds modules beside the file, before those elsewhere.
+-- require finds modules beside the file, before those elsewhere. Returns how it was before.
 local function search_beside(path)
     local folder = path:match("^(.*)/[^/]*$") or "."
-    local before = package.path
-    package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, before)
+    local before = { path = package.path, loaded = {} }
+    for name in pairs(package.loaded) do before.loaded[name] = true end
+    package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, before.path)
     return before
+end
+
+-- What the file required, but for the library's own, is not there for the next file of a suite run.
+local function search_as_before(before)
+    package.path = before.path
+    for name in pairs(package.loaded) do
+        if not before.loaded[name] and not name:find("^qemunet%f[.\0]") then package.loaded[name] = nil end
+    end
 end
 
 local function report(verdict)
@@ -157,7 +166,6 @@ local function setup_run(opts)
     vm.prepare, vm.console_path, host.prepare = prepare_for_vm, console_path, prepare_for_host
     testbed.prepare = prepare_for_fabric
     capture.folder = recorder.folder
-    tasks.forget()
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
         args = opts.args, lazy = opts.lazy }
 end
@@ -188,7 +196,7 @@ function run.file(opts)
     setup_run(opts)
     local registry = new_suite()
     local env = language.environment(language.names(suite.globals(registry), opts.args))
-    local path_before = search_beside(opts.file)
+    local before = search_beside(opts.file)
     local chunk, problem = opts.chunk
     if not chunk then chunk, problem = load_script(opts.file, env) end
     local verdict, summary
@@ -198,7 +206,8 @@ function run.file(opts)
     else
         verdict = { verdict = "failed", status = run.FAILED, error = problem }
     end
-    package.path = path_before
+    search_as_before(before)
+    tasks.end_all()
     local counters = fidelity.collect()
     testbed.teardown()
     fidelity.warn(counters)
