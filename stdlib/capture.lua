@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Captures in pcapng: l:capture(path), capture_all(path).
 
+local class = require "qemunet.class"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
-local options = require "qemunet.options"
 local testbed = require "qemunet.testbed"
 
 local capture = {}
@@ -14,14 +14,9 @@ capture.folder = function() end
 local open = {}
 
 local Capture = {}
-local class = { __name = "capture" }
+local meta = class.new("capture", Capture)
 
-function class.__index(_, key)
-    if Capture[key] ~= nil then return Capture[key] end
-    errors.raise(("a capture has no field or method %q%s"):format(tostring(key), options.hint(key, Capture)))
-end
-
-function class.__tostring(self) return ("capture to %s"):format(self.path) end
+function meta.__tostring(self) return ("capture to %s"):format(self.path) end
 
 local function full_path(path)
     local folder = path:sub(1, 1) ~= "/" and capture.folder()
@@ -41,7 +36,7 @@ local function start(path, where)
     testbed.prepare()
     local id, why = core.capture_add(full)
     if not id then errors.raise(("%s: %s: %s"):format(where, full, why)) end
-    local self = setmetatable({ id = id, path = full, stopped = false }, class)
+    local self = setmetatable({ id = id, path = full, stopped = false }, meta)
     open[self] = true
     return self
 end
@@ -51,7 +46,7 @@ local function add(self, link) core.capture_link(self.id, link.id, link.name) en
 --- c:stop() -> { seen, dropped, error }: ends the capture; the file is complete then. `dropped` packets of those seen were
 --- not captured, because the disk was too slow; `error` is why the file could not be written, else nil.
 function Capture:stop()
-    if getmetatable(self) ~= class then errors.raise("stop: call it with a colon, on a capture") end
+    class.check(self, meta, "stop")
     if self.stopped then return self.stopped end
     open[self] = nil
     local seen, dropped, why = core.capture_remove(self.id)

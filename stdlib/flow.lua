@@ -3,10 +3,11 @@
 -- what source, voice and video have in common.
 
 local address = require "qemunet.address"
+local class = require "qemunet.class"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local link = require "qemunet.link"
-local options = require "qemunet.options"
+local node = require "qemunet.node"
 local testbed = require "qemunet.testbed"
 local units = require "qemunet.units"
 
@@ -55,17 +56,6 @@ local function nic_on(member, key)
     end
 end
 
--- Where packets enter.
-local function entry(at, key, where, level)
-    if link.is_direction(at) then return direction_place(at) end
-    local member = link.check_node(at, where, "the place to send from", level + 1)
-    local nic = nic_on(member, key)
-    if not nic then
-        error(("%s: %s has no link%s"):format(where, member.name, key ~= nil and " " .. tostring(key) or ""), level + 1)
-    end
-    return nic_place(nic)
-end
-
 -- Whether a frame gets from a place to an interface without a router.
 local function is_near(place, nic)
     local l, subnet = place.link, place.nic and place.nic.subnet
@@ -86,6 +76,34 @@ local function nic_with_ip(ip)
             if nic.ip == ip then return nic end
         end
     end
+end
+
+-- The interfaces of a node, or the one with an address.
+local function interfaces_of(v)
+    local nic = type(v) == "string" and nic_with_ip(v)
+    if nic then return { nic } end
+    local found = type(v) == "string" and testbed.find(v) or v
+    return node.is(found) and found.nics or {}
+end
+
+-- The interface from which a node or address is reached without a router, if there is one.
+local function nic_towards(member, v)
+    for _, nic in ipairs(member.nics) do
+        for _, other in ipairs(interfaces_of(v)) do
+            if not nic.link.removed and not other.link.removed and is_near(nic_place(nic), other) then return nic end
+        end
+    end
+end
+
+-- Where packets enter: by opts.link, else by what leads to the target, or to the gateway, or the first.
+local function entry(at, to, opts, where, level)
+    if link.is_direction(at) then return direction_place(at) end
+    local member, key = link.check_node(at, where, "the place to send from", level + 1), opts.link
+    local nic = key == nil and (nic_towards(member, to) or nic_towards(member, opts.gateway)) or nic_on(member, key)
+    if not nic then
+        error(("%s: %s has no link%s"):format(where, member.name, key ~= nil and " " .. tostring(key) or ""), level + 1)
+    end
+    return nic_place(nic)
 end
 
 -- The far end where nothing is said: the other end of the cable.
@@ -162,7 +180,7 @@ end
 --- The way from a node or link end to another (nil: the other end of the cable), as fields of core.flow_add, and the places'
 --- names. opts: those of flow.OPTIONS, checked. Raises, at the caller's caller by `level`, what is impossible.
 function flow.way(at, to, opts, where, level)
-    local from = entry(at, opts.link, where, level + 1)
+    local from = entry(at, to, opts, where, level + 1)
     check_present(from, where, level + 1)
     local goal = target(to, at, from, where, level + 1)
     check_present(goal, where, level + 1)
@@ -220,14 +238,16 @@ end
 -- The class --------------------------------------------------------------------------------------------------------
 
 local Traffic = {}
-local class = { __name = "traffic" }
-
-function class.__index(self, key)
-    if Traffic[key] ~= nil then return Traffic[key] end
-    errors.raise(("a %s has no field or method %q%s"):format(rawget(self, "kind"), tostring(key), options.hint(key, Traffic)))
+local classes = {}
+for _, kind in ipairs { "source", "voice", "video" } do
+    classes[kind] = class.new(kind, Traffic)
+    classes[kind].__tostring = function(self) return ("%s %s"):format(kind, self.legs[1].way.text) end
 end
 
-function class.__tostring(self) return ("%s %s"):format(self.kind, self.legs[1].way.text) end
+local function check_call(self, method)
+    local kind = type(self) == "table" and rawget(self, "kind")
+    class.check(self, classes[kind or "source"], method)
+end
 
 Traffic.final, Traffic.settled = false, true
 
@@ -236,7 +256,7 @@ local open = {}
 --- Makes an object of the language: its kind ("source", ...), the legs, and what finish(report, statistics) adds to a leg's
 --- report.
 function flow.new(kind, legs, finish)
-    local self = setmetatable({ kind = kind, legs = legs, finish = finish or false }, class)
+    local self = setmetatable({ kind = kind, legs = legs, finish = finish or false }, classes[kind])
     open[#open + 1] = self
     return self
 end
@@ -279,6 +299,7 @@ end
 
 --- t:start(): it sends from now on, the first packet at a random moment of the first interval. Starting what runs does nothing.
 function Traffic:start()
+    check_call(self, "start")
     if self.final then errors.raise(self.kind .. ": the experiment has ended") end
     check_links(self)
     if is_running(self) then return self end
@@ -290,6 +311,7 @@ end
 
 --- t:stop(): it sends no more; what is under way still arrives, and counts.
 function Traffic:stop()
+    check_call(self, "stop")
     if self.final or not is_running(self) then return self end
     run(self, false)
     note(self, "stop")
@@ -309,6 +331,7 @@ end
 --- emulated network, exact however late this machine is (that is the lateness of l:stats()). After stop it waits until what
 --- was under way has come, at most 5 s.
 function Traffic:report()
+    check_call(self, "report")
     if self.final then return self.final end
     flow.settle(self)
     return read(self)

@@ -3,6 +3,7 @@
 
 local boot = require "qemunet.boot"
 local capture = require "qemunet.capture"
+local class = require "qemunet.class"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local impairment = require "qemunet.impairment"
@@ -52,14 +53,12 @@ local function apply(self, ab, ba, level)
 end
 
 local Link = {}
-local class = { __name = "link" }
+local meta = class.new("link", Link)
 
 -- Raises at the script's line unless a method was called as such, on a link that is still there.
-local function check_call(self, method, of_class)
-    if getmetatable(self) ~= of_class then
-        errors.raise(("%s: call it with a colon, on a %s"):format(method, of_class.__name))
-    end
-    local l = of_class == class and self or self.link
+local function check_call(self, method, of)
+    class.check(self, of, method)
+    local l = of == meta and self or self.link
     if l.removed then errors.raise(("link %s was removed"):format(l.name)) end
 end
 
@@ -69,18 +68,13 @@ end
 
 -- One direction: what l.ab and l.ba are.
 local Direction = {}
-local direction_class = { __name = "direction" }
+local direction_meta = class.new("direction of a link", Direction)
 
-function direction_class.__index(_, key)
-    if Direction[key] ~= nil then return Direction[key] end
-    errors.raise(("a direction of a link has no field or method %q%s"):format(tostring(key), options.hint(key, Direction)))
-end
-
-function direction_class.__tostring(self) return ("%s of link %s"):format(self.way, self.link.name) end
+function direction_meta.__tostring(self) return ("%s of link %s"):format(self.way, self.link.name) end
 
 --- l.ab:set(opts), l.ba:set(opts): one direction.
 function Direction:set(opts)
-    check_call(self, "set", direction_class)
+    check_call(self, "set", direction_meta)
     check_set(opts)
     local new = { ab = impairment.copy(self.link.config.ab), ba = impairment.copy(self.link.config.ba) }
     change(new[self.way], opts, "set", 2)
@@ -93,14 +87,9 @@ function Direction:stats()
 end
 
 --- Whether a value is a direction.
-function link.is_direction(v) return getmetatable(v) == direction_class end
+function link.is_direction(v) return getmetatable(v) == direction_meta end
 
-function class.__index(_, key)
-    if Link[key] ~= nil then return Link[key] end
-    errors.raise(("a link has no field or method %q%s"):format(tostring(key), options.hint(key, Link)))
-end
-
-function class.__tostring(self)
+function meta.__tostring(self)
     return ("link %s (%s)"):format(self.name, self.removed and "removed" or self.is_up and "up" or "down")
 end
 
@@ -114,7 +103,7 @@ end
 --- l:set(opts): changes what the options name, in force from the next packet on, both directions at one instant. An
 --- option that is false is as if it had never been given.
 function Link:set(opts)
-    check_call(self, "set", class)
+    check_call(self, "set", meta)
     check_set(opts)
     local ab, ba = impairment.copy(self.config.ab), impairment.copy(self.config.ba)
     change_both(ab, ba, opts, SET, "set", 2)
@@ -137,13 +126,13 @@ end
 
 --- l:down(): unplugs the cable: what waits and travels on it is lost, and both ends lose their carrier.
 function Link:down()
-    check_call(self, "down", class)
+    check_call(self, "down", meta)
     switch_to(self, false)
 end
 
 --- l:up(): plugs it in again.
 function Link:up()
-    check_call(self, "up", class)
+    check_call(self, "up", meta)
     switch_to(self, true)
 end
 
@@ -168,7 +157,7 @@ end
 
 --- l:remove(): takes the link away for good, and its interfaces with it, also from machines that run.
 function Link:remove()
-    check_call(self, "remove", class)
+    check_call(self, "remove", meta)
     for _, left in ipairs(take_away(self)) do core.wait { left } end
     boot.refresh_hosts()
 end
@@ -177,7 +166,7 @@ end
 --- duplicated, reordered, corrupted, bytes, in_flight, lateness={count, mean, p50, p99, max, histogram}}, ba={...} }; of a
 --- link that was removed, what it had done by then.
 function Link:stats()
-    if getmetatable(self) ~= class then errors.raise("stats: call it with a colon, on a link") end
+    class.check(self, meta, "stats")
     if self.removed then return self.last_stats end
     local ab, ba = core.link_stats(self.id)
     return { ab = ab, ba = ba }
@@ -185,28 +174,35 @@ end
 
 --- l:on(filter, opts, fn): see trigger.on.
 function Link:on(filter, opts, fn)
-    check_call(self, "on", class)
+    check_call(self, "on", meta)
     local handle = trigger.on(self, filter, opts, fn)
     return handle
 end
 
 --- l:capture(path): see capture.link.
 function Link:capture(path)
-    check_call(self, "capture", class)
+    check_call(self, "capture", meta)
     local started = capture.link(self, path)
     return started
 end
 
--- A link without its ends yet.
-local function new(name, opts, where, level)
+--- Checks the options of a link. Returns both directions' configurations, and the checked table.
+local function check(opts, where, level)
     local ab, ba = impairment.new(), impairment.new()
     local checked = change_both(ab, ba, opts, LINK, where, level + 1)
     check_possible(ab, where .. ": ab", level + 1)
     check_possible(ba, where .. ": ba", level + 1)
+    return ab, ba, checked
+end
+link.check = check
+
+--- A link without its ends yet, and the checked table of its options.
+local function new(name, opts, where, level)
+    local ab, ba, checked = check(opts, where, level + 1)
     local self = { name = testbed.link_name(name), config = { ab = ab, ba = ba }, is_up = true, nics = {}, mtu = checked.mtu }
-    self.ab = setmetatable({ link = self, way = "ab" }, direction_class)
-    self.ba = setmetatable({ link = self, way = "ba" }, direction_class)
-    return setmetatable(self, class), checked
+    self.ab = setmetatable({ link = self, way = "ab" }, direction_meta)
+    self.ba = setmetatable({ link = self, way = "ba" }, direction_meta)
+    return setmetatable(self, meta), checked
 end
 link.new = new
 
@@ -269,16 +265,11 @@ end
 link.check_node = check_node
 
 local Switch = {}
-local switch_class = { __name = "switch" }
+local switch_meta = class.new("switch", Switch)
 
-function switch_class.__index(_, key)
-    if Switch[key] ~= nil then return Switch[key] end
-    errors.raise(("a switch has no field or method %q%s"):format(tostring(key), options.hint(key, Switch)))
-end
+function switch_meta.__tostring(self) return ("switch %s (%d links)"):format(self.name, #self.links) end
 
-function switch_class.__tostring(self) return ("switch %s (%d links)"):format(self.name, #self.links) end
-
-local function is_switch(v) return getmetatable(v) == switch_class end
+local function is_switch(v) return getmetatable(v) == switch_meta end
 
 local function check_end(v, where, which, level)
     if is_switch(v) then return v end
@@ -354,7 +345,7 @@ end
 
 --- s:connect(node, opts) -> link: a cable from the node (a), or another switch, to the switch (b); opts as for link.
 function Switch:connect(other, opts)
-    if not is_switch(self) then errors.raise("connect: call it with a colon, on a switch") end
+    class.check(self, switch_meta, "connect")
     other = check_end(other, "connect", "the first argument", 2)
     local made <close> = making {}
     local l = join(other, self, opts, made, "connect", 2)
@@ -365,11 +356,18 @@ end
 -- Drops a link that was removed.
 function Switch:forget(l) self.links = testbed.without(self.links, l) end
 
+--- Takes it away, at the experiment's end, with the links that are still there.
+function Switch:close()
+    if self.id then core.switch_remove(self.id) end
+end
+
+Switch.id = false
+
 --- s:stats() -> { frames, floods, moves, hop_drops, storms, storm_drops }: what came in; of these sent everywhere; how often
 --- a station was heard from another link than before; frames that went round for too long; times that storm control began,
 --- and frames it did not flood.
 function Switch:stats()
-    if not is_switch(self) then errors.raise("stats: call it with a colon, on a switch") end
+    class.check(self, switch_meta, "stats")
     return core.switch_stats(self.id)
 end
 
@@ -382,7 +380,7 @@ local function new_switch(name, opts, where, level)
     testbed.prepare()
     local self = { name = name, links = {}, subnet = testbed.subnet(checked, where) or false,
         subnet_is_automatic = not checked.subnet and checked.ip ~= false }
-    testbed.add_switch(setmetatable(self, switch_class))
+    testbed.add_switch(setmetatable(self, switch_meta))
     self.id = core.switch_add(checked.ageing or AGEING, where == "hub")
     storm.listen()
     return self

@@ -3,6 +3,7 @@
 -- straight from each to the next. The fabric is told of each stretch once, ahead of its time, and so keeps it to the
 -- nanosecond.
 
+local class = require "qemunet.class"
 local core = require "qemunet.core"
 local link = require "qemunet.link"
 local mobility_traces = require "qemunet.mobility_traces"
@@ -23,10 +24,10 @@ local LONGEST = 1e8
 -- how many stretches at most.
 local AHEAD, MOST_AHEAD = 2, radio.PLANNED - 2
 
-local Mobility = { __name = "mobility" }
-Mobility.__index = Mobility
+local Mobility = {}
+local meta = class.new("mobility", Mobility)
 
-function Mobility:__tostring()
+function meta:__tostring()
     return ("mobility of %d nodes (%s)"):format(#self.nodes, self.done:is_set() and "ended" or self.kind)
 end
 
@@ -117,6 +118,7 @@ end
 
 --- h:stop(), h:cancel(): the nodes halt where they are.
 function Mobility:stop()
+    class.check(self, meta, "stop")
     for _, mover in ipairs(self.movers) do
         if active[mover] then
             local x, y = radio.place_of(mover.node)
@@ -133,6 +135,7 @@ function Mobility:outcome() return true end
 
 --- h:wait(timeout) -> true when the nodes have arrived or were stopped; nil, "timed out".
 function Mobility:wait(timeout)
+    class.check(self, meta, "wait")
     local seconds = timeout ~= nil and units.duration(timeout, "timeout", 2) or nil
     local shown <close> = tasks.show_main("waiting for nodes to arrive")
     if not tasks.wait(self.done, seconds) then return nil, "timed out", "timeout" end
@@ -293,7 +296,7 @@ function mobility.mobility(nodes, model)
     local make_ways, kind = read_model(model, 2)
     local ways = make_ways(list, 2)
     local handle = setmetatable({ nodes = list, kind = kind, movers = {}, moving = #list, begin = core.now(),
-        done = core.future() }, Mobility)
+        done = core.future() }, meta)
     for i, self in ipairs(list) do start(handle, self, ways[i]) end
     for i, mover in ipairs(handle.movers) do
         if not mover.task then finish(mover) end -- the file says nothing of it

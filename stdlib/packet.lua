@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- A packet that a trigger hands to a script: pkt.time, pkt.dir, pkt.data (the Ethernet frame), and its headers.
 
+local class = require "qemunet.class"
 local errors = require "qemunet.errors"
-local options = require "qemunet.options"
 
 local packet = {}
 
@@ -11,15 +11,10 @@ local VLAN = { [0x8100] = true, [0x88a8] = true } -- IEEE 802.1Q
 local TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 
 local Packet = {}
-local class = { __name = "packet" }
-
-function class.__index(_, key)
-    if Packet[key] ~= nil then return Packet[key] end
-    errors.raise(("a packet has no field or method %q%s"):format(tostring(key), options.hint(key, Packet)))
-end
+local meta = class.new("packet", Packet)
 
 --- Makes one; dir is "ab" or "ba".
-function packet.new(time, dir, data) return setmetatable({ time = time, dir = dir, data = data }, class) end
+function packet.new(time, dir, data) return setmetatable({ time = time, dir = dir, data = data }, meta) end
 
 local function bytes_text(data, format, separator)
     local parts = { data:byte(1, -1) }
@@ -203,7 +198,7 @@ local function describe_transport(self, ip)
     return ("ip protocol %d %s > %s"):format(ip.protocol, ip.src, ip.dst)
 end
 
-function class.__tostring(self)
+function meta.__tostring(self)
     local eth, ip = self:eth(), self:ip()
     local what = ip and describe_transport(self, ip) or eth and ("%s > %s type 0x%04x"):format(eth.src, eth.dst, eth.type)
     return ("packet (%.6f s, %s, %d bytes, %s)"):format(self.time, self.dir, #self.data, what or "no frame")

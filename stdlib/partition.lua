@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Partitions: groups of nodes that cannot reach each other, while the cables stay plugged in: partition.
 
+local class = require "qemunet.class"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local link = require "qemunet.link"
-local options = require "qemunet.options"
 local testbed = require "qemunet.testbed"
 
 local partition = {}
@@ -12,14 +12,9 @@ local partition = {}
 local active = {}
 
 local Partition = {}
-local class = { __name = "partition" }
+local meta = class.new("partition", Partition)
 
-function class.__index(_, key)
-    if Partition[key] ~= nil then return Partition[key] end
-    errors.raise(("a partition has no field or method %q%s"):format(tostring(key), options.hint(key, Partition)))
-end
-
-function class.__tostring(self)
+function meta.__tostring(self)
     return ("partition of %d groups (%s)"):format(#self.groups, self.healed and "healed" or "in force")
 end
 
@@ -97,7 +92,7 @@ function partition.partition(...)
     local groups = table.pack(...)
     if groups.n < 2 then error("partition: want two groups of nodes or more", 2) end
     local group_of, names = read_groups(groups, 2)
-    local self = setmetatable({ groups = names, group_of = group_of, triggers = {}, healed = false }, class)
+    local self = setmetatable({ groups = names, group_of = group_of, triggers = {}, healed = false }, meta)
     cut(self)
     active[self] = true
     core.event { t = core.now(), kind = "partition", event = "cut", groups = names }
@@ -106,7 +101,7 @@ end
 
 --- p:heal(): all reach each other again.
 function Partition:heal()
-    if getmetatable(self) ~= class then errors.raise("heal: call it with a colon, on a partition") end
+    class.check(self, meta, "heal")
     if self.healed then return end
     self.healed = true
     active[self] = nil

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Radio media, and the places of the nodes in them: radio, node:move, node:position. Metres, and metres per second.
 
+local class = require "qemunet.class"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local link = require "qemunet.link"
@@ -38,15 +39,10 @@ local RADIO = {
 }
 
 local Radio = {}
-local class = { __name = "radio" }
-
-function class.__index(_, key)
-    if Radio[key] ~= nil then return Radio[key] end
-    errors.raise(("a radio has no field or method %q%s"):format(tostring(key), options.hint(key, Radio)))
-end
+local meta = class.new("radio", Radio)
 
 --- Whether a value is a radio.
-function radio.is(v) return getmetatable(v) == class end
+function radio.is(v) return getmetatable(v) == meta end
 
 -- The links that are in the radio now.
 local function members(self)
@@ -57,7 +53,7 @@ local function members(self)
     return list
 end
 
-function class.__tostring(self) return ("radio %s (%d members)"):format(self.name, #members(self)) end
+function meta.__tostring(self) return ("radio %s (%d members)"):format(self.name, #members(self)) end
 
 -- How each node moves: {[node]={ motions={...}, halted= }}. A motion is { x=, y=, vx=, vy=, start=, duration= }; the first
 -- is the present one, or over, and each holds until the next starts. `halted` is called when something else begins to move
@@ -152,13 +148,16 @@ local radios = {}
 --- sensitivity= (dBm), shadowing= (dB, for each frame and receiver)}, rate= (what all share, frame by frame in turns),
 --- queue= (frames of one member that wait), promiscuous=true (members are given what is for others, too), subnet=, ip=false.
 function radio.radio(name, opts)
-    if type(name) ~= "string" then error("radio: want a name", 2) end
+    if type(name) ~= "string" or name == "" then error("radio: want a name", 2) end
+    for _, other in ipairs(radios) do
+        if other.name == name then error(("there is a radio %q already"):format(name), 2) end
+    end
     local checked, config = read_options(opts, 2)
+    local subnet = testbed.subnet(checked, "radio") or false
     testbed.prepare()
     local ok, id = pcall(core.radio_add, config)
     if not ok then error("radio: " .. id, 2) end
-    local self = setmetatable({ name = name, id = id, links = {}, subnet = testbed.subnet(checked, "radio") or false },
-        class)
+    local self = setmetatable({ name = name, id = id, links = {}, subnet = subnet }, meta)
     radios[#radios + 1] = self
     core.event { t = core.now(), kind = "radio", radio = name, event = "added", config = config }
     return self
@@ -188,6 +187,7 @@ end
 --- r:join(node, {x, y}, opts) -> link: puts a node there, and joins it (end a) to the radio (end b); opts as for link. A
 --- node is at one place in all its radios; without {x, y} it stays where it is in another.
 function Radio:join(other, at, opts)
+    class.check(self, meta, "join")
     other = link.check_node(other, "join", "the first argument", 2)
     check_new(self, other, 2)
     local motion = first_place(other, at, 2)
@@ -213,6 +213,7 @@ function Radio:forget(l) self.links = testbed.without(self.links, l) end
 
 --- r:leave(node): takes the node out of the radio, as the :remove() of its link.
 function Radio:leave(other)
+    class.check(self, meta, "leave")
     other = link.check_node(other, "leave", "the first argument", 2)
     for _, l in ipairs(members(self)) do
         if l.nics[1].node == other then return l:remove() end
@@ -224,6 +225,7 @@ end
 --- were on the air, those of them that nobody heard, those that its queue had no room for or that were cut off; others' that
 --- a member heard, and those for it or for all that it was too far away to hear; those that wait for the air.
 function Radio:stats()
+    class.check(self, meta, "stats")
     local sum = { sent = 0, unheard = 0, dropped = 0, heard = 0, missed = 0, waiting = 0 }
     local each = {}
     for _, l in ipairs(members(self)) do

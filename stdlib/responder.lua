@@ -4,6 +4,7 @@
 local address = require "qemunet.address"
 local core = require "qemunet.core"
 local node = require "qemunet.node"
+local options = require "qemunet.options"
 local testbed = require "qemunet.testbed"
 
 local responder = {}
@@ -13,7 +14,8 @@ local class = node.class("responder", Responder)
 
 --- responder(name): a simulated node; give it links as to any other. It answers ARP, ping and UDP port 7 (echo), and can be
 --- the end of sources, voice and video.
-function responder.responder(name)
+function responder.responder(name, opts)
+    options.check(opts, {}, "responder", 2)
     local self = setmetatable({ name = name, state = "up", nics = {} }, class)
     self.number = testbed.add_node(self)
     return self

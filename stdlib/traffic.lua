@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Simple sources of packets, and the sinks that they can share: source, sink.
 
+local class = require "qemunet.class"
 local core = require "qemunet.core"
-local errors = require "qemunet.errors"
 local flow = require "qemunet.flow"
 local link = require "qemunet.link"
 local options = require "qemunet.options"
@@ -26,25 +26,21 @@ for name, entry in pairs(flow.OPTIONS) do SOURCE[name] = entry end
 -- Sinks --------------------------------------------------------------------------------------------------------------
 
 local Sink = {}
-local class = { __name = "sink" }
+local meta = class.new("sink", Sink)
 
-function class.__index(_, key)
-    if Sink[key] ~= nil then return Sink[key] end
-    errors.raise(("a sink has no field or method %q%s"):format(tostring(key), options.hint(key, Sink)))
-end
-
-function class.__tostring(self) return ("sink at %s (%d sources)"):format(tostring(self.at), #self.sources) end
+function meta.__tostring(self) return ("sink at %s (%d sources)"):format(tostring(self.at), #self.sources) end
 
 Sink.kept = false
 
 --- sink(node_or_link_end): where sources can end together (to=): its report is of all of them as one.
 function traffic.sink(at)
     if not link.is_direction(at) then at = link.check_node(at, "sink", "the first argument", 2) end
-    return setmetatable({ at = at, sources = {} }, class)
+    return setmetatable({ at = at, sources = {} }, meta)
 end
 
 --- k:report() -> as a source's, over all the sources that send to it, and sources, how many they are.
 function Sink:report()
+    class.check(self, meta, "report")
     if self.kept then return self.kept end
     local ids = {}
     for _, source in ipairs(self.sources) do
@@ -62,11 +58,13 @@ end
 
 --- k:stop(): its report stays as it is now. k:start(): it counts on, and what came meanwhile.
 function Sink:stop()
+    class.check(self, meta, "stop")
     self.kept = self:report()
     return self
 end
 
 function Sink:start()
+    class.check(self, meta, "start")
     self.kept = false
     return self
 end
@@ -91,14 +89,14 @@ end
 --- node, a link end (where l.ab ends), an address, a sink; none: the other end of the cable. Packets are measured, and taken
 --- off, where they come out of the last link; with deliver=true the node there gets them too. onoff: sends at the rate
 --- during on periods; they and the off periods last on=1 s and off=1 s in the mean, exponentially distributed. count: so
---- many packets, then it ends. port=9: UDP port. link: which of the node's links. gateway: the node that routes, if the
---- target is on none of the node's subnets. start=true: starts at once. Returns it: :start(), :stop(), :report().
+--- many packets, then it ends. port=9: UDP port. link: which of the node's links (none: the one that leads there). gateway: the
+--- node that routes, if the target is on none of the node's subnets. start=true: starts at once. Returns it: :start(), :stop(), :report().
 function traffic.source(at, opts)
     local checked = options.check(opts, SOURCE, "source", 2)
     check_pattern(checked, 2)
     checked.port = checked.port or DISCARD
     local to, sink = checked.to, nil
-    if getmetatable(to) == class then to, sink = to.at, to end
+    if getmetatable(to) == meta then to, sink = to.at, to end
     local way = flow.way(at, to, checked, "source", 2)
     local leg = flow.leg(way, { pattern = checked.pattern, rate = checked.rate, size = checked.size, on = checked.on,
         off = checked.off, count = checked.count }, 1, "source", 2)

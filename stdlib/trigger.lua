@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Packet triggers: l:on(filter, opts, fn).
 
+local class = require "qemunet.class"
 local core = require "qemunet.core"
-local errors = require "qemunet.errors"
 local node = require "qemunet.node"
 local options = require "qemunet.options"
 local packet = require "qemunet.packet"
@@ -32,14 +32,9 @@ local RECORDED = 10000
 local active, n_active = {}, 0 -- {[id]=handle}
 
 local Handle = {}
-local class = { __name = "trigger" }
+local meta = class.new("trigger", Handle)
 
-function class.__index(_, key)
-    if Handle[key] ~= nil then return Handle[key] end
-    errors.raise(("a trigger has no field or method %q%s"):format(tostring(key), options.hint(key, Handle)))
-end
-
-function class.__tostring(self) return ("trigger %q on %s (%d packets)"):format(self.filter, self.link.name, self.count) end
+function meta.__tostring(self) return ("trigger %q on %s (%d packets)"):format(self.filter, self.link.name, self.count) end
 
 -- A handle's fields: link, filter; count (packets so far), missed (those of them that fn was not called for, because too
 -- many calls of it were under way); and these, where they are not false: last (the newest packet), ended (why it fires no
@@ -164,13 +159,9 @@ local function on_packet(id, dir, time, data, held, last)
     if held ~= 0 then core.verdict(held, false, 0) end -- it was cancelled meanwhile
 end
 
-local function check_call(self, method)
-    if getmetatable(self) ~= class then errors.raise(method .. ": call it with a colon, on what l:on gave") end
-end
-
 --- h:cancel(): it fires no more. A packet that is held goes on with its function's verdict.
 function Handle:cancel()
-    check_call(self, "cancel")
+    class.check(self, meta, "cancel")
     finish(self, "it was cancelled")
 end
 
@@ -180,7 +171,7 @@ function Handle:outcome() return (self.done:values()) end
 --- h:wait(timeout=defaults.timeout) -> the next packet that no wait has taken yet; nil, "timed out", "timeout"; or nil, why
 --- there will be none, "ended". The newest 1024 packets, and at most 1 MiB of them, wait for being taken.
 function Handle:wait(timeout)
-    check_call(self, "wait")
+    class.check(self, meta, "wait")
     local seconds = units.duration(timeout or node.defaults.timeout, "timeout", 2)
     local shown <close> = tasks.show_main(("waiting for a packet on %s"):format(self.link.name))
     local deadline = core.now() + seconds
@@ -221,7 +212,7 @@ function trigger.on(link, filter, opts, fn)
     }
     if not id then error(("on: bad filter %q: %s"):format(filter, why), 3) end
     local self = setmetatable({ id = id, link = link, filter = filter, fn = fn, packets = {}, first = 1, bytes = 0, count = 0,
-        calls = 0, missed = 0, listeners = {}, done = core.future(), changed = core.future() }, class)
+        calls = 0, missed = 0, listeners = {}, done = core.future(), changed = core.future() }, meta)
     add_active(self)
     return self
 end
@@ -240,7 +231,7 @@ function trigger.link_removed(link)
 end
 
 --- Whether a value is a trigger's handle.
-function trigger.is(v) return getmetatable(v) == class end
+function trigger.is(v) return getmetatable(v) == meta end
 
 testbed.on_end(function() finish_where(function() return true end, "the experiment has ended") end)
 

@@ -160,6 +160,20 @@ test("the packets are real: a responder echoes them, a trigger reads them", func
     eventually(5, function() return l:stats().ba.delivered == 50 end, { every = 0.005 })
 end)
 
+test("a node with several links sends by the one that leads to the target, or to the gateway", function()
+    local a, b, c = nodes(3)
+    local first, second = link(a, b), link(a, c)
+    local by = function(l, opts)
+        local before = l.ab:stats().sent
+        opts.rate, opts.count = 1e8, 3
+        finished(source(a, opts))
+        return l.ab:stats().sent - before
+    end
+    check.equal({ by(second, { to = c }), by(second, { to = c:ip() }), by(first, { to = b }) }, { 3, 3, 3 })
+    check.equal({ by(second, { to = "192.0.2.1", gateway = c }), by(first, { to = "192.0.2.1", gateway = b }) }, { 3, 3 })
+    blames(function() source(a, { rate = 1, to = c, link = first }) end, "is on no subnet of n%d+: give gateway=")
+end)
+
 test("an address that nobody has, by a gateway: what was sent is known", function()
     local a, b = nodes(2)
     link(a, b)
@@ -254,6 +268,8 @@ test("misuse names what is wrong, and where", function()
     blames(function() voice(a, c) end, "^voice: n%d+ is on no subnet of n%d+: give gateway=")
     blames(function() video(a, b, { rate = 1000 }) end, "^video: rate= is too low")
     blames(function() return source(a, { rate = 1 }).strat end, '^a source has no field or method "strat"; did you mean "start"%?$')
+    blames(function() source(a, { rate = 1 }).start() end, "^start: call it with a colon, on a source$")
+    blames(function() sink(a).report(a) end, "^report: call it with a colon, on a sink$")
     blames(function() return sink(a).raport end, '^a sink has no field or method "raport"; did you mean "report"%?$')
     local s = switch("alone")
     local up = s:connect(a)
