@@ -8,8 +8,6 @@ local input = require "qemunet.input"
 
 local graphml = {}
 
-local function as_number(text) return input.number(text) end
-
 -- attr.type -> what reads a value, and what it wants.
 local TYPES = {
     boolean = { function(text)
@@ -22,19 +20,14 @@ local TYPES = {
         local number = input.number(text)
         return number and (math.tointeger(number) or number)
     end, "a number" },
-    float = { as_number, "a number" },
+    float = { input.number, "a number" },
     string = { function(text) return text end, "" },
 }
 TYPES.long, TYPES.double = TYPES.int, TYPES.float
 
-local function trim(text)
-    local from = text:find("%S")
-    return from and text:match("^.*%S", from) or ""
-end
-
 -- The value of a key's text: nil when there is none, which the Zoo writes as "" or "?"; or nil and what is wrong.
 local function value_of(key, text)
-    if key.type ~= TYPES.string then text = trim(text) end
+    if key.type ~= TYPES.string then text = input.trim(text) end
     if text == "" or text == "?" then return nil end
     local value = key.type[1](text)
     if value == nil then return nil, ("%s: want %s, not %s"):format(key.name, key.type[2], input.quote(text)) end
@@ -204,7 +197,7 @@ end
 local function label_of(node)
     local label = attribute(node, "label")
     if label == nil then label = attribute(node, "name") end
-    return label ~= nil and trim(tostring(label)) ~= "" and trim(tostring(label)) or node.id
+    return label ~= nil and input.trim(tostring(label)) ~= "" and input.trim(tostring(label)) or node.id
 end
 
 local function understand(self)

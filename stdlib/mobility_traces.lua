@@ -3,40 +3,30 @@
 -- nil and what is wrong, as "file:line: ...". A way is a flat list t, x, y, t, x, y, ...: it goes straight, at constant
 -- speed, from each of these points to the next, and jumps where two have the same time.
 
-local core = require "qemunet.core"
-local traces = require "qemunet.traces"
+local input = require "qemunet.input"
 
 local mobility_traces = {}
 
-local MAX_SIZE = 64 << 20
 local MAX_NODES = 65535
 -- What the fabric takes, with room: three years, 1e9 m, 1e9 m/s.
 local MAX_TIME, MAX_PLACE, MAX_SPEED = 1e8, 1e9, 1e9
 
-local function shown(text) return ("%q"):format(#text > 40 and text:sub(1, 40) .. "..." or text) end
-
 -- A plain decimal number of at most `max`.
 local function number(text, what, max)
-    local value = text:match("^[+-]?%.?%d[%d.eE+-]*$") and tonumber(text)
-    if not value then return nil, ("%s: want a number, not %s"):format(what, shown(text)) end
-    if math.abs(value) > max then return nil, ("%s: %s is out of range"):format(what, shown(text)) end
+    local value = input.number(text)
+    if not value then return nil, ("%s: want a number, not %s"):format(what, input.quote(text)) end
+    if math.abs(value) > max then return nil, ("%s: %s is out of range"):format(what, input.quote(text)) end
     return value + 0.0
 end
 
 local function time(text)
     local value, why = number(text, "time", MAX_TIME)
-    if value and value < 0 then return nil, ("time: %s is negative"):format(shown(text)) end
+    if value and value < 0 then return nil, ("time: %s is negative"):format(input.quote(text)) end
     return value, why
 end
 
--- As traces.each_line, of a file that has an end.
 local function each_line(path, fn)
-    local kind, why, size = core.stat(path)
-    if not kind then return nil, ("%s: %s"):format(path, why) end
-    if kind ~= "file" then return nil, path .. ": not a file" end
-    if size > MAX_SIZE then return nil, ("%s: larger than %d MiB"):format(path, MAX_SIZE >> 20) end
-    local ok, problem = traces.each_line(path, fn)
-    return ok, problem
+    return input.parse(path, function(text) return input.each_line(text, path, fn) end)
 end
 
 local function speed_problem(seconds, x1, y1, x2, y2)
@@ -78,15 +68,12 @@ function mobility_traces.bonnmotion(path)
     return ways
 end
 
--- Without the space around it. As the other patterns here, it takes a time in proportion to the text, whatever that is.
-local function trim(text) return text:find("%S") and text:match("^%s*(.*%S)") or "" end
-
 -- The commands of a line of Tcl, which ";" separates; that in quotes does not count.
 local function commands(line)
     local hidden = line:gsub('"[^"]*"', function(quoted) return (quoted:gsub(";", "\0")) end)
     local list = {}
     for command in hidden:gmatch("[^;]+") do
-        list[#list + 1] = trim(command:gsub("\0", ";"))
+        list[#list + 1] = input.trim(command:gsub("\0", ";"))
     end
     return list
 end
@@ -94,7 +81,7 @@ end
 -- The node of a number, made if need be.
 local function ns2_node(nodes, text)
     local index = #text <= 9 and math.tointeger(tonumber(text))
-    if not index or index >= MAX_NODES then return nil, ("node %s: there are at most %d"):format(shown(text), MAX_NODES) end
+    if not index or index >= MAX_NODES then return nil, ("node %s: there are at most %d"):format(input.quote(text), MAX_NODES) end
     nodes.count = math.max(nodes.count, index + 1)
     local found = nodes[index] or { x = 0.0, y = 0.0, events = {} }
     nodes[index] = found
@@ -121,7 +108,7 @@ local function ns2_setdest(found, words, at, line)
     local y, why_y = number(words[2], "y", MAX_PLACE)
     local speed, why_speed = number(words[3], "speed", MAX_SPEED)
     if not (x and y and speed) then return why_x or why_y or why_speed end
-    if speed < 0 then return ("speed: %s is negative"):format(shown(words[3])) end
+    if speed < 0 then return ("speed: %s is negative"):format(input.quote(words[3])) end
     add_event(found, { t = at, line = line, to_x = x, to_y = y, speed = speed })
 end
 
@@ -132,7 +119,7 @@ local function ns2_order(nodes, text, at, line)
     local index, rest = text:match("^%$node_?%(%s*(%d+)%s*%)%s+(.*)$")
     local axis, value = (rest or ""):match("^set%s+([XYZ]_)%s+(%S+)$")
     local words = { (rest or ""):match("^setdest%s+(%S+)%s+(%S+)%s+(%S+)$") }
-    if not axis and not (at and words[1]) then return NOT_KNOWN .. shown(text) end
+    if not axis and not (at and words[1]) then return NOT_KNOWN .. input.quote(text) end
     local found, why = ns2_node(nodes, index)
     if not found then return why end
     if axis then return ns2_set(found, axis, value, at, line) end
@@ -143,7 +130,7 @@ local function ns2_command(nodes, text, line)
     if text == "" or text:find("^#") or text:find("^%$god_?%s") then return nil end
     local at, quoted = text:match('^%$ns_?%s+at%s+(%S+)%s+"(.*)"$')
     if not at then return ns2_order(nodes, text, nil, line) end
-    local order = trim(quoted)
+    local order = input.trim(quoted)
     local seconds, why = time(at)
     if not seconds then return why end
     if order:find("^%$god_?%s") then return nil end

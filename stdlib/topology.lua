@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Topology files, and the nodes and links that they describe: topology.
 
+local class = require "qemunet.class"
 local errors = require "qemunet.errors"
 local graph = require "qemunet.graph"
 local graphml = require "qemunet.graphml"
@@ -11,8 +12,6 @@ local testbed = require "qemunet.testbed"
 local text_readers = require "qemunet.topology_text"
 
 local topology = {}
-
-local MAX_SIZE = 64 << 20
 
 local READERS = { graphml = graphml.read }
 for name, read in pairs(text_readers) do READERS[name] = read end
@@ -25,9 +24,7 @@ local BY_EXTENSION = { graphml = "graphml", xml = "graphml", cch = "map" }
 local function first_lines(text)
     local lines = {}
     input.each_line(text:sub(1, 1 << 16), "", function(line)
-        local words = {}
-        for word in line:gmatch("%S+") do words[#words + 1] = word end
-        lines[#lines + 1] = words
+        lines[#lines + 1] = input.words(line)
         return #lines == 2 and "enough"
     end)
     return lines[1] or {}, lines[2] or {}
@@ -99,9 +96,7 @@ local function parse(text, name, opts)
 end
 
 local function read(path, opts)
-    local text, why = input.read(path, MAX_SIZE)
-    if not text then return nil, why end
-    return parse(text, path, opts)
+    return input.parse(path, function(text) return parse(text, path, opts) end)
 end
 
 --- topology.parse(text, opts) -> as topology.read, from a text. opts: those of read, and name="..." for errors.
@@ -216,17 +211,16 @@ local function plan_links(result, link_option, level)
         local wanted = wanted_of(edge, link_option, level + 1)
         if wanted then
             local opts = link_options(edge, wanted)
-            link.new("", opts, ("topology: link %s--%s"):format(edge.a.name, edge.b.name), level + 1)
+            link.check(opts, ("topology: link %s--%s"):format(edge.a.name, edge.b.name), level + 1)
             plan[#plan + 1] = { edge, opts }
         end
     end
     return plan
 end
 
-local Topology = { __name = "topology" }
-Topology.__index = Topology
+local meta = class.new("topology", {})
 
-function Topology:__tostring()
+function meta:__tostring()
     return ("topology %s (%d nodes, %d links)"):format(self.path, #self.nodes, #self.links)
 end
 
@@ -270,7 +264,7 @@ local function make(_, path, opts)
     if not result then error("topology: " .. why, 2) end
     local plan = plan_links(result, checked.link, 2)
     local self = setmetatable({ path = path, graph = result, nodes = {}, links = {}, by_id = {}, by_name = {},
-        by_label = {} }, Topology)
+        by_label = {} }, meta)
     make_nodes(self, make_node, 2)
     make_links(self, plan)
     return self

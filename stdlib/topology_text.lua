@@ -6,12 +6,6 @@ local input = require "qemunet.input"
 
 local readers = {}
 
-local function words_of(line)
-    local words = {}
-    for word in line:gmatch("%S+") do words[#words + 1] = word end
-    return words
-end
-
 -- Inet (Winick and Jamin, "Inet-3.0", 2002): "nodes links"; then for each node "id x y", its place on a plane; then for each
 -- link "id id weight", which is its length there. No unit is given. A length is taken as km here: the plane, 10,000 wide,
 -- then has about the size of a hemisphere.
@@ -42,7 +36,7 @@ end
 function readers.inet(text, g)
     local nodes, links
     local lines, why = input.each_line(text, g.file, function(line, number)
-        local words = words_of(line)
+        local words = input.words(line)
         if not nodes then
             nodes, links = input.whole(words[1]), input.whole(words[2] or "")
             if #words ~= 2 or not nodes or not links then return 'want the numbers of nodes and links: "10 9"' end
@@ -68,7 +62,7 @@ end
 function readers.orbis(text, g)
     g.listed_twice = true
     local lines, why = input.each_line(text, g.file, function(line, number)
-        local words = words_of(line)
+        local words = input.words(line)
         if #words ~= 2 or not input.whole(words[1]) or not input.whole(words[2]) then return 'want a link: "id id"' end
         local edge, problem = g:add_pair(words[1], words[2], number)
         return not edge and problem or nil
@@ -145,7 +139,7 @@ end
 function readers.map(text, g)
     g.listed_twice = true
     local lines, why = input.each_line(text, g.file, function(line, number)
-        local words = setmetatable(words_of(line), Words)
+        local words = setmetatable(input.words(line), Words)
         words.at = 1
         if words[1]:find("^%d+$") then return map_router(g, words, number) end
         if words[1]:find("^%-%d+$") then return map_external(g, words, number) end
@@ -159,7 +153,7 @@ end
 local function read_list(text, g, what, take)
     g.listed_twice = true
     local lines, why = input.each_line(text, g.file, function(line, number)
-        local words = words_of(line)
+        local words = input.words(line)
         local value = #words == 3 and input.number(words[3])
         if not value then return ('want a link: "name name %s"'):format(what) end
         if value < 0 then return ("%s %s is below 0"):format(what, words[3]) end

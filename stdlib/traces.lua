@@ -7,16 +7,7 @@ local units = require "qemunet.units"
 
 local traces = {}
 
-local MAX_SIZE = 64 << 20
 local MAX_DURATION = 100 -- bytes: the time to read one grows with the square of its length
-
---- Calls fn(line, number) for each line of a file that is not empty and no comment ("#"); a string that fn returns is what
---- is wrong with the line. Returns the number of lines, or nil and why.
-function traces.each_line(path, fn)
-    local text, why = input.read(path, MAX_SIZE)
-    if not text then return nil, why end
-    return input.each_line(text, path, fn)
-end
 
 --- traces.parse_mahimahi(text, name) -> times: see traces.mahimahi.
 function traces.parse_mahimahi(text, name)
@@ -58,17 +49,11 @@ function traces.parse_durations(text, name)
     return list
 end
 
-local function read(path, parse)
-    local text, why = input.read(path, MAX_SIZE)
-    if not text then return nil, why end
-    return parse(text, path)
-end
-
 --- A trace of mahimahi's: on each line a millisecond, from the trace's start, at which 1500 bytes can be sent.
 --- Returns the times in seconds.
-function traces.mahimahi(path) return read(path, traces.parse_mahimahi) end
+function traces.mahimahi(path) return input.parse(path, traces.parse_mahimahi) end
 
 --- A list of durations, one on each line: seconds, or with a unit; they may be negative. Returns them in seconds.
-function traces.durations(path) return read(path, traces.parse_durations) end
+function traces.durations(path) return input.parse(path, traces.parse_durations) end
 
 return traces

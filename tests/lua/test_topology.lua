@@ -185,9 +185,13 @@ test("files that are not there, or no files, or too large", function()
     local g, why = topology.read "/nonexistent/x.graphml"
     check.equal({ g, why }, { nil, "/nonexistent/x.graphml: No such file or directory" })
     g, why = topology.read "/tmp"
-    check.equal({ g, why }, { nil, "/tmp: Is a directory" })
-    g, why = input.read("/dev/zero", 100000)
-    check.equal({ g, why }, { nil, "/dev/zero: it is larger than 97.66 KiB" })
+    check.equal({ g, why }, { nil, "/tmp: this is no file, but a folder" })
+    g, why = topology.read "/dev/zero"
+    check.equal({ g, why }, { nil, "/dev/zero: this is no file, but a device or the like" })
+    with_file(("x"):rep((64 << 20) + 1), function(path)
+        g, why = topology.read(path)
+        check.equal({ g, why }, { nil, path .. ": it is larger than 64 MiB" })
+    end)
     with_file("", function(path)
         g, why = topology.read(path)
         check.equal({ g, why }, { nil, path .. ":1: there is nothing in it" })
