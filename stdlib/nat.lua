@@ -8,7 +8,6 @@ local errors = require "qemunet.errors"
 local link = require "qemunet.link"
 local options = require "qemunet.options"
 local testbed = require "qemunet.testbed"
-local vm = require "qemunet.vm"
 
 local nat = {}
 
@@ -16,6 +15,9 @@ local OWN = { host_loopback = { type = "boolean", default = true } }
 
 -- Places in the subnet; the node's address is the first.
 local GATEWAY, NAMESERVER = 2, 3
+
+--- Called before a link is made, which the process has to be there for; set by the run.
+nat.ready = function() end
 
 local outside, problem -- the process, or why there is none
 local open, count = {}, 0 -- links with a gateway: {[link]=function that ends it}; subnets given so far
@@ -68,7 +70,7 @@ end
 function nat.nat(target, opts)
     target = link.check_node(target, "nat", "the first argument", 2)
     local own, cable = split(opts)
-    vm.prepare()
+    nat.ready()
     if not outside then errors.machinery("nat: there is no process outside of the run's network: " .. tostring(problem)) end
     local self, both = link.new(target.name .. "--nat", cable, "nat", 2)
     self.a = target

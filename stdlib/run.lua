@@ -58,7 +58,7 @@ local function are_declared(kind)
 end
 
 -- Hosts alone need no image.
-local function prepare_for_host() return prepare(are_declared(vm)) end
+local function prepare_as_declared() return prepare(are_declared(vm)) end
 
 -- The isolation of an ordinary user is not possible any more once the fabric's thread runs: when it is about to start, before
 -- what it is for is known, it is now, unless an image may still have to be built.
@@ -163,7 +163,8 @@ local function setup_run(opts)
     core.set_seed(opts.seed)
     math.randomseed(opts.seed)
     vm.accel = opts.accel or "auto"
-    vm.prepare, vm.console_path, host.prepare = prepare_for_vm, console_path, prepare_for_host
+    vm.prepare, vm.console_path = prepare_for_vm, console_path
+    host.prepare, nat.ready = prepare_as_declared, prepare_as_declared
     testbed.prepare = prepare_for_fabric
     capture.folder = recorder.folder
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
