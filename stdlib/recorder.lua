@@ -81,7 +81,7 @@ function recorder.unused_params()
     return list
 end
 
---- Writes result.json, if there is a folder. `verdict`: {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}.
+--- Writes result.json, if there is a folder, and ends the records: another file of a suite has its own. `verdict`: {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}.
 function recorder.finish(verdict, versions, counters)
     if not state.folder then return end
     local result, why = core.result {
@@ -92,6 +92,7 @@ function recorder.finish(verdict, versions, counters)
         links = counters.links,
     }
     if not result then core.log(-1, "cannot write result.json: " .. why) end
+    core.record_close()
 end
 
 return recorder
