@@ -219,7 +219,7 @@ function flow.read(ids)
     local lost = math.max(0, known - s.received)
     return {
         sent = s.sent, received = s.received, lost = lost, loss = known > 0 and lost / known or 0, in_flight = s.in_flight,
-        duplicates = s.duplicates, reordered = s.reordered, bytes = s.received_bytes, rate = s.rate,
+        duplicated = s.duplicates, reordered = s.reordered, bytes = s.received_bytes, rate = s.rate,
         delay = s.received > 0 and s.delay or {}, jitter = s.received > 1 and s.jitter or nil, stalled = s.stalled,
         running = s.running,
     }, s
@@ -324,7 +324,7 @@ local function read(self)
     return report
 end
 
---- t:report() -> { sent, received, lost, loss (a fraction), in_flight, duplicates, reordered, bytes, rate (bit/s, from the
+--- t:report() -> { sent, received, lost, loss (a fraction), in_flight, duplicated, reordered, bytes, rate (bit/s, from the
 --- first packet received to the last), delay={min, mean, p50, p95, p99, max}, jitter (RFC 3550), stalled (seconds for which
 --- nothing was sent because the machine was too slow), running; voice also late, mos, r; with both=true, back={...} }.
 --- sent = received + lost + in_flight. Delay and jitter are absent while nothing was received. Delays are those of the

@@ -59,10 +59,10 @@ function input.words(line)
     return words
 end
 
---- Reads a file and calls fn(text, path) with what is in it. Returns what fn does; or nil and why it could not be read.
+--- Reads a file and calls fn(text, path) with what is in it. Returns what fn does; or nil, why it could not be read, "local".
 function input.parse(path, fn)
     local text, why = input.read(path)
-    if not text then return nil, why end
+    if not text then return nil, why, "local" end
     return fn(text, path)
 end
 

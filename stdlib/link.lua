@@ -330,11 +330,18 @@ local function join(a, b, opts, made, where, level)
 end
 
 --- link(a, b, opts) -> link: a cable between two nodes (or switches). opts, for both directions, or for one in ab={...},
---- ba={...}: delay (one-way), jitter, distribution="uniform"|"normal"|"pareto"|"trace" (with samples={...} or a file),
---- correlation, loss, burst={p=,r=,h=,k=} (Gilbert-Elliott), rate or trace=file (mahimahi's), queue (packets, or bytes with
---- a unit), discipline="fifo"|"red"|"codel" with red={min=,max=,p=,weight=} or codel={target=,interval=}, reorder,
---- duplicate, corrupt, mtu; and subnet="10.1.0.0/24", ip=false. mtu for both is also that of the nodes' interfaces at
---- their boot; in ab, in ba and by set it is the link's alone, which drops what is larger.
+--- ba={...}; without any of them the cable is perfect:
+---   delay=0 (one-way), jitter=0 with distribution="uniform" (between -jitter and jitter), "normal" or "pareto" (jitter is
+---     the standard deviation) or "trace" (added to the delay, in turn, are samples={...} or the lines of the file samples=),
+---     and correlation=0 (of each packet's jitter with the one before); reorder=0: the fraction that does not wait;
+---   loss=0, duplicate=0, corrupt=0 (fractions; a corrupted packet has one bit flipped);
+---   burst={p=, r=1-p, h=0, k=1} (Gilbert-Elliott): of turning bad, of turning good again, of passing while bad, while good;
+---   rate (of Ethernet frames; none: unlimited), or in its place trace=file (mahimahi's);
+---   queue=1000 (packets, or bytes with a unit) that may wait while one is sent, and discipline="fifo", "red" with
+---     red={min=1/12 of queue, max=1/4 of it, p=0.1, weight=0.002} or "codel" with codel={target="5ms", interval="100ms"};
+---   mtu (68 to 65535; none: any). For both it is also that of the nodes' interfaces at their boot; in ab, in ba and by set
+---     it is the link's alone, which drops what is larger;
+--- and for the link subnet="10.1.0.0/24" (the next free one of 10.0.0.0/8), ip=false for no addresses.
 function link.link(a, b, opts)
     a, b = check_end(a, "link", "the first argument", 2), check_end(b, "link", "the second argument", 2)
     local made <close> = making {}

@@ -143,10 +143,11 @@ end
 
 local radios = {}
 
---- radio(name, opts) -> a medium that nodes join at places. opts: range= (metres; who is farther hears nothing),
---- loss_model="range" | "log-distance" | {"log-distance", exponent=, reference= (m), reference_loss= (dB), tx= (dBm),
---- sensitivity= (dBm), shadowing= (dB, for each frame and receiver)}, rate= (what all share, frame by frame in turns),
---- queue= (frames of one member that wait), promiscuous=true (members are given what is for others, too), subnet=, ip=false.
+--- radio(name, opts) -> a medium that nodes join at places. opts: range= (metres; who is farther hears nothing; none: all
+--- hear), loss_model="range" | "log-distance" | {"log-distance", exponent=3, reference=1 (m), reference_loss=46.6777 (dB),
+--- tx=16.0206 (dBm), sensitivity=-101 (dBm), shadowing=0 (dB, for each frame and receiver)}, rate= (what all share, frame by
+--- frame in turns; none: unlimited), queue=1000 (frames of one member that wait), promiscuous=false (true: members are given
+--- what is for others, too), subnet= (the next free one), ip=true.
 function radio.radio(name, opts)
     if type(name) ~= "string" or name == "" then error("radio: want a name", 2) end
     for _, other in ipairs(radios) do

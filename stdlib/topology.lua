@@ -82,17 +82,18 @@ local READ = {
 
 local function parse(text, name, opts)
     local g = graph.new(name)
-    if not text:find("%S") then return nil, g:problem(1, "there is nothing in it") end
+    if not text:find("%S") then return nil, g:problem(1, "there is nothing in it"), "format" end
     local format, why = reader_for(text, name, opts.format)
     local binary = format ~= "graphml" and binary_line(text)
-    if binary then return nil, g:problem(binary, "this is no text") end
-    if not format then return nil, g:problem(1, why) end
+    if binary then return nil, g:problem(binary, "this is no text"), "format" end
+    if not format then return nil, g:problem(1, why), "format" end
     local ok, problem = READERS[format](text, g)
-    if not ok then return nil, problem end
+    if not ok then return nil, problem, "format" end
     local result
     result, problem = g:finish(opts)
-    if result then result.format = format end
-    return result, problem
+    if not result then return nil, problem, "format" end
+    result.format = format
+    return result
 end
 
 local function read(path, opts)
@@ -108,7 +109,8 @@ function topology.parse(text, opts)
     return parse(text, checked.name, checked)
 end
 
---- topology.read(path, opts) -> graph: what a file says, without making anything; nil and "file:line: what" when it is bad.
+--- topology.read(path, opts) -> graph: what a file says, without making anything; nil, "file:line: what", "format" when it
+--- is bad; nil, why, "local" when it cannot be read.
 --- opts:
 ---   format="graphml"|"inet"|"orbis"|"rocketfuel": by default, what the file looks like. Rocketfuel's kinds of file are
 ---     "map" (.cch), "weights" and "latencies"; the last two look the same, and the file's name tells which it is;

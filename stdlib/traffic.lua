@@ -48,7 +48,7 @@ function Sink:report()
         for _, id in ipairs(source.legs[1].ids) do ids[#ids + 1] = id end
     end
     if #ids == 0 then
-        return { sources = 0, sent = 0, received = 0, lost = 0, loss = 0, in_flight = 0, duplicates = 0, reordered = 0, bytes = 0,
+        return { sources = 0, sent = 0, received = 0, lost = 0, loss = 0, in_flight = 0, duplicated = 0, reordered = 0, bytes = 0,
             rate = 0, delay = {}, stalled = 0, running = false }
     end
     local report = flow.read(ids)

@@ -34,7 +34,7 @@ test("a source counts, and measures the link's delay exactly", function()
     local a, b = nodes(2)
     local l = link(a, b, { delay = "5ms" })
     local r = finished(source(a, { rate = "8mbit", size = 100, count = 500 }))
-    check.equal({ r.sent, r.received, r.lost, r.loss, r.in_flight, r.duplicates, r.reordered, r.bytes },
+    check.equal({ r.sent, r.received, r.lost, r.loss, r.in_flight, r.duplicated, r.reordered, r.bytes },
         { 500, 500, 0, 0, 0, 0, 0, 50000 })
     check.equal({ r.delay.min, r.delay.p50, r.delay.p95, r.delay.p99, r.delay.max, r.jitter }, { 0.005, 0.005, 0.005, 0.005,
         0.005, 0 })
