@@ -1,14 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The language's names, its options, and what it says about misuse. No machine is started here.
 
--- fn must raise an error that matches the pattern, at a line of its own: the line that misused the language.
-local function blames(fn, pattern)
-    local at, message = debug.getinfo(fn, "S"), check.raises(fn)
-    local file, line, rest = message:match("^([^\n]-):(%d+): (.*)$")
-    check.match(rest or message, pattern)
-    check.equal(file, at.short_src)
-    check.is_true(tonumber(line) >= at.linedefined and tonumber(line) <= at.lastlinedefined, "blamed line " .. line)
-end
+local blames = require "blames".matching
 
 local a, b = vm("a"), vm { "b", mem = "128M" }
 

@@ -1,17 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Time and tasks. Durations here are lower bounds: how late a busy machine may be is not tested.
 
+local blames = require "blames".exactly
+
 local MS = 0.001
 local FOREVER = 1000
-
--- fn must raise exactly text, and at a line of its own: the line that misused the library.
-local function blames(fn, text)
-    local at, message = debug.getinfo(fn, "S"), check.raises(fn)
-    local file, line, rest = message:match("^([^\n]-):(%d+): (.*)$")
-    check.equal(rest, text)
-    check.equal(file, at.short_src)
-    check.is_true(tonumber(line) >= at.linedefined and tonumber(line) <= at.lastlinedefined, "blamed line " .. line)
-end
 
 local function on_close(fn) return setmetatable({}, { __close = fn }) end
 

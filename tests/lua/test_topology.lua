@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- topology: files of each format, what is wrong with bad ones and where, and nodes and links made of them.
 
+local blames = require "blames".exactly
 local address = require "qemunet.address"
 local core = require "qemunet.core"
 local graph = require "qemunet.graph"
@@ -41,15 +42,6 @@ local function with_file(text, fn)
     local ok, err = pcall(fn, path)
     os.remove(path)
     if not ok then error(err, 0) end
-end
-
--- fn must raise this message at a line of its own.
-local function blames(fn, text)
-    local at, message = debug.getinfo(fn, "S"), check.raises(fn)
-    local file, line, rest = message:match("^([^\n]-):(%d+): (.*)$")
-    check.equal(rest, text)
-    check.equal(file, at.short_src)
-    check.is_true(tonumber(line) >= at.linedefined and tonumber(line) <= at.lastlinedefined, "blamed line " .. line)
 end
 
 -- Formats ------------------------------------------------------------------------------------------------------------

@@ -2,16 +2,8 @@
 -- Sources, sinks, voice and video between simulated nodes. Delays and losses inside the fabric go by due times, so that they
 -- are exact on a busy machine too; only how much is sent within a time of the wall clock is not.
 
+local blames = require "blames".matching
 local emodel = require "qemunet.emodel"
-
--- fn must raise an error that matches the pattern, at a line of its own.
-local function blames(fn, pattern)
-    local at, message = debug.getinfo(fn, "S"), check.raises(fn)
-    local file, line, rest = message:match("^([^\n]-):(%d+): (.*)$")
-    check.match(rest or message, pattern)
-    check.equal(file, at.short_src)
-    check.is_true(tonumber(line) >= at.linedefined and tonumber(line) <= at.lastlinedefined, "blamed line " .. line)
-end
 
 local number = 0
 local function nodes(n)
