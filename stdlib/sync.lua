@@ -69,8 +69,8 @@ local function await(future, jobs)
         for _, job in pairs(jobs) do
             if job.running then futures[#futures + 1] = job.done end
         end
+        if #futures == 1 then return future:is_set() end
         if core.wait(futures) == 1 then return true end
-        if #futures <= 2 then return false end
     end
 end
 
