@@ -218,6 +218,8 @@ static int totals(lua_State *L)
     fabric_set_count(L, "verdicts_missed", t.verdicts_missed);
     fabric_set_count(L, "turns", t.turns);
     fabric_set_seconds(L, "cpu", (double)t.cpu_ns);
+    lua_pushboolean(L, t.realtime);
+    lua_setfield(L, -2, "realtime");
     fabric_push_lateness(L, &t.lateness);
     lua_setfield(L, -2, "lateness");
     return 1;

@@ -2,6 +2,7 @@
 #include "runtime/bench/relay.h"
 
 #include "runtime/clock.h"
+#include "runtime/urgent.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -52,6 +53,7 @@ static void forward_frames(struct relay *r)
 static void *forward(void *arg)
 {
     struct relay *r = arg;
+    urgent_become(); /* as the fabric's thread */
     struct mmsghdr msgs[BATCH] = {0};
     struct iovec iov[BATCH];
     for (int i = 0; i < BATCH; i++) {

@@ -7,6 +7,7 @@
 #include "runtime/fabric/capture.h"
 #include "runtime/fabric/engine.h"
 #include "runtime/fabric/flow.h"
+#include "runtime/urgent.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -28,7 +29,7 @@ static void *thread_main(void *arg)
 {
     struct fabric *f = arg;
     prctl(PR_SET_NAME, "fabric");
-    prctl(PR_SET_TIMERSLACK, 1);
+    f->engine.plane.totals.realtime = urgent_become();
     engine_run(&f->engine, &f->commands);
     return NULL;
 }
