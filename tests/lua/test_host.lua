@@ -178,7 +178,7 @@ test("sync that is left early leaves nothing in the nodes; wrong commands are wr
     check.raises(function()
         timeout("50ms", function() sync { [a] = "echo a", [slow] = "echo slow" } end)
     end, "timed out")
-    eventually(10, function() return slow.state == "up" and processes(a) == before and processes(slow) == processes(b) end)
+    eventually(10, function() return slow.state == "up" and processes(a) <= before and processes(slow) <= processes(b) end)
     check.raises(function() sync { [a] = 5 } end, "test_host%.lua:%d+: a: sync: want a command, a string, not number")
     check.raises(function() sync { [5] = "echo" } end, "test_host%.lua:%d+: sync: 5 is not a node")
 end)
