@@ -32,7 +32,8 @@
 
 #define PREFIX "qemunet."
 
-/* Pushes two strings; returns the last, the file of a module: "network/link.lua" of network.link. */
+/* Pushes two strings; returns the last, the file of a module: "network/link.lua" of network.link.
+ */
 static const char *push_path(lua_State *L, const char *name)
 {
     return lua_pushfstring(L, "%s.lua", luaL_gsub(L, name, ".", LUA_DIRSEP));
