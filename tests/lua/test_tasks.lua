@@ -61,7 +61,7 @@ end)
 
 test("sleepers wake in order, none early", function()
     local order, tasks, begin = {}, {}, now()
-    for i, ms in ipairs { 15, 5, 10, 1 } do
+    for i, ms in ipairs { 60, 20, 40, 4 } do -- far apart, since they begin one after the other, slowly where each step collects
         tasks[i] = go(function()
             sleep(ms * MS)
             check.is_true(now() - begin >= ms * MS, "early")
@@ -69,7 +69,7 @@ test("sleepers wake in order, none early", function()
         end)
     end
     all(tasks)
-    check.equal(order, { 1, 5, 10, 15 })
+    check.equal(order, { 4, 20, 40, 60 })
 end)
 
 test("sleep takes units, and none that are bad", function()
