@@ -327,10 +327,16 @@ local function control(self, command, wanted)
 end
 
 --- v:pause(): stops its processors.
-function VM:pause() return control(self, "stop", "paused") end
+function VM:pause()
+    errors.check_colon(vm.is(self), "pause", "vm")
+    return control(self, "stop", "paused")
+end
 
 --- v:resume(): lets them go on.
-function VM:resume() return control(self, "cont", "up") end
+function VM:resume()
+    errors.check_colon(vm.is(self), "resume", "vm")
+    return control(self, "cont", "up")
+end
 
 --- Plugs a network interface's cable in or out, as the guest sees it. Returns nil, or why it failed.
 function VM:set_carrier(one, up) return nic.set_carrier(one, up) end
