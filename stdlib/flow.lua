@@ -126,17 +126,45 @@ local function are_near(from, to)
     return to.link and (from.link == to.link or to.nic and is_near(from, to.nic))
 end
 
+-- The interface of a router on the network of a place, or nil.
+local function hop_near(from, router)
+    for _, nic in ipairs(router.nics) do
+        if is_near(from, nic) then return nic end
+    end
+end
+
+local function leads_on(from, to, router)
+    if router then return hop_near(from, router) ~= nil end
+    return are_near(from, to)
+end
+
+-- Where packets enter, and where they are measured. Where the script leaves the interface open, it is the node's first that
+-- leads to the target, or to the router.
+local function ends(at, to, opts, router, where, level)
+    local from = entry(at, opts.link, where, level + 1)
+    check_present(from, where, level + 1)
+    local goal = target(to, at, from, where, level + 1)
+    check_present(goal, where, level + 1)
+    if link.is_direction(at) or opts.link ~= nil or leads_on(from, goal, router) then return from, goal end
+    for _, nic in ipairs(from.nic.node.nics) do
+        if not nic.link.removed then
+            local other = nic_place(nic)
+            local near = target(to, at, other, where, level + 1)
+            if leads_on(other, near, router) then return other, near end
+        end
+    end
+    return from, goal
+end
+
 -- The MAC address that frames from a place go to, on their way to another.
-local function next_hop(from, to, gateway, where, level)
-    if not gateway and are_near(from, to) then return to.nic and to.nic.mac end
-    if not gateway then
+local function next_hop(from, to, router, where, level)
+    if not router and are_near(from, to) then return to.nic and to.nic.mac end
+    if not router then
         error(("%s: %s is on no subnet of %s: give gateway=, the node that routes there"):format(where, to.name, from.name),
             level + 1)
     end
-    local router = link.check_node(gateway, where, "gateway", level + 1)
-    for _, nic in ipairs(router.nics) do
-        if is_near(from, nic) then return nic.mac end
-    end
+    local nic = hop_near(from, router)
+    if nic then return nic.mac end
     error(("%s: gateway %s is on no subnet of %s"):format(where, router.name, from.name), level + 1)
 end
 
@@ -169,11 +197,9 @@ end
 --- The way from a node or link end to another (nil: the other end of the cable), as fields of core.flow_add, and the places'
 --- names. opts: those of flow.OPTIONS, checked. Raises, at the caller's caller by `level`, what is impossible.
 function flow.way(at, to, opts, where, level)
-    local from = entry(at, opts.link, where, level + 1)
-    check_present(from, where, level + 1)
-    local goal = target(to, at, from, where, level + 1)
-    check_present(goal, where, level + 1)
-    local mac = next_hop(from, goal, opts.gateway, where, level + 1)
+    local router = opts.gateway ~= nil and link.check_node(opts.gateway, where, "gateway", level + 1)
+    local from, goal = ends(at, to, opts, router, where, level + 1)
+    local mac = next_hop(from, goal, router, where, level + 1)
     return {
         from = from.link.id, from_dir = from.dir, to = goal.link and goal.link.id or -1, to_dir = goal.link and goal.dir or 0,
         header = header(from, goal, mac, opts.port), deliver = opts.deliver, links = { from.link, goal.link },

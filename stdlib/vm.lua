@@ -178,6 +178,7 @@ local function on_machine_state(self, machine, state, why)
     else
         self.why = why
         if state == "paused" or state == "booting" then return computer.set_state(self, machine_states[state], why) end
+        nic.desert_all(self)
         computer.has_ended(self, machine_states[state], why)
         self.shell_up:set(false)
         self.console.stream:finish("the machine is " .. self.state)
