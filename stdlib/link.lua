@@ -242,6 +242,25 @@ function Making:__close()
     for _, l in ipairs(self.links) do take_away(l) end
 end
 
+local function has_running_end(l)
+    for _, nic in ipairs(l.nics) do
+        if nic.node.state == "up" and nic.node.update_hosts then return true end
+    end
+end
+
+-- Whether nodes that run already are at one of the links, or on its switch: they are told of the names.
+local function are_heard(links)
+    local seen = {}
+    for _, l in ipairs(links) do
+        if has_running_end(l) then return true end
+        for _, other in ipairs(l.switch and not seen[l.switch] and l.switch.links or {}) do
+            if has_running_end(other) then return true end
+        end
+        seen[l.switch] = true
+    end
+    return false
+end
+
 function Making:finish()
     for _, l in ipairs(self.links) do
         for _, nic in ipairs(l.nics) do
@@ -256,7 +275,7 @@ function Making:finish()
         if why then errors.raise(("link %s: %s: %s"):format(plug.nic.link.name, plug.nic.node.name, why)) end
     end
     self.finished = true
-    boot.refresh_hosts()
+    if are_heard(self.links) then boot.refresh_hosts() end
 end
 link.making = making
 
