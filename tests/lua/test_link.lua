@@ -109,7 +109,7 @@ test("impossible settings name the value and the range, at the script's line", f
         { { correlation = 1 }, "ab: correlation is not between 0 and below 1 (correlation = 1)" },
         { { distribution = "gauss" },
             'distribution: bad value "gauss" (want "uniform", "normal", "pareto" or "trace")' },
-        { { distribution = "trace" }, 'ab: distribution "trace" has no samples (distribution = "trace")' },
+        { { distribution = "trace" }, 'ab: distribution "trace" has no samples: give samples= (distribution = "trace")' },
         { { distribution = "normal", samples = { 1 } }, 'samples: it is for distribution="trace", not "normal"' },
         { { red = { min = 9, max = 5 } }, "ab: red: min is not below max (red = { max = 5, min = 9 })" },
         { { discipline = "codel", red = { max = 5 } }, 'red: it is for discipline="red", not "codel"' },
