@@ -116,6 +116,15 @@ static int tap_add(lua_State *L)
     return 1;
 }
 
+/* core.port_desert(port, deserted): whether the machine at its other end is switched off */
+static int port_desert(lua_State *L)
+{
+    struct fabric *f = fabric_of(L);
+    int err = fabric_port_desert(f, check_int(L, 1), lua_toboolean(L, 2));
+    fabric_check(L, err, "cannot change a port");
+    return 0;
+}
+
 /* core.port_drain(fd): throw away the frames that wait at a port's other end */
 static int port_drain(lua_State *L)
 {
@@ -229,6 +238,7 @@ void fabric_bind(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"port_add", port_add},
+        {"port_desert", port_desert},
         {"port_drain", port_drain},
         {"tap_add", tap_add},
         {"port_remove", port_remove},

@@ -32,15 +32,22 @@ flow.OPTIONS = {
 -- A place is { link=, dir=, nic= }: the direction, and the interface of the node at that end of it that counts: where
 -- packets enter its near end, where they are measured its far end. There is none where that end is a switch.
 
+-- The interface at the near or the far end of a link's direction.
+local function nic_at(l, dir, at_far_end)
+    local member = (dir == 0) == at_far_end and l.b or l.a
+    for _, nic in ipairs(l.nics) do
+        if nic.node == member then return nic end
+    end
+end
+
 local function direction_place(direction, at_far_end)
-    local dir = direction.way == "ab" and 0 or 1
-    local nic = direction.link.nics[at_far_end and 2 - dir or dir + 1]
-    return { link = direction.link, dir = dir, nic = nic, name = direction.link.name .. "." .. direction.way }
+    local l, dir = direction.link, direction.way == "ab" and 0 or 1
+    return { link = l, dir = dir, nic = nic_at(l, dir, at_far_end), name = l.name .. "." .. direction.way }
 end
 
 -- The direction that leaves the node by an interface, or comes in.
 local function nic_place(nic, incoming)
-    local dir = nic.link.nics[1] == nic and 0 or 1
+    local dir = nic.link.a == nic.node and 0 or 1
     return { link = nic.link, dir = incoming and 1 - dir or dir, nic = nic, name = nic.node.name }
 end
 
@@ -57,7 +64,7 @@ end
 
 -- Where packets enter.
 local function entry(at, key, where, level)
-    if link.is_direction(at) then return direction_place(at) end
+    if link.is_direction(at) then return direction_place(at, false) end
     local member = link.check_node(at, where, "the place to send from", level + 1)
     local nic = nic_on(member, key)
     if not nic then
@@ -91,7 +98,7 @@ end
 -- The far end where nothing is said: the other end of the cable.
 local function opposite(at, from, where, level)
     if link.is_direction(at) then return direction_place(at, true) end
-    local nic = from.link.nics[2 - from.dir]
+    local nic = nic_at(from.link, from.dir, true)
     if not nic then error(where .. ": to= is missing: the node, link end or address to send to", level + 1) end
     return nic_place(nic, true)
 end
@@ -119,17 +126,45 @@ local function are_near(from, to)
     return to.link and (from.link == to.link or to.nic and is_near(from, to.nic))
 end
 
+-- The interface of a router on the network of a place, or nil.
+local function hop_near(from, router)
+    for _, nic in ipairs(router.nics) do
+        if is_near(from, nic) then return nic end
+    end
+end
+
+local function leads_on(from, to, router)
+    if router then return hop_near(from, router) ~= nil end
+    return are_near(from, to)
+end
+
+-- Where packets enter, and where they are measured. Where the script leaves the interface open, it is the node's first that
+-- leads to the target, or to the router.
+local function ends(at, to, opts, router, where, level)
+    local from = entry(at, opts.link, where, level + 1)
+    check_present(from, where, level + 1)
+    local goal = target(to, at, from, where, level + 1)
+    check_present(goal, where, level + 1)
+    if link.is_direction(at) or opts.link ~= nil or leads_on(from, goal, router) then return from, goal end
+    for _, nic in ipairs(from.nic.node.nics) do
+        if not nic.link.removed then
+            local other = nic_place(nic)
+            local near = target(to, at, other, where, level + 1)
+            if leads_on(other, near, router) then return other, near end
+        end
+    end
+    return from, goal
+end
+
 -- The MAC address that frames from a place go to, on their way to another.
-local function next_hop(from, to, gateway, where, level)
-    if not gateway and are_near(from, to) then return to.nic and to.nic.mac end
-    if not gateway then
+local function next_hop(from, to, router, where, level)
+    if not router and are_near(from, to) then return to.nic and to.nic.mac end
+    if not router then
         error(("%s: %s is on no subnet of %s: give gateway=, the node that routes there"):format(where, to.name, from.name),
             level + 1)
     end
-    local router = link.check_node(gateway, where, "gateway", level + 1)
-    for _, nic in ipairs(router.nics) do
-        if is_near(from, nic) then return nic.mac end
-    end
+    local nic = hop_near(from, router)
+    if nic then return nic.mac end
     error(("%s: gateway %s is on no subnet of %s"):format(where, router.name, from.name), level + 1)
 end
 
@@ -162,11 +197,9 @@ end
 --- The way from a node or link end to another (nil: the other end of the cable), as fields of core.flow_add, and the places'
 --- names. opts: those of flow.OPTIONS, checked. Raises, at the caller's caller by `level`, what is impossible.
 function flow.way(at, to, opts, where, level)
-    local from = entry(at, opts.link, where, level + 1)
-    check_present(from, where, level + 1)
-    local goal = target(to, at, from, where, level + 1)
-    check_present(goal, where, level + 1)
-    local mac = next_hop(from, goal, opts.gateway, where, level + 1)
+    local router = opts.gateway ~= nil and link.check_node(opts.gateway, where, "gateway", level + 1)
+    local from, goal = ends(at, to, opts, router, where, level + 1)
+    local mac = next_hop(from, goal, router, where, level + 1)
     return {
         from = from.link.id, from_dir = from.dir, to = goal.link and goal.link.id or -1, to_dir = goal.link and goal.dir or 0,
         header = header(from, goal, mac, opts.port), deliver = opts.deliver, links = { from.link, goal.link },
@@ -277,8 +310,13 @@ function flow.settle(self)
     end
 end
 
+local function check_call(self, method)
+    errors.check_colon(getmetatable(self) == class, method, "source, voice or video")
+end
+
 --- t:start(): it sends from now on, the first packet at a random moment of the first interval. Starting what runs does nothing.
 function Traffic:start()
+    check_call(self, "start")
     if self.final then errors.raise(self.kind .. ": the experiment has ended") end
     check_links(self)
     if is_running(self) then return self end
@@ -290,6 +328,7 @@ end
 
 --- t:stop(): it sends no more; what is under way still arrives, and counts.
 function Traffic:stop()
+    check_call(self, "stop")
     if self.final or not is_running(self) then return self end
     run(self, false)
     note(self, "stop")
@@ -309,6 +348,7 @@ end
 --- emulated network, exact however late this machine is (that is the lateness of l:stats()). After stop it waits until what
 --- was under way has come, at most 5 s.
 function Traffic:report()
+    check_call(self, "report")
     if self.final then return self.final end
     flow.settle(self)
     return read(self)

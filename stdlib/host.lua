@@ -62,7 +62,10 @@ local function count_neighbours()
     local count = 0
     for _, switch in ipairs(testbed.switches()) do
         local n = 0
-        for _, l in ipairs(switch.links) do n = n + (host.is(l.nics[1].node) and 1 or 0) end
+        for _, l in ipairs(switch.links) do
+            local nic = l.nics[1] -- a cable to another switch has none
+            n = n + (nic and host.is(nic.node) and 1 or 0)
+        end
         count = count + n * (#switch.links - 1)
     end
     return count
@@ -168,6 +171,7 @@ function Host:console_tail() return "" end
 function Host:power_off() self.machine:shut_down(PATIENCE_MS) end
 
 local function set_paused(self, paused)
+    errors.check_colon(host.is(self), paused and "pause" or "resume", "host")
     local from, to = paused and "up" or "paused", paused and "paused" or "up"
     if self.state == to then return true end
     if self.state ~= from then return nil, ("host %s is %s"):format(self.name, self.state), "state" end

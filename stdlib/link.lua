@@ -56,9 +56,7 @@ local class = { __name = "link" }
 
 -- Raises at the script's line unless a method was called as such, on a link that is still there.
 local function check_call(self, method, of_class)
-    if getmetatable(self) ~= of_class then
-        errors.raise(("%s: call it with a colon, on a %s"):format(method, of_class.__name))
-    end
+    errors.check_colon(getmetatable(self) == of_class, method, of_class.__name)
     local l = of_class == class and self or self.link
     if l.removed then errors.raise(("link %s was removed"):format(l.name)) end
 end
@@ -67,9 +65,19 @@ local function check_set(opts)
     if type(opts) ~= "table" then errors.raise("set: want a table of options, not " .. type(opts)) end
 end
 
+-- An assignment would change nothing of the link.
+local function refuse_option(self, key, value)
+    if impairment.OPTIONS[key] then
+        errors.raise(("a link's %s cannot be assigned: :set { %s = ... } changes it"):format(key, key))
+    end
+    rawset(self, key, value)
+end
+
+class.__newindex = refuse_option
+
 -- One direction: what l.ab and l.ba are.
 local Direction = {}
-local direction_class = { __name = "direction" }
+local direction_class = { __name = "direction", __newindex = refuse_option }
 
 function direction_class.__index(_, key)
     if Direction[key] ~= nil then return Direction[key] end
@@ -89,6 +97,7 @@ end
 
 --- l.ab:stats(): what l:stats() says of one direction.
 function Direction:stats()
+    errors.check_colon(link.is_direction(self), "stats", "direction")
     return self.link:stats()[self.way]
 end
 
@@ -177,7 +186,7 @@ end
 --- duplicated, reordered, corrupted, bytes, in_flight, lateness={count, mean, p50, p99, max, histogram}}, ba={...} }; of a
 --- link that was removed, what it had done by then.
 function Link:stats()
-    if getmetatable(self) ~= class then errors.raise("stats: call it with a colon, on a link") end
+    errors.check_colon(getmetatable(self) == class, "stats", "link")
     if self.removed then return self.last_stats end
     local ab, ba = core.link_stats(self.id)
     return { ab = ab, ba = ba }
@@ -233,6 +242,25 @@ function Making:__close()
     for _, l in ipairs(self.links) do take_away(l) end
 end
 
+local function has_running_end(l)
+    for _, nic in ipairs(l.nics) do
+        if nic.node.state == "up" and nic.node.update_hosts then return true end
+    end
+end
+
+-- Whether nodes that run already are at one of the links, or on its switch: they are told of the names.
+local function are_heard(links)
+    local seen = {}
+    for _, l in ipairs(links) do
+        if has_running_end(l) then return true end
+        for _, other in ipairs(l.switch and not seen[l.switch] and l.switch.links or {}) do
+            if has_running_end(other) then return true end
+        end
+        seen[l.switch] = true
+    end
+    return false
+end
+
 function Making:finish()
     for _, l in ipairs(self.links) do
         for _, nic in ipairs(l.nics) do
@@ -247,7 +275,7 @@ function Making:finish()
         if why then errors.raise(("link %s: %s: %s"):format(plug.nic.link.name, plug.nic.node.name, why)) end
     end
     self.finished = true
-    if #self.plugging > 0 then boot.refresh_hosts() end
+    if are_heard(self.links) then boot.refresh_hosts() end
 end
 link.making = making
 
@@ -354,7 +382,7 @@ end
 
 --- s:connect(node, opts) -> link: a cable from the node (a), or another switch, to the switch (b); opts as for link.
 function Switch:connect(other, opts)
-    if not is_switch(self) then errors.raise("connect: call it with a colon, on a switch") end
+    errors.check_colon(is_switch(self), "connect", "switch")
     other = check_end(other, "connect", "the first argument", 2)
     local made <close> = making {}
     local l = join(other, self, opts, made, "connect", 2)
@@ -369,7 +397,7 @@ function Switch:forget(l) self.links = testbed.without(self.links, l) end
 --- a station was heard from another link than before; frames that went round for too long; times that storm control began,
 --- and frames it did not flood.
 function Switch:stats()
-    if not is_switch(self) then errors.raise("stats: call it with a colon, on a switch") end
+    errors.check_colon(is_switch(self), "stats", "switch")
     return core.switch_stats(self.id)
 end
 
@@ -422,7 +450,7 @@ function link.lan(nodes, opts)
     if type(nodes) ~= "table" or #nodes == 0 then error("lan: want an array of nodes", 2) end
     local cable, own = split_lan(opts, 2)
     local members = {}
-    for i, v in ipairs(nodes) do members[i] = check_end(v, "lan", "node " .. i, 2) end
+    for i = 1, #nodes do members[i] = check_end(nodes[i], "lan", "node " .. i, 2) end
     local self = new_switch(lan_name(), own, "lan", 2)
     local made <close> = making {}
     for _, member in ipairs(members) do join(member, self, cable, made, "lan", 2) end

@@ -4,6 +4,7 @@
 -- nanosecond.
 
 local core = require "qemunet.core"
+local errors = require "qemunet.errors"
 local link = require "qemunet.link"
 local mobility_traces = require "qemunet.mobility_traces"
 local node = require "qemunet.node"
@@ -117,6 +118,7 @@ end
 
 --- h:stop(), h:cancel(): the nodes halt where they are.
 function Mobility:stop()
+    errors.check_colon(getmetatable(self) == Mobility, "stop", "mobility")
     for _, mover in ipairs(self.movers) do
         if active[mover] then
             local x, y = radio.place_of(mover.node)
@@ -133,6 +135,7 @@ function Mobility:outcome() return true end
 
 --- h:wait(timeout) -> true when the nodes have arrived or were stopped; nil, "timed out".
 function Mobility:wait(timeout)
+    errors.check_colon(getmetatable(self) == Mobility, "wait", "mobility")
     local seconds = timeout ~= nil and units.duration(timeout, "timeout", 2) or nil
     local shown <close> = tasks.show_main("waiting for nodes to arrive")
     if not tasks.wait(self.done, seconds) then return nil, "timed out", "timeout" end

@@ -188,6 +188,7 @@ end
 --- r:join(node, {x, y}, opts) -> link: puts a node there, and joins it (end a) to the radio (end b); opts as for link. A
 --- node is at one place in all its radios; without {x, y} it stays where it is in another.
 function Radio:join(other, at, opts)
+    errors.check_colon(radio.is(self), "join", "radio")
     other = link.check_node(other, "join", "the first argument", 2)
     check_new(self, other, 2)
     local motion = first_place(other, at, 2)
@@ -213,6 +214,7 @@ function Radio:forget(l) self.links = testbed.without(self.links, l) end
 
 --- r:leave(node): takes the node out of the radio, as the :remove() of its link.
 function Radio:leave(other)
+    errors.check_colon(radio.is(self), "leave", "radio")
     other = link.check_node(other, "leave", "the first argument", 2)
     for _, l in ipairs(members(self)) do
         if l.nics[1].node == other then return l:remove() end
@@ -224,6 +226,7 @@ end
 --- were on the air, those of them that nobody heard, those that its queue had no room for or that were cut off; others' that
 --- a member heard, and those for it or for all that it was too far away to hear; those that wait for the air.
 function Radio:stats()
+    errors.check_colon(radio.is(self), "stats", "radio")
     local sum = { sent = 0, unheard = 0, dropped = 0, heard = 0, missed = 0, waiting = 0 }
     local each = {}
     for _, l in ipairs(members(self)) do
@@ -265,6 +268,7 @@ end
 --- n:move(x, y, opts) -> the seconds that it takes: the node goes there at once, or on a straight way with speed= (m/s) or
 --- over= (a duration), from now on. It ends what else moves the node.
 function node.methods:move(x, y, opts)
+    errors.check_colon(node.is(self), "move", "node")
     coordinate(x, "x", "move", 2)
     coordinate(y, "y", "move", 2)
     need_place(self)
@@ -278,6 +282,7 @@ end
 
 --- n:position() -> x, y.
 function node.methods:position()
+    errors.check_colon(node.is(self), "position", "node")
     need_place(self)
     local x, y = radio.place_of(self)
     return x, y

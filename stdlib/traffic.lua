@@ -43,8 +43,13 @@ function traffic.sink(at)
     return setmetatable({ at = at, sources = {} }, class)
 end
 
+local function check_call(self, method)
+    errors.check_colon(getmetatable(self) == class, method, "sink")
+end
+
 --- k:report() -> as a source's, over all the sources that send to it, and sources, how many they are.
 function Sink:report()
+    check_call(self, "report")
     if self.kept then return self.kept end
     local ids = {}
     for _, source in ipairs(self.sources) do
@@ -62,11 +67,13 @@ end
 
 --- k:stop(): its report stays as it is now. k:start(): it counts on, and what came meanwhile.
 function Sink:stop()
+    check_call(self, "stop")
     self.kept = self:report()
     return self
 end
 
 function Sink:start()
+    check_call(self, "start")
     self.kept = false
     return self
 end

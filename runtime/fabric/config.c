@@ -19,7 +19,7 @@ static const char *check_delay(const struct link_config *c)
     if (c->distribution < LINK_UNIFORM || c->distribution > LINK_SAMPLES)
         return "distribution is unknown";
     if (c->distribution == LINK_SAMPLES && (!c->samples || c->samples->n == 0))
-        return "distribution \"trace\" has no samples";
+        return "distribution \"trace\" has no samples: give samples=";
     if (!(c->correlation >= 0 && c->correlation < 1))
         return "correlation is not between 0 and below 1";
     return NULL;

@@ -141,6 +141,15 @@ int engine_port_remove(struct engine *e, int id)
     return 0;
 }
 
+int engine_port_desert(struct engine *e, int id, bool deserted)
+{
+    struct port *port = table_get(&e->ports, id);
+    if (!port)
+        return -ENOENT;
+    port_desert(&e->plane, port, deserted);
+    return 0;
+}
+
 int engine_switch_add(struct engine *e, int64_t ageing_ns, unsigned flags)
 {
     if (ageing_ns < 0 || (flags & ~FABRIC_SWITCH_HUB))

@@ -119,6 +119,23 @@ int fabric_port_remove(struct fabric *f, int port)
     return command_call(&f->commands, do_port_remove, &port);
 }
 
+struct port_desert_args {
+    int port;
+    bool deserted;
+};
+
+static int do_port_desert(struct engine *e, void *arg)
+{
+    const struct port_desert_args *a = arg;
+    return engine_port_desert(e, a->port, a->deserted);
+}
+
+int fabric_port_desert(struct fabric *f, int port, bool deserted)
+{
+    struct port_desert_args a = {port, deserted};
+    return command_call(&f->commands, do_port_desert, &a);
+}
+
 struct switch_args {
     int64_t ageing_ns;
     unsigned flags;

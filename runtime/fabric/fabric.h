@@ -213,6 +213,11 @@ int fabric_port_add(struct fabric *f, int fd);
 /** Remove a port, close its socket, and remove its link. */
 int fabric_port_remove(struct fabric *f, int port);
 
+/** Say that nobody reads at the far end of @port's socket, a machine that is switched off, or that
+ * somebody does again. What comes for it meanwhile, and what waits, is dropped: unreachable in the
+ * totals, an overrun of the link. Return: 0, or -ENOENT. */
+int fabric_port_desert(struct fabric *f, int port, bool deserted);
+
 /* A switch that never learns. */
 #define FABRIC_SWITCH_HUB 1U
 

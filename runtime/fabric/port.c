@@ -251,8 +251,20 @@ static void flush_later(struct plane *p, struct port *port)
     p->unflushed = port;
 }
 
+void port_desert(struct plane *p, struct port *port, bool deserted)
+{
+    port->deserted = deserted;
+    while (deserted && port->held_len > 0)
+        drop_held(p, port, &p->totals.unreachable);
+}
+
 void port_send(struct plane *p, struct port *port, struct packet *pkt)
 {
+    if (port->deserted) {
+        p->totals.unreachable++;
+        direction_drop(p, arrivals(port), pkt, LINK_OVERRUN);
+        return;
+    }
     if (port->held_len == PORT_HELD_MAX)
         flush(p, port);
     if (port->blocked)

@@ -17,6 +17,7 @@ struct port {
         *out; /* the link's direction that leaves here, or NULL; out->reverse comes in */
     struct packet_list held;
     uint32_t held_len;
+    bool deserted;  /* nobody is there: what comes for the peer is dropped */
     bool blocked;   /* the socket is full; epoll tells when it is not */
     bool unflushed; /* in p->unflushed */
     struct port *next_unflushed;
@@ -38,6 +39,9 @@ int port_event(struct plane *p, struct port *port, uint32_t events, struct recei
 
 /** Hand @pkt to the port, to go out when the ports are flushed. */
 void port_send(struct plane *p, struct port *port, struct packet *pkt);
+
+/** Say that nobody reads at the far end, or that somebody does again. */
+void port_desert(struct plane *p, struct port *port, bool deserted);
 
 /** Drop the frames that wait for the peer. */
 void port_clear(struct plane *p, struct port *port);
