@@ -54,7 +54,8 @@ struct capture {
     int wake_fd;
     pthread_t thread;
     FILE *file;
-    int error; /* of the file; the writer's until it has ended */
+    char *buffer; /* the file's */
+    int error;    /* of the file; the writer's until it has ended */
     struct interface_counts *interfaces;
     unsigned n_interfaces;
     uint64_t seen, dropped;
@@ -297,12 +298,16 @@ static int start_writer(struct capture *c)
     return -err;
 }
 
+/* With a buffer of ours: glibc takes no size for its own. */
 static int open_file(struct capture *c, const char *path)
 {
+    c->buffer = malloc(FILE_BUFFER);
+    if (!c->buffer)
+        return -ENOMEM;
     c->file = fopen(path, "wbe");
     if (!c->file)
         return -errno;
-    setvbuf(c->file, NULL, _IOFBF, FILE_BUFFER);
+    setvbuf(c->file, c->buffer, _IOFBF, FILE_BUFFER);
     return 0;
 }
 
@@ -312,6 +317,7 @@ static void release(struct capture *c)
         c->error = -errno;
     if (c->wake_fd >= 0)
         close(c->wake_fd);
+    free(c->buffer);
     free(c->interfaces);
     free(c->ring);
 }
