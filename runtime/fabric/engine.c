@@ -448,12 +448,13 @@ int engine_capture_link(struct engine *e, int capture, int link, const char *nam
     int interface = capture_interface(c, name);
     if (interface < 0)
         return interface;
-    for (int i = 0; i < 2; i++) {
-        int err = tap_add(&l->directions[i], c, (unsigned)interface, i);
-        if (err < 0)
-            return err;
-    }
-    return 0;
+    int err = tap_add(&l->directions[0], c, (unsigned)interface, 0);
+    if (err < 0)
+        return err;
+    err = tap_add(&l->directions[1], c, (unsigned)interface, 1);
+    if (err < 0)
+        taps_remove(&l->directions[0], c);
+    return err;
 }
 
 struct capture *engine_capture_take(struct engine *e, int id)

@@ -97,7 +97,7 @@ static void on_due(struct plane *p, struct schedule_entry *e)
     struct held *h = (struct held *)e;
     struct packet *pkt = h->packet;
     struct direction *d = h->direction;
-    int64_t at = p->schedule.slots[e->place - 1].at;
+    int64_t at = schedule_time(&p->schedule, e);
     if (h->id)
         p->totals.verdicts_missed++;
     release(p, h);
@@ -143,6 +143,7 @@ static struct held *report(struct plane *p, struct direction *d, struct packet *
     if (told || !h)
         return h;
     release(p, h);
+    pkt->marks &= (uint8_t)~PACKET_HELD;
     return NULL;
 }
 
