@@ -101,10 +101,11 @@ struct link_red {
  *
  * A configuration only borrows its series; what keeps one refers to them. */
 struct link_config {
-    int64_t delay_ns;  /* one-way, 0..LINK_DELAY_MAX_NS */
-    int64_t jitter_ns; /* 0..LINK_DELAY_MAX_NS; delay and jitter together are never below 0 */
+    uint32_t mtu; /* largest payload (frame less 14 bytes) that passes; 0: any */
     enum link_distribution distribution;
-    double correlation;          /* of each frame's jitter with the one before it, 0..1 exclusive */
+    int64_t delay_ns;   /* one-way, 0..LINK_DELAY_MAX_NS */
+    int64_t jitter_ns;  /* 0..LINK_DELAY_MAX_NS; delay and jitter together are never below 0 */
+    double correlation; /* of each frame's jitter with the one before it, 0..1 exclusive */
     struct link_series *samples; /* for LINK_SAMPLES: what is added to the delay */
     double loss;                 /* probability, 0..1, independent for each frame */
     struct link_burst burst;     /* beside loss: a frame survives if it survives both */
@@ -114,14 +115,13 @@ struct link_config {
     uint64_t rate_bps;         /* of Ethernet frames without preamble and FCS; 0: unlimited */
     struct link_series *trace; /* instead of a rate, the time of each opportunity to send 1500
                                 * bytes of payload, ascending; over again after the last */
+    uint64_t queue_bytes;      /* bytes that may wait; 0: no limit */
     uint32_t queue_packets;    /* frames that may wait while one is sent; the next is dropped.
                                 * 0: LINK_QUEUE_PACKETS_DEFAULT, or no limit when queue_bytes is set */
-    uint64_t queue_bytes;      /* bytes that may wait; 0: no limit */
     enum link_discipline discipline;
     struct link_red red;
     int64_t codel_target_ns;   /* 0: the default */
     int64_t codel_interval_ns; /* 0: the default */
-    uint32_t mtu;              /* largest payload (frame less 14 bytes) that passes; 0: any */
 };
 
 /** Return: NULL when @c is possible, else what is wrong with it (static, names the field). */
