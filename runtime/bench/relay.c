@@ -2,11 +2,11 @@
 #include "runtime/bench/relay.h"
 
 #include "runtime/clock.h"
+#include "runtime/thread.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -75,20 +75,16 @@ int relay_start(struct relay **out, int from, int to, bool taps)
     struct relay *r = calloc(1, sizeof(*r));
     if (!r)
         return -ENOMEM;
-    sigset_t all, old;
     struct timeval patience = {.tv_usec = WAIT_MS * 1000};
     if (!taps)
         setsockopt(to, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     *r = (struct relay){.from = from, .to = to, .taps = taps};
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
-    int err = pthread_create(&r->thread, NULL, forward, r);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    int err = thread_start(&r->thread, forward, r);
     if (err)
         free(r);
     else
         *out = r;
-    return -err;
+    return err;
 }
 
 int64_t relay_cpu_ns(const struct relay *r)

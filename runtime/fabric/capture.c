@@ -4,13 +4,13 @@
 #include "runtime/clock.h"
 #include "runtime/fabric/packet.h"
 #include "runtime/fabric/pcapng.h"
+#include "runtime/thread.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -288,16 +288,6 @@ static void *writer(void *arg)
     return NULL;
 }
 
-static int start_writer(struct capture *c)
-{
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
-    int err = pthread_create(&c->thread, NULL, writer, c);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return -err;
-}
-
 /* With a buffer of ours: glibc takes no size for its own. */
 static int open_file(struct capture *c, const char *path)
 {
@@ -331,7 +321,7 @@ int capture_start(struct capture **out, const char *path)
     c->ring = malloc(CAPTURE_RING_BYTES);
     int err = c->wake_fd < 0 ? -errno : c->ring ? open_file(c, path) : -ENOMEM;
     if (!err)
-        err = start_writer(c);
+        err = thread_start(&c->thread, writer, c);
     if (err) {
         release(c);
         free(c);
