@@ -122,7 +122,7 @@ static void enter(struct plane *p, struct port *port, struct frame *frame)
 
 /* The time is read after the frames: a frame that came while they were being read must not be
  * delivered before its delay has passed. */
-int port_receive(struct plane *p, struct port *port, struct receiver *r)
+static int receive(struct plane *p, struct port *port, struct receiver *r)
 {
     int n = receiver_read(r, &p->pool, port->fd, port->is_tap);
     p->now = clock_now();
@@ -299,7 +299,7 @@ static bool has_gone(const struct port *port, uint32_t events)
 
 int port_event(struct plane *p, struct port *port, uint32_t events, struct receiver *r)
 {
-    int n = events & (EPOLLIN | EPOLLERR) ? port_receive(p, port, r) : 0;
+    int n = events & (EPOLLIN | EPOLLERR) ? receive(p, port, r) : 0;
     if (has_gone(port, events)) {
         unblock(p, port);
         watch(p, port, EPOLL_CTL_DEL, 0);
