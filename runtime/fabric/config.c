@@ -6,6 +6,11 @@ static bool is_probability(double v)
     return v >= 0 && v <= 1;
 }
 
+static bool is_duration(int64_t ns)
+{
+    return ns >= 0 && ns <= LINK_DELAY_MAX_NS;
+}
+
 static const char *check_delay(const struct link_config *c)
 {
     if (c->delay_ns < 0)
@@ -73,8 +78,8 @@ static const char *check_discipline(const struct link_config *c)
         return "red: min is not below max";
     if (!is_probability(r->p) || !is_probability(r->weight))
         return "red: p or weight is not between 0 and 1";
-    if (c->codel_target_ns < 0 || c->codel_interval_ns < 0)
-        return "codel: target or interval is negative";
+    if (!is_duration(c->codel_target_ns) || !is_duration(c->codel_interval_ns))
+        return "codel: target or interval is not between 0 and an hour";
     return NULL;
 }
 

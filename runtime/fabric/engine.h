@@ -22,7 +22,7 @@ struct engine {
     uint64_t seed;
     int timer_fd;
     int64_t timer_at; /* what the timer is set to; SCHEDULE_NEVER: it is off */
-    bool no_timeouts; /* the kernel has no epoll_pwait2() */
+    bool no_timeouts; /* epoll_pwait2() cannot be called */
     bool stopping;
 };
 

@@ -13,8 +13,7 @@ struct direction;
 struct port {
     int fd;
     bool is_tap;
-    struct direction
-        *out; /* the link's direction that leaves here, or NULL; out->reverse comes in */
+    struct direction *out; /* of the link, leaves here; or NULL. out->reverse comes in */
     struct packet_list held;
     uint32_t held_len;
     bool deserted;  /* nobody is there: what comes for the peer is dropped */
@@ -30,11 +29,8 @@ int port_open(struct plane *p, int fd, struct port **port);
 /** Close the socket and free the port; it must have no link and not be unflushed. */
 void port_close(struct plane *p, struct port *port);
 
-/** Read one batch of frames and offer them to the link; sets p->now to when they were read.
- * Return: how many came. */
-int port_receive(struct plane *p, struct port *port, struct receiver *r);
-
-/** Act on what epoll says of the port: @events. Return: how many frames came. */
+/** Act on what epoll says of the port: @events. Reads at most one batch of frames and offers them
+ * to the link; sets p->now to when they were read. Return: how many came. */
 int port_event(struct plane *p, struct port *port, uint32_t events, struct receiver *r);
 
 /** Hand @pkt to the port, to go out when the ports are flushed. */

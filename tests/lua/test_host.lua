@@ -135,6 +135,29 @@ test("shutdown asks first; the system call of a shut-down works too", function()
     b:boot()
 end)
 
+test("a host that runs nothing is shut down at once, not when patience has ended", function()
+    local idle, least = host("idle"), math.huge
+    for _ = 1, 3 do
+        idle:boot()
+        local began = now()
+        idle:shutdown()
+        least = math.min(least, now() - began)
+    end
+    check.less(least, 0.9)
+end)
+
+test("an interface that a host deletes costs nothing", function()
+    local core = require "qemunet.core"
+    local c, d = host("c"), host("d")
+    local l = link(c, d)
+    boot(c, d)
+    if not c:ok("ip link del " .. c:ifname(l)) then skip("no ip command") end
+    local before = core.fabric_totals().turns
+    sleep(0.2)
+    check.less(core.fabric_totals().turns - before, 1000)
+    l:remove()
+end)
+
 test("pause stops its processes, until resume", function()
     local ticks = a:spawn("while :; do echo tick; sleep 0.01; done")
     local next_line = ticks:lines()
