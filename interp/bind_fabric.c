@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define DURATION_MAX_NS 9e18 /* what 64 bits hold */
+
 struct fabric *fabric_of(lua_State *L)
 {
     struct host *host = host_of(L);
@@ -36,9 +38,28 @@ double fabric_number(lua_State *L, int table, const char *name)
     return value;
 }
 
+uint64_t fabric_count(lua_State *L, int table, const char *name, uint64_t max)
+{
+    double value = fabric_number(L, table, name);
+    if (!(value >= 0 && value <= (double)max))
+        luaL_error(L, "%s is out of range", name);
+    return (uint64_t)value;
+}
+
+bool fabric_flag(lua_State *L, int table, const char *name)
+{
+    lua_getfield(L, table, name);
+    bool value = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
 int64_t fabric_duration(lua_State *L, int table, const char *name)
 {
-    return (int64_t)llround(fabric_number(L, table, name) * CLOCK_NS_PER_S);
+    double ns = fabric_number(L, table, name) * CLOCK_NS_PER_S;
+    if (!(fabs(ns) <= DURATION_MAX_NS))
+        luaL_error(L, "%s is out of range", name);
+    return llround(ns);
 }
 
 void fabric_set_count(lua_State *L, const char *name, uint64_t value)
@@ -116,6 +137,15 @@ static int tap_add(lua_State *L)
     return 1;
 }
 
+/* core.port_desert(port, deserted): whether the machine at its other end is switched off */
+static int port_desert(lua_State *L)
+{
+    struct fabric *f = fabric_of(L);
+    int err = fabric_port_desert(f, check_int(L, 1), lua_toboolean(L, 2));
+    fabric_check(L, err, "cannot change a port");
+    return 0;
+}
+
 /* core.port_drain(fd): throw away the frames that wait at a port's other end */
 static int port_drain(lua_State *L)
 {
@@ -143,11 +173,11 @@ static int switch_add(lua_State *L)
     return 1;
 }
 
-/* core.switch_remove(switch) */
+/* core.switch_remove(switch): with its links */
 static int switch_remove(lua_State *L)
 {
-    fabric_check(L, fabric_switch_remove(fabric_of(L), check_int(L, 1)),
-                 "cannot remove the switch");
+    int err = fabric_switch_remove(fabric_of(L), check_int(L, 1));
+    fabric_check(L, err, "cannot remove the switch");
     return 0;
 }
 
@@ -229,6 +259,7 @@ void fabric_bind(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"port_add", port_add},
+        {"port_desert", port_desert},
         {"port_drain", port_drain},
         {"tap_add", tap_add},
         {"port_remove", port_remove},

@@ -7,6 +7,7 @@
 #include "runtime/fabric/fabric.h"
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /** Add the functions to the table on top of the stack; see stdlib/link.lua. May raise. */
@@ -20,6 +21,14 @@ int fabric_check(lua_State *L, int code, const char *what);
 
 /** Return: a number in a table, 0 when it is absent. May raise. */
 double fabric_number(lua_State *L, int table, const char *name);
+
+/** Return: a number in a table, 0 when it is absent. May raise, when it is not within 0 to @max
+ * too.
+ */
+uint64_t fabric_count(lua_State *L, int table, const char *name, uint64_t max);
+
+/** Return: whether a field of a table is true. */
+bool fabric_flag(lua_State *L, int table, const char *name);
 
 /** Return: a duration in a table, given in seconds, in nanoseconds. May raise. */
 int64_t fabric_duration(lua_State *L, int table, const char *name);

@@ -98,12 +98,12 @@ static void read_config(lua_State *L, int table, struct link_config *config)
         .duplicate = fabric_number(L, table, "duplicate"),
         .corrupt = fabric_number(L, table, "corrupt"),
         .reorder = fabric_number(L, table, "reorder"),
-        .rate_bps = (uint64_t)fabric_number(L, table, "rate"),
+        .rate_bps = fabric_count(L, table, "rate", INT64_MAX),
         .trace = series_field(L, table, "trace"),
-        .queue_packets = (uint32_t)fabric_number(L, table, "queue_packets"),
-        .queue_bytes = (uint64_t)fabric_number(L, table, "queue_bytes"),
+        .queue_packets = (uint32_t)fabric_count(L, table, "queue_packets", UINT32_MAX),
+        .queue_bytes = fabric_count(L, table, "queue_bytes", INT64_MAX),
         .discipline = (enum link_discipline)choice_field(L, table, "discipline", disciplines),
-        .mtu = (uint32_t)fabric_number(L, table, "mtu"),
+        .mtu = (uint32_t)fabric_count(L, table, "mtu", UINT32_MAX),
     };
     read_nested(L, table, config);
 }

@@ -32,8 +32,7 @@ static void end_gateway(lua_State *L, struct lua_gateway *gateway)
     if (gateway->life)
         stream_close(gateway->life);
     gateway->life = NULL;
-    lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, gateway);
+    bind_unanchor(L, gateway);
 }
 
 static void on_end(void *arg, int err)
@@ -90,8 +89,7 @@ static int nat_open_method(lua_State *L)
     luaL_setmetatable(L, GATEWAY);
     lua_pushvalue(L, 4);
     lua_setiuservalue(L, -2, 1);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, gateway);
+    bind_anchor(L, -1, gateway);
     int life = nat_open(nat, &config, frames);
     int err = life < 0
                   ? life

@@ -13,23 +13,6 @@ static double number_field(lua_State *L, const char *name)
     return fabric_number(L, 1, name);
 }
 
-/* Return: a number from 0 to @max; raises otherwise, nan included. */
-static uint64_t count_field(lua_State *L, const char *name, uint64_t max)
-{
-    double value = number_field(L, name);
-    if (!(value >= 0 && value <= (double)max))
-        luaL_error(L, "%s is out of range", name);
-    return (uint64_t)value;
-}
-
-static bool flag_field(lua_State *L, const char *name)
-{
-    lua_getfield(L, 1, name);
-    bool value = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return value;
-}
-
 /* core.radio_add{range=m, log_distance=, tx=dBm, exponent=, reference=m, reference_loss=dB,
  * shadowing=dB, sensitivity=dBm, rate=bit/s, queue=packets, promiscuous=} -> radio; raises what is
  * impossible about it */
@@ -38,16 +21,16 @@ static int radio_add(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     struct fabric_radio_config config = {
         .range_m = number_field(L, "range"),
-        .log_distance = flag_field(L, "log_distance"),
+        .log_distance = fabric_flag(L, 1, "log_distance"),
         .tx_dbm = number_field(L, "tx"),
         .exponent = number_field(L, "exponent"),
         .reference_m = number_field(L, "reference"),
         .reference_loss_db = number_field(L, "reference_loss"),
         .shadowing_db = number_field(L, "shadowing"),
         .sensitivity_dbm = number_field(L, "sensitivity"),
-        .rate_bps = count_field(L, "rate", LINK_RATE_MAX_BPS),
-        .queue_packets = (uint32_t)count_field(L, "queue", LINK_QUEUE_PACKETS_MAX),
-        .promiscuous = flag_field(L, "promiscuous"),
+        .rate_bps = fabric_count(L, 1, "rate", LINK_RATE_MAX_BPS),
+        .queue_packets = (uint32_t)fabric_count(L, 1, "queue", LINK_QUEUE_PACKETS_MAX),
+        .promiscuous = fabric_flag(L, 1, "promiscuous"),
     };
     const char *wrong = fabric_radio_check(&config);
     if (wrong)

@@ -23,14 +23,6 @@ static enum fabric_pattern pattern_field(lua_State *L, int table)
     return (enum fabric_pattern)choice;
 }
 
-static bool flag_field(lua_State *L, int table, const char *name)
-{
-    lua_getfield(L, table, name);
-    bool value = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return value;
-}
-
 static void read_header(lua_State *L, int table, struct fabric_flow_config *c)
 {
     size_t n;
@@ -53,19 +45,19 @@ static int flow_add(lua_State *L)
         .from_dir = (int)fabric_number(L, 1, "from_dir"),
         .to_link = (int)fabric_number(L, 1, "to"),
         .to_dir = (int)fabric_number(L, 1, "to_dir"),
-        .deliver = flag_field(L, 1, "deliver"),
-        .rtp = flag_field(L, 1, "rtp"),
-        .rtp_type = (uint8_t)fabric_number(L, 1, "rtp_type"),
-        .rtp_step = (uint32_t)fabric_number(L, 1, "rtp_step"),
+        .deliver = fabric_flag(L, 1, "deliver"),
+        .rtp = fabric_flag(L, 1, "rtp"),
+        .rtp_type = (uint8_t)fabric_count(L, 1, "rtp_type", UINT8_MAX),
+        .rtp_step = (uint32_t)fabric_count(L, 1, "rtp_step", UINT32_MAX),
         .pattern = pattern_field(L, 1),
-        .rate_bps = (uint64_t)fabric_number(L, 1, "rate"),
-        .size = (uint32_t)fabric_number(L, 1, "size"),
+        .rate_bps = fabric_count(L, 1, "rate", LINK_RATE_MAX_BPS),
+        .size = (uint32_t)fabric_count(L, 1, "size", FABRIC_FLOW_MAX),
         .on_ns = fabric_duration(L, 1, "on"),
         .off_ns = fabric_duration(L, 1, "off"),
         .fps = fabric_number(L, 1, "fps"),
-        .key_interval = (uint32_t)fabric_number(L, 1, "key_interval"),
+        .key_interval = (uint32_t)fabric_count(L, 1, "key_interval", UINT32_MAX),
         .key_ratio = fabric_number(L, 1, "key_ratio"),
-        .count = (uint64_t)fabric_number(L, 1, "count"),
+        .count = fabric_count(L, 1, "count", INT64_MAX),
         .playout_ns = fabric_duration(L, 1, "playout"),
     };
     read_header(L, 1, &c);

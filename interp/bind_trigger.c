@@ -116,14 +116,6 @@ static int on_storms(lua_State *L)
     return set_handler(L, &storm_key);
 }
 
-static bool flag_field(lua_State *L, const char *name)
-{
-    lua_getfield(L, 1, name);
-    bool value = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return value;
-}
-
 /* core.trigger_add{link=, ab=, ba=, filter=, first=, count=, hold=, drop=} -> trigger; or nil and
  * what is wrong with the filter */
 static int trigger_add(lua_State *L)
@@ -133,12 +125,12 @@ static int trigger_add(lua_State *L)
     lua_getfield(L, 1, "filter");
     struct fabric_trigger_config c = {
         .link = (int)fabric_number(L, 1, "link"),
-        .on = {flag_field(L, "ab"), flag_field(L, "ba")},
+        .on = {fabric_flag(L, 1, "ab"), fabric_flag(L, 1, "ba")},
         .filter = luaL_checkstring(L, -1),
-        .first = (uint64_t)fabric_number(L, 1, "first"),
-        .count = (uint64_t)fabric_number(L, 1, "count"),
-        .hold = flag_field(L, "hold"),
-        .drop = flag_field(L, "drop"),
+        .first = fabric_count(L, 1, "first", INT64_MAX),
+        .count = fabric_count(L, 1, "count", INT64_MAX),
+        .hold = fabric_flag(L, 1, "hold"),
+        .drop = fabric_flag(L, 1, "drop"),
     };
     int id = fabric_trigger_add(fabric_of(L), &c, why, sizeof(why));
     if (id < 0 && *why) {

@@ -108,7 +108,7 @@ static void add_waiter(lua_State *L, struct future *future, struct task *task, i
         int room = future->room * 2 + 2;
         struct waiter *waiters = realloc(future->waiters, (size_t)room * sizeof(*waiters));
         if (!waiters)
-            luaL_error(L, "out of memory");
+            return (void)luaL_error(L, "out of memory");
         future->waiters = waiters;
         future->room = room;
     }

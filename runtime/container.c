@@ -130,11 +130,11 @@ static void send_queue(struct container *container)
 int container_send(struct container *container, const struct init_request *head, const char *text,
                    size_t n, const int *fds, size_t n_fds)
 {
-    struct outgoing *out = malloc(sizeof(*out) + sizeof(*head) + n);
+    struct outgoing *out = container->pid ? malloc(sizeof(*out) + sizeof(*head) + n) : NULL;
     if (!out) {
         for (size_t i = 0; i < n_fds; i++)
             close(fds[i]);
-        return -ENOMEM;
+        return container->pid ? -ENOMEM : -ESRCH;
     }
     *out = (struct outgoing){.n_fds = n_fds, .n = sizeof(*head) + n};
     memcpy(out->data, head, sizeof(*head));
@@ -296,7 +296,6 @@ void container_close(struct container *container)
 {
     if (!container)
         return;
-    container->closing = true;
     if (container->pid) {
         kill(container->pid, SIGKILL);
         waitpid(container->pid, NULL, 0);
@@ -315,7 +314,8 @@ _Noreturn static void become(const struct container_config *config, int socket)
     static char init[] = "init";
     char *const argv[] = {init, (char *)config->name, NULL};
     /* The environment is inherited by what init starts. */
-    if (setns(config->stack, CLONE_NEWNET) == 0 && dup2(socket, INIT_SOCKET) == INIT_SOCKET) {
+    if (setns(config->stack, CLONE_NEWNET) == 0 && dup2(socket, INIT_SOCKET) == INIT_SOCKET &&
+        fcntl(INIT_SOCKET, F_SETFD, 0) == 0) {
         syscall(SYS_close_range, INIT_SOCKET + 1, ~0U, CLOSE_RANGE_CLOEXEC);
         syscall(SYS_execveat, config->program, "", argv, environ, AT_EMPTY_PATH);
     }
@@ -330,16 +330,30 @@ static pid_t clone_child(int *pidfd)
     return (pid_t)syscall(SYS_clone, flags, NULL, pidfd, NULL, NULL);
 }
 
+/* All signals are blocked in the child, until init has its own handlers: one that came before would
+ * run ours there, and tell us of it by descriptors that both have. */
+static pid_t clone_and_become(const struct container_config *config, int socket, int *pidfd)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    pid_t pid = clone_child(pidfd);
+    if (pid == 0)
+        become(config, socket);
+    int err = errno;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    errno = err;
+    return pid;
+}
+
 static int launch(struct container *container, const struct container_config *config)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
         return -errno;
     container->socket = pair[0];
-    pid_t pid = clone_child(&container->pidfd);
+    pid_t pid = clone_and_become(config, pair[1], &container->pidfd);
     int err = pid < 0 ? -errno : 0;
-    if (pid == 0)
-        become(config, pair[1]);
     close(pair[1]);
     if (!err)
         container->pid = pid;

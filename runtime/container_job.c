@@ -3,13 +3,13 @@
 #include "runtime/command.h"
 #include "runtime/container_private.h"
 #include "runtime/feed.h"
+#include "runtime/guest/signals.h"
 #include "runtime/job_private.h"
 #include "runtime/stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,20 +218,8 @@ static int send_kill(struct container_job *job, int number)
 
 static int kill_job(struct job *base, const char *signal_name)
 {
-    static const struct {
-        const char *name;
-        int number;
-    } signals[] = {
-        {"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT},   {"KILL", SIGKILL},
-        {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"PIPE", SIGPIPE},   {"ALRM", SIGALRM},
-        {"TERM", SIGTERM}, {"CHLD", SIGCHLD}, {"CONT", SIGCONT},   {"STOP", SIGSTOP},
-        {"TSTP", SIGTSTP}, {"ABRT", SIGABRT}, {"WINCH", SIGWINCH},
-    };
-    for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
-        if (strcmp(signals[i].name, signal_name) == 0)
-            return send_kill(job_of(base), signals[i].number);
-    }
-    return -EINVAL;
+    int number = signal_number(signal_name);
+    return number ? send_kill(job_of(base), number) : -EINVAL;
 }
 
 static int release(struct job *base)

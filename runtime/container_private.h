@@ -25,7 +25,6 @@ struct container {
     struct outgoing *queue, **queue_end;
     struct container_job *jobs;
     uint32_t last_id;
-    bool closing;
     char why[160]; /* it could not be set up */
     const struct container_handler *handler;
     void *arg;

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Starting nodes of any kind, many at once: boot. A kind of node gives start_up() and update_hosts(text), which
--- may return a task.
+-- may return a task; or update_hosts=false, if names mean nothing to it.
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
@@ -28,7 +28,9 @@ end
 function boot.refresh_hosts()
     local telling = {}
     for _, other in ipairs(testbed.nodes()) do
-        if other.state == "up" then telling[#telling + 1] = other:update_hosts(testbed.hosts_of(other)) end
+        if other.state == "up" and other.update_hosts then
+            telling[#telling + 1] = other:update_hosts(testbed.hosts_of(other))
+        end
     end
     for _, task in ipairs(telling) do core.wait { task.done } end
 end
@@ -50,6 +52,9 @@ function boot.boot(...)
 end
 
 --- n:boot(): as boot(n).
-function node.methods:boot() boot.boot(self) end
+function node.methods:boot()
+    errors.check_colon(node.is(self), "boot", "node")
+    boot.boot(self)
+end
 
 return boot

@@ -21,9 +21,7 @@ end
 --- Raises unless `self` is an object of the class `of`: what calls this, the method of that name, was called without its
 --- colon.
 function class.check(self, of, method)
-    if getmetatable(self) ~= of then
-        errors.raise(("%s: call it with a colon, on a %s"):format(method, of.__name))
-    end
+    errors.check_colon(getmetatable(self) == of, method, of.__name)
 end
 
 return class

@@ -156,6 +156,8 @@ function Computer:start_up()
     task:outcome()
 end
 
+local function check_self(self, method) errors.check_colon(node.is(self), method, "node") end
+
 -- Running and ending -------------------------------------------------------------------------------------------------
 
 --- What takes commands, booted if this is its first use; or nil and why it takes none.
@@ -174,6 +176,7 @@ end
 
 --- n:crash(): cuts its power: whatever runs in it ends at once.
 function Computer:crash()
+    check_self(self, "crash")
     if not self.machine or self.ended:is_set() then return end
     self.expected_end = true
     core.event { t = core.now(), kind = "crash", node = self.name }
@@ -183,6 +186,7 @@ end
 
 --- n:shutdown(timeout=30): asks it to end by itself, and waits. Returns true, or nil and why not.
 function Computer:shutdown(timeout)
+    check_self(self, "shutdown")
     local seconds = units.duration(timeout or 30, "timeout", 2)
     if not self.machine or self.ended:is_set() then return true end
     self.expected_end = true
@@ -194,6 +198,7 @@ end
 
 --- n:wait_shutdown(timeout=60): until it has ended, for whatever reason. Returns its state, or nil and why.
 function Computer:wait_shutdown(timeout)
+    check_self(self, "wait_shutdown")
     local seconds = units.duration(timeout or node.defaults.timeout, "timeout", 2)
     if computer.wait_end(self, seconds) then return self.state end
     return nil, ("%s is still %s"):format(kind_and_name(self), self.state), "timeout"
@@ -201,6 +206,7 @@ end
 
 --- n:reboot(): cuts its power and boots it again.
 function Computer:reboot()
+    check_self(self, "reboot")
     self:crash()
     boot.boot(self)
 end

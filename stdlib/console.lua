@@ -184,12 +184,15 @@ function console.new(vm, log_path)
     return setmetatable({ vm = vm, log_path = log_path, stream = console.stream(vm.name .. ": console") }, Console)
 end
 
+local function check_self(self, method) errors.check_colon(getmetatable(self) == Console, method, "console") end
+
 local function boot_if_first(self)
     if self.vm.state == "defined" then self.vm:boot() end
 end
 
 --- console:send(text): types it. Returns true, or nil and why not.
 function Console:send(text)
+    check_self(self, "send")
     if type(text) ~= "string" then errors.raise(("%s: send: want a string, not %s"):format(self.stream.name, type(text))) end
     boot_if_first(self)
     local vm = self.vm
@@ -206,6 +209,7 @@ end
 --- start, for what starts first. ^ and $ match at lines. Raises with the console's end when the time has passed, and when
 --- the machine ends.
 function Console:expect(pattern, timeout)
+    check_self(self, "expect")
     boot_if_first(self)
     local match = self.stream:expect(pattern, timeout)
     return match
@@ -213,6 +217,7 @@ end
 
 --- console:log() -> all that came from it in this run.
 function Console:log()
+    check_self(self, "log")
     local path = self.log_path()
     local file = path and io.open(path, "rb")
     if not file then return self.stream.window:tail(math.maxinteger) end

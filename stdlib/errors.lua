@@ -30,6 +30,13 @@ end
 --- Raises `message` with the position of the script's innermost line.
 function errors.raise(message) error(script_position() .. message, 0) end
 
+--- Raises, at the script's line, that a method was called with a dot, unless what it was called on is_right.
+function errors.check_colon(is_right, method, kind)
+    if is_right then return end
+    local article = kind:find("^[aeiou]") and "an" or "a"
+    errors.raise(("%s: call it with a colon, on %s %s"):format(method, article, kind))
+end
+
 --- Raises `message` as a failure of the machinery (exit status 3): no QEMU, a machine that never boots.
 function errors.machinery(message)
     message = script_position() .. message

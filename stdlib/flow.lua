@@ -7,7 +7,6 @@ local class = require "qemunet.class"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local link = require "qemunet.link"
-local node = require "qemunet.node"
 local testbed = require "qemunet.testbed"
 local units = require "qemunet.units"
 
@@ -33,15 +32,22 @@ flow.OPTIONS = {
 -- A place is { link=, dir=, nic= }: the direction, and the interface of the node at that end of it that counts: where
 -- packets enter its near end, where they are measured its far end. There is none where that end is a switch.
 
+-- The interface at the near or the far end of a link's direction.
+local function nic_at(l, dir, at_far_end)
+    local member = (dir == 0) == at_far_end and l.b or l.a
+    for _, nic in ipairs(l.nics) do
+        if nic.node == member then return nic end
+    end
+end
+
 local function direction_place(direction, at_far_end)
-    local dir = direction.way == "ab" and 0 or 1
-    local nic = direction.link.nics[at_far_end and 2 - dir or dir + 1]
-    return { link = direction.link, dir = dir, nic = nic, name = direction.link.name .. "." .. direction.way }
+    local l, dir = direction.link, direction.way == "ab" and 0 or 1
+    return { link = l, dir = dir, nic = nic_at(l, dir, at_far_end), name = l.name .. "." .. direction.way }
 end
 
 -- The direction that leaves the node by an interface, or comes in.
 local function nic_place(nic, incoming)
-    local dir = nic.link.nics[1] == nic and 0 or 1
+    local dir = nic.link.a == nic.node and 0 or 1
     return { link = nic.link, dir = incoming and 1 - dir or dir, nic = nic, name = nic.node.name }
 end
 
@@ -54,6 +60,17 @@ local function nic_on(member, key)
     for i, nic in ipairs(member.nics) do
         if not nic.link.removed and (key == nil or key == i or key == nic.link or key == nic.link.switch) then return nic end
     end
+end
+
+-- Where packets enter.
+local function entry(at, key, where, level)
+    if link.is_direction(at) then return direction_place(at, false) end
+    local member = link.check_node(at, where, "the place to send from", level + 1)
+    local nic = nic_on(member, key)
+    if not nic then
+        error(("%s: %s has no link%s"):format(where, member.name, key ~= nil and " " .. tostring(key) or ""), level + 1)
+    end
+    return nic_place(nic)
 end
 
 -- Whether a frame gets from a place to an interface without a router.
@@ -78,38 +95,10 @@ local function nic_with_ip(ip)
     end
 end
 
--- The interfaces of a node, or the one with an address.
-local function interfaces_of(v)
-    local nic = type(v) == "string" and nic_with_ip(v)
-    if nic then return { nic } end
-    local found = type(v) == "string" and testbed.find(v) or v
-    return node.is(found) and found.nics or {}
-end
-
--- The interface from which a node or address is reached without a router, if there is one.
-local function nic_towards(member, v)
-    for _, nic in ipairs(member.nics) do
-        for _, other in ipairs(interfaces_of(v)) do
-            if not nic.link.removed and not other.link.removed and is_near(nic_place(nic), other) then return nic end
-        end
-    end
-end
-
--- Where packets enter: by opts.link, else by what leads to the target, or to the gateway, or the first.
-local function entry(at, to, opts, where, level)
-    if link.is_direction(at) then return direction_place(at) end
-    local member, key = link.check_node(at, where, "the place to send from", level + 1), opts.link
-    local nic = key == nil and (nic_towards(member, to) or nic_towards(member, opts.gateway)) or nic_on(member, key)
-    if not nic then
-        error(("%s: %s has no link%s"):format(where, member.name, key ~= nil and " " .. tostring(key) or ""), level + 1)
-    end
-    return nic_place(nic)
-end
-
 -- The far end where nothing is said: the other end of the cable.
 local function opposite(at, from, where, level)
     if link.is_direction(at) then return direction_place(at, true) end
-    local nic = from.link.nics[2 - from.dir]
+    local nic = nic_at(from.link, from.dir, true)
     if not nic then error(where .. ": to= is missing: the node, link end or address to send to", level + 1) end
     return nic_place(nic, true)
 end
@@ -137,17 +126,45 @@ local function are_near(from, to)
     return to.link and (from.link == to.link or to.nic and is_near(from, to.nic))
 end
 
+-- The interface of a router on the network of a place, or nil.
+local function hop_near(from, router)
+    for _, nic in ipairs(router.nics) do
+        if is_near(from, nic) then return nic end
+    end
+end
+
+local function leads_on(from, to, router)
+    if router then return hop_near(from, router) ~= nil end
+    return are_near(from, to)
+end
+
+-- Where packets enter, and where they are measured. Where the script leaves the interface open, it is the node's first that
+-- leads to the target, or to the router.
+local function ends(at, to, opts, router, where, level)
+    local from = entry(at, opts.link, where, level + 1)
+    check_present(from, where, level + 1)
+    local goal = target(to, at, from, where, level + 1)
+    check_present(goal, where, level + 1)
+    if link.is_direction(at) or opts.link ~= nil or leads_on(from, goal, router) then return from, goal end
+    for _, nic in ipairs(from.nic.node.nics) do
+        if not nic.link.removed then
+            local other = nic_place(nic)
+            local near = target(to, at, other, where, level + 1)
+            if leads_on(other, near, router) then return other, near end
+        end
+    end
+    return from, goal
+end
+
 -- The MAC address that frames from a place go to, on their way to another.
-local function next_hop(from, to, gateway, where, level)
-    if not gateway and are_near(from, to) then return to.nic and to.nic.mac end
-    if not gateway then
+local function next_hop(from, to, router, where, level)
+    if not router and are_near(from, to) then return to.nic and to.nic.mac end
+    if not router then
         error(("%s: %s is on no subnet of %s: give gateway=, the node that routes there"):format(where, to.name, from.name),
             level + 1)
     end
-    local router = link.check_node(gateway, where, "gateway", level + 1)
-    for _, nic in ipairs(router.nics) do
-        if is_near(from, nic) then return nic.mac end
-    end
+    local nic = hop_near(from, router)
+    if nic then return nic.mac end
     error(("%s: gateway %s is on no subnet of %s"):format(where, router.name, from.name), level + 1)
 end
 
@@ -180,11 +197,9 @@ end
 --- The way from a node or link end to another (nil: the other end of the cable), as fields of core.flow_add, and the places'
 --- names. opts: those of flow.OPTIONS, checked. Raises, at the caller's caller by `level`, what is impossible.
 function flow.way(at, to, opts, where, level)
-    local from = entry(at, to, opts, where, level + 1)
-    check_present(from, where, level + 1)
-    local goal = target(to, at, from, where, level + 1)
-    check_present(goal, where, level + 1)
-    local mac = next_hop(from, goal, opts.gateway, where, level + 1)
+    local router = opts.gateway ~= nil and link.check_node(opts.gateway, where, "gateway", level + 1)
+    local from, goal = ends(at, to, opts, router, where, level + 1)
+    local mac = next_hop(from, goal, router, where, level + 1)
     return {
         from = from.link.id, from_dir = from.dir, to = goal.link and goal.link.id or -1, to_dir = goal.link and goal.dir or 0,
         header = header(from, goal, mac, opts.port), deliver = opts.deliver, links = { from.link, goal.link },
@@ -244,11 +259,6 @@ for _, kind in ipairs { "source", "voice", "video" } do
     classes[kind].__tostring = function(self) return ("%s %s"):format(kind, self.legs[1].way.text) end
 end
 
-local function check_call(self, method)
-    local kind = type(self) == "table" and rawget(self, "kind")
-    class.check(self, classes[kind or "source"], method)
-end
-
 Traffic.final, Traffic.settled = false, true
 
 local open = {}
@@ -295,6 +305,11 @@ function flow.settle(self)
         if s.running then return end
         if not self.settled then core.wait({}, SETTLE_POLL) end
     end
+end
+
+local function check_call(self, method)
+    local kind = type(self) == "table" and rawget(self, "kind")
+    errors.check_colon(kind and getmetatable(self) == classes[kind], method, "source, voice or video")
 end
 
 --- t:start(): it sends from now on, the first packet at a random moment of the first interval. Starting what runs does nothing.

@@ -171,6 +171,7 @@ function Host:console_tail() return "" end
 function Host:power_off() self.machine:shut_down(PATIENCE_MS) end
 
 local function set_paused(self, paused)
+    errors.check_colon(host.is(self), paused and "pause" or "resume", "host")
     local from, to = paused and "up" or "paused", paused and "paused" or "up"
     if self.state == to then return true end
     if self.state ~= from then return nil, ("host %s is %s"):format(self.name, self.state), "state" end

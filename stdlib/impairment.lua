@@ -38,7 +38,7 @@ local NESTED = {
     burst = { p = { type = "fraction", required = true }, r = FRACTION, h = FRACTION, k = FRACTION },
     red = { min = { type = { "number", "size" }, min = 0 }, max = { type = { "number", "size" }, min = 0 }, p = FRACTION,
         weight = FRACTION },
-    codel = { target = { type = "duration" }, interval = { type = "duration" } },
+    codel = { target = { type = "duration", max = 3600 }, interval = { type = "duration", max = 3600 } },
 }
 
 -- Which option takes another's place.

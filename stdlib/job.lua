@@ -139,8 +139,11 @@ end
 
 function Job:outcome() return self.result end
 
+local function check_self(self, method) errors.check_colon(getmetatable(self) == Job, method, "job") end
+
 --- job:wait(timeout) -> result; nil, "timed out" when the time has passed and the command still runs.
 function Job:wait(timeout)
+    check_self(self, "wait")
     local seconds = timeout ~= nil and units.duration(timeout, "timeout", 2) or nil
     local shown <close> = tasks.show_main(("%s: %s"):format(self.node.name, job.short(self.cmd)))
     if not tasks.wait(self.done, seconds) then return nil, "timed out", "timeout" end
@@ -149,6 +152,7 @@ end
 
 --- job:kill(signal="TERM"): signals the command's process group.
 function Job:kill(signal)
+    check_self(self, "kill")
     local name = tostring(signal or "TERM"):upper():gsub("^SIG", "")
     if not SIGNALS[name] then
         error(("kill: unknown signal %q%s"):format(tostring(signal), options.hint(name, SIGNALS)), 2)
@@ -158,6 +162,7 @@ end
 
 --- job:write(data): to its standard input. Returns true, or nil and why not.
 function Job:write(data)
+    check_self(self, "write")
     if type(data) ~= "string" then error("write: want a string, not " .. type(data), 2) end
     if not rawget(self, "handle") then return nil, "the command has ended" end
     return self.handle:write(data)
@@ -165,6 +170,7 @@ end
 
 --- job:close_stdin(): end of its standard input.
 function Job:close_stdin()
+    check_self(self, "close_stdin")
     if rawget(self, "handle") then self.handle:close_stdin() end
 end
 
@@ -181,10 +187,14 @@ local function next_line(self)
 end
 
 --- job:lines() -> iterator over its output, line by line as it comes: line, "stdout" or "stderr".
-function Job:lines() return function() return next_line(self) end end
+function Job:lines()
+    check_self(self, "lines")
+    return function() return next_line(self) end
+end
 
 --- job:expect(pattern or {pattern, ...}, timeout=60): waits for a match in its standard output; see console:expect.
 function Job:expect(pattern, timeout)
+    check_self(self, "expect")
     if not self.output then errors.raise("expect: the output of this command is not kept") end
     local match = self.output:expect(pattern, timeout)
     return match

@@ -66,9 +66,20 @@ local function check_set(opts)
     if type(opts) ~= "table" then errors.raise("set: want a table of options, not " .. type(opts)) end
 end
 
+-- An assignment would change nothing of the link.
+local function refuse_option(self, key, value)
+    if impairment.OPTIONS[key] then
+        errors.raise(("a link's %s cannot be assigned: :set { %s = ... } changes it"):format(key, key))
+    end
+    rawset(self, key, value)
+end
+
+meta.__newindex = refuse_option
+
 -- One direction: what l.ab and l.ba are.
 local Direction = {}
 local direction_meta = class.new("direction of a link", Direction)
+direction_meta.__newindex = refuse_option
 
 function direction_meta.__tostring(self) return ("%s of link %s"):format(self.way, self.link.name) end
 
@@ -83,6 +94,7 @@ end
 
 --- l.ab:stats(): what l:stats() says of one direction.
 function Direction:stats()
+    errors.check_colon(link.is_direction(self), "stats", "direction")
     return self.link:stats()[self.way]
 end
 
@@ -229,6 +241,25 @@ function Making:__close()
     for _, l in ipairs(self.links) do take_away(l) end
 end
 
+local function has_running_end(l)
+    for _, nic in ipairs(l.nics) do
+        if nic.node.state == "up" and nic.node.update_hosts then return true end
+    end
+end
+
+-- Whether nodes that run already are at one of the links, or on its switch: they are told of the names.
+local function are_heard(links)
+    local seen = {}
+    for _, l in ipairs(links) do
+        if has_running_end(l) then return true end
+        for _, other in ipairs(l.switch and not seen[l.switch] and l.switch.links or {}) do
+            if has_running_end(other) then return true end
+        end
+        seen[l.switch] = true
+    end
+    return false
+end
+
 function Making:finish()
     for _, l in ipairs(self.links) do
         for _, nic in ipairs(l.nics) do
@@ -243,7 +274,7 @@ function Making:finish()
         if why then errors.raise(("link %s: %s: %s"):format(plug.nic.link.name, plug.nic.node.name, why)) end
     end
     self.finished = true
-    if #self.plugging > 0 then boot.refresh_hosts() end
+    if are_heard(self.links) then boot.refresh_hosts() end
 end
 link.making = making
 
@@ -427,7 +458,7 @@ function link.lan(nodes, opts)
     if type(nodes) ~= "table" or #nodes == 0 then error("lan: want an array of nodes", 2) end
     local cable, own = split_lan(opts, 2)
     local members = {}
-    for i, v in ipairs(nodes) do members[i] = check_end(v, "lan", "node " .. i, 2) end
+    for i = 1, #nodes do members[i] = check_end(nodes[i], "lan", "node " .. i, 2) end
     local self = new_switch(lan_name(), own, "lan", 2)
     local made <close> = making {}
     for _, member in ipairs(members) do join(member, self, cable, made, "lan", 2) end

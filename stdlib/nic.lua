@@ -71,12 +71,25 @@ function nic.plugged(vm)
     return list
 end
 
+-- The machine has it from now on, with none of what came before.
+local function take(self)
+    core.port_drain(self.fd)
+    core.port_desert(self.port, false)
+    self.unplugged = false
+end
+
+--- The machine has ended: what comes for its interfaces has no reader.
+function nic.desert_all(vm)
+    for _, self in ipairs(vm.nics) do
+        if self.fd then core.port_desert(self.port, true) end
+    end
+end
+
 --- As core.machine takes them; from now on the machine has them.
 function nic.take_all(vm)
     local list = {}
     for i, self in ipairs(vm.nics) do
-        core.port_drain(self.fd)
-        self.unplugged = false
+        take(self)
         list[i] = { number = self.index - 1, fd = self.fd, mac = self.mac }
     end
     return list
@@ -103,6 +116,7 @@ function nic.add(vm, link, subnet)
         release { port = port, fd = fd }
         errors.again(self)
     end
+    core.port_desert(port, true)
     self.port, self.fd, self.at = port, fd, { "port", port }
     self.unplugged = not computer.is_off(vm)
     return self
@@ -125,8 +139,7 @@ end
 -- Has QEMU put the device in. Returns nil or why not.
 local function put_in(self)
     local vm = self.node
-    core.port_drain(self.fd)
-    self.unplugged = false
+    take(self)
     local name = backend(self)
     local sent, why = vm.machine:pass_fd(name, self.fd)
     why = not sent and why

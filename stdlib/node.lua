@@ -206,6 +206,7 @@ Node.read, Node.write, Node.put, Node.get = files.read, files.write, files.put, 
 
 -- The network interface on a link or switch, or with a number; raises at the caller's caller.
 local function find_nic(self, key, where)
+    errors.check_colon(node.is(self), where, "node")
     if key == nil then key = 1 end
     for i, nic in ipairs(self.nics) do
         if i == key or nic.link == key or nic.link.switch == key and key ~= nil then return nic end

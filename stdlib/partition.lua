@@ -75,8 +75,9 @@ local function read_groups(groups, level)
         end
         local is_one = type(group) == "string" or getmetatable(group) ~= nil
         names[i] = {}
-        for _, value in ipairs(is_one and { group } or group) do
-            local member = link.check_node(value, "partition", ("a member of group %d"):format(i), level + 1)
+        local list = is_one and { group } or group
+        for j = 1, #list do
+            local member = link.check_node(list[j], "partition", ("a member of group %d"):format(i), level + 1)
             if group_of[member] then error(("partition: %s is there twice"):format(member.name), level + 1) end
             group_of[member] = i
             names[i][#names[i] + 1] = member.name

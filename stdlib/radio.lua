@@ -268,6 +268,7 @@ end
 --- n:move(x, y, opts) -> the seconds that it takes: the node goes there at once, or on a straight way with speed= (m/s) or
 --- over= (a duration), from now on. It ends what else moves the node.
 function node.methods:move(x, y, opts)
+    errors.check_colon(node.is(self), "move", "node")
     coordinate(x, "x", "move", 2)
     coordinate(y, "y", "move", 2)
     need_place(self)
@@ -281,6 +282,7 @@ end
 
 --- n:position() -> x, y.
 function node.methods:position()
+    errors.check_colon(node.is(self), "position", "node")
     need_place(self)
     local x, y = radio.place_of(self)
     return x, y

@@ -22,7 +22,7 @@ function responder.responder(name, opts)
 end
 
 function Responder:start_up() end
-function Responder:update_hosts() end
+Responder.update_hosts = false
 function Responder:set_carrier() end
 function Responder:cut() end
 function Responder:console_tail() return "" end

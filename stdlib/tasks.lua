@@ -106,14 +106,20 @@ function Task:outcome()
     error(message, 0)
 end
 
+local function check_task(self, method) errors.check_colon(getmetatable(self) == Task, method, "task") end
+
 function Task:join(timeout)
+    check_task(self, "join")
     local seconds = check_timeout(timeout, 2)
     local shown <close> = show_main("waiting for a task")
     if not tasks.wait(self.done, seconds) then return nil, "timed out", "timeout" end
     return self:outcome()
 end
 
-function Task:cancel() core.cancel(self.thread) end
+function Task:cancel()
+    check_task(self, "cancel")
+    core.cancel(self.thread)
+end
 
 --- The failures of tasks that ended in an error and were never joined.
 function tasks.unjoined_failures()
@@ -276,11 +282,17 @@ function tasks.event(name)
     return setmetatable({ name = name or "event", done = core.future() }, Event)
 end
 
-function Event:set(value) return self.done:set(value == nil and true or value) end
+local function check_event(self, method) errors.check_colon(getmetatable(self) == Event, method, "event") end
+
+function Event:set(value)
+    check_event(self, "set")
+    return self.done:set(value == nil and true or value)
+end
 
 function Event:outcome() return (self.done:values()) end
 
 function Event:wait(timeout)
+    check_event(self, "wait")
     local seconds = check_timeout(timeout, 2)
     local shown <close> = show_main(("waiting for the event %s"):format(self.name))
     if not tasks.wait(self.done, seconds) then return nil, "timed out", "timeout" end
@@ -297,6 +309,7 @@ function tasks.barrier(n)
 end
 
 function Barrier:wait(timeout)
+    errors.check_colon(getmetatable(self) == Barrier, "wait", "barrier")
     local seconds, gate = check_timeout(timeout, 2), self.gate
     local left <close> = setmetatable({}, { __close = function()
         if self.gate == gate then self.waiting = self.waiting - 1 end

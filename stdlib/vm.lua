@@ -178,6 +178,7 @@ local function on_machine_state(self, machine, state, why)
     else
         self.why = why
         if state == "paused" or state == "booting" then return computer.set_state(self, machine_states[state], why) end
+        nic.desert_all(self)
         computer.has_ended(self, machine_states[state], why)
         self.shell_up:set(false)
         self.console.stream:finish("the machine is " .. self.state)
@@ -327,10 +328,16 @@ local function control(self, command, wanted)
 end
 
 --- v:pause(): stops its processors.
-function VM:pause() return control(self, "stop", "paused") end
+function VM:pause()
+    errors.check_colon(vm.is(self), "pause", "vm")
+    return control(self, "stop", "paused")
+end
 
 --- v:resume(): lets them go on.
-function VM:resume() return control(self, "cont", "up") end
+function VM:resume()
+    errors.check_colon(vm.is(self), "resume", "vm")
+    return control(self, "cont", "up")
+end
 
 --- Plugs a network interface's cable in or out, as the guest sees it. Returns nil, or why it failed.
 function VM:set_carrier(one, up) return nic.set_carrier(one, up) end

@@ -26,9 +26,8 @@ struct child_spec {
  * Return: 0, or a negative errno (of fork or of the exec itself). */
 int child_spawn(const struct child_spec *spec, struct child *out);
 
-/** In a process that was just forked: a session of its own, no signal handled or blocked, and @sig
- * when
- * @parent, who forked it, dies. Return: 0, or -1 when it has died already. */
+/** In a process that was just forked by @parent: a session of its own, no signal handled or
+ * blocked, and @sig when the parent dies. Return: 0, or -1 when it has died already. */
 int child_detach(pid_t parent, int sig);
 
 /** Collect an ended process without waiting.

@@ -2,10 +2,10 @@
 #include "runtime/bench/load.h"
 
 #include "runtime/clock.h"
+#include "runtime/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -136,19 +136,15 @@ static void release(struct load *l)
 
 static int start_threads(struct load *l)
 {
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
-    int err = pthread_create(&l->receiver, NULL, receive_all, l);
-    if (!err) {
-        err = pthread_create(&l->sender, NULL, send_all, l);
-        if (err) {
-            atomic_store(&l->stopping, true);
-            pthread_join(l->receiver, NULL);
-        }
+    int err = thread_start(&l->receiver, receive_all, l);
+    if (err)
+        return err;
+    err = thread_start(&l->sender, send_all, l);
+    if (err) {
+        atomic_store(&l->stopping, true);
+        pthread_join(l->receiver, NULL);
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return -err;
+    return err;
 }
 
 int load_start(struct load **out, const struct load_config *c)

@@ -1,94 +1,49 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/bench/netspace.h"
 
+#include "runtime/netns.h"
+#include "runtime/stack.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/if_packet.h>
-#include <linux/if_tun.h>
 #include <net/if.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What a thread that enters the namespace is to do there. */
-struct visit {
-    int ns; /* -1: a new one */
-    int64_t (*act)(struct visit *v);
-    const char *text; /* command or name */
-    uint16_t port;
-    int64_t result;
-};
-
-static void *visitor(void *arg)
-{
-    struct visit *v = arg;
-    int err = v->ns < 0 ? unshare(CLONE_NEWNET) : setns(v->ns, CLONE_NEWNET);
-    v->result = err ? -errno : v->act(v);
-    return NULL;
-}
-
-/* In a thread of its own, since a namespace is a thread's. */
-static int64_t visit(struct visit v)
-{
-    pthread_t thread;
-    int err = pthread_create(&thread, NULL, visitor, &v);
-    if (err)
-        return -err;
-    pthread_join(thread, NULL);
-    return v.result;
-}
-
-static int64_t open_own(struct visit *v)
-{
-    (void)v;
-    int fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-}
-
 int netspace_new(void)
 {
-    return (int)visit((struct visit){.ns = -1, .act = open_own});
+    return netns_make();
 }
 
-static int64_t run(struct visit *v)
+static int run(void *arg)
 {
-    int status = system(v->text);
+    int status = system(arg);
     return status < 0 ? -errno : WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
 }
 
 int netspace_run(int ns, const char *command)
 {
-    return (int)visit((struct visit){.ns = ns, .act = run, .text = command});
-}
-
-static int64_t make_tap(struct visit *v)
-{
-    struct ifreq device = {.ifr_flags = IFF_TAP | IFF_NO_PI};
-    int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-    snprintf(device.ifr_name, sizeof(device.ifr_name), "%s", v->text);
-    if (fd < 0 || ioctl(fd, TUNSETIFF, &device) == 0)
-        return fd < 0 ? -errno : fd;
-    int err = -errno;
-    close(fd);
-    return err;
+    return netns_visit(ns, run, (void *)command);
 }
 
 int netspace_tap(int ns, const char *name)
 {
-    return (int)visit((struct visit){.ns = ns, .act = make_tap, .text = name});
+    int tap = stack_add_tap(ns, name);
+    int err = tap < 0 ? tap : stack_release_tap(tap);
+    if (err && tap >= 0)
+        close(tap);
+    return err ? err : tap;
 }
 
-static int64_t make_packet(struct visit *v)
+static int make_packet(void *name)
 {
-    struct sockaddr_ll own = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(v->text)};
+    struct sockaddr_ll own = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(name)};
     int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), err = 0;
     if (fd < 0)
         return -errno;
@@ -101,12 +56,12 @@ static int64_t make_packet(struct visit *v)
 
 int netspace_packet(int ns, const char *name)
 {
-    return (int)visit((struct visit){.ns = ns, .act = make_packet, .text = name});
+    return netns_visit(ns, make_packet, (void *)name);
 }
 
-static int64_t make_sink(struct visit *v)
+static int make_sink(void *port)
 {
-    struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(v->port)};
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(*(uint16_t *)port)};
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), bytes = 0, err = 0;
     if (fd < 0)
         return -errno;
@@ -120,28 +75,35 @@ static int64_t make_sink(struct visit *v)
 
 int netspace_sink(int ns, uint16_t port)
 {
-    return (int)visit((struct visit){.ns = ns, .act = make_sink, .port = port});
+    return netns_visit(ns, make_sink, &port);
 }
 
+struct interface {
+    const char *name;
+    int64_t received;
+};
+
 /* The second number behind "NAME:" of a line in /proc/net/dev. */
-static int64_t read_received(struct visit *v)
+static int read_received(void *arg)
 {
+    struct interface *interface = arg;
     char line[512];
-    int64_t packets = -ENODEV;
-    size_t n = strlen(v->text);
+    size_t n = strlen(interface->name);
     FILE *f = fopen("/proc/thread-self/net/dev", "re");
     if (!f)
         return -errno;
-    while (packets < 0 && fgets(line, sizeof(line), f)) {
+    while (interface->received < 0 && fgets(line, sizeof(line), f)) {
         const char *at = line + strspn(line, " ");
-        if (strncmp(at, v->text, n) == 0 && at[n] == ':')
-            sscanf(at + n + 1, "%*d %" SCNd64, &packets);
+        if (strncmp(at, interface->name, n) == 0 && at[n] == ':')
+            sscanf(at + n + 1, "%*d %" SCNd64, &interface->received);
     }
     fclose(f);
-    return packets;
+    return interface->received < 0 ? -ENODEV : 0;
 }
 
 int64_t netspace_received(int ns, const char *name)
 {
-    return visit((struct visit){.ns = ns, .act = read_received, .text = name});
+    struct interface interface = {name, -1};
+    int err = netns_visit(ns, read_received, &interface);
+    return err ? err : interface.received;
 }

@@ -2,12 +2,11 @@
 #include "runtime/bench/relay.h"
 
 #include "runtime/clock.h"
-#include "runtime/urgent.h"
+#include "runtime/thread.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -53,7 +52,7 @@ static void forward_frames(struct relay *r)
 static void *forward(void *arg)
 {
     struct relay *r = arg;
-    urgent_become(); /* as the fabric's thread */
+    thread_become_urgent(); /* as the fabric's thread */
     struct mmsghdr msgs[BATCH] = {0};
     struct iovec iov[BATCH];
     for (int i = 0; i < BATCH; i++) {
@@ -77,20 +76,16 @@ int relay_start(struct relay **out, int from, int to, bool taps)
     struct relay *r = calloc(1, sizeof(*r));
     if (!r)
         return -ENOMEM;
-    sigset_t all, old;
     struct timeval patience = {.tv_usec = WAIT_MS * 1000};
     if (!taps)
         setsockopt(to, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     *r = (struct relay){.from = from, .to = to, .taps = taps};
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
-    int err = pthread_create(&r->thread, NULL, forward, r);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    int err = thread_start(&r->thread, forward, r);
     if (err)
         free(r);
     else
         *out = r;
-    return -err;
+    return err;
 }
 
 int64_t relay_cpu_ns(const struct relay *r)

@@ -9,9 +9,9 @@
 
 struct relay;
 
-/** Start a thread that moves what comes at @from to @to: datagrams by recvmmsg() and sendmmsg(),
- * with
- * @taps frames by read() and write(). Both stay the caller's. Return: 0 or negative errno. */
+/** Start a thread that moves what comes at @from to @to, by recvmmsg() and sendmmsg(), or if they
+ * are
+ * @taps by read() and write(). Both stay the caller's. Return: 0 or negative errno. */
 int relay_start(struct relay **out, int from, int to, bool taps);
 
 /** Return: the processor time that it has used, ns. */

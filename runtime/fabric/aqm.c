@@ -2,6 +2,7 @@
 #include "runtime/fabric/aqm.h"
 
 #include "runtime/fabric/chance.h"
+#include "runtime/fabric/trace.h"
 
 #include <math.h>
 
@@ -26,16 +27,17 @@ static struct red_bounds red_bounds(const struct link_red *c, double limit)
     };
 }
 
-static double packets_in(int64_t ns, uint64_t rate)
+static double packets_in(int64_t ns, const struct link_config *c)
 {
-    return rate ? (double)ns * (double)rate / (RED_TYPICAL_BYTES * BIT_NS) : 0;
+    double rate = c->trace ? trace_rate(c->trace) : (double)c->rate_bps;
+    return (double)ns * rate / (RED_TYPICAL_BYTES * BIT_NS);
 }
 
 static void average(struct red *r, const struct link_config *c, double weight, double len,
                     int64_t at)
 {
     if (r->idle_since) {
-        r->average *= pow(1 - weight, packets_in(at - r->idle_since, c->rate_bps));
+        r->average *= pow(1 - weight, packets_in(at - r->idle_since, c));
         r->idle_since = 0;
     }
     r->average += weight * (len - r->average);

@@ -19,7 +19,7 @@ struct red {
 bool red_drops(struct red *r, const struct link_config *c, struct chance *h, double len,
                double limit, int64_t at);
 
-/** Tell that the queue has run empty. */
+/** Tell that the queue has run empty, or stays so because what arrived was dropped. */
 void red_idle(struct red *r, int64_t at);
 
 /* Controlled Delay: acts on what leaves. The names are those of RFC 8289, 5.3. Zeroed memory is a

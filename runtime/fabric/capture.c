@@ -4,13 +4,13 @@
 #include "runtime/clock.h"
 #include "runtime/fabric/packet.h"
 #include "runtime/fabric/pcapng.h"
+#include "runtime/thread.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +54,8 @@ struct capture {
     int wake_fd;
     pthread_t thread;
     FILE *file;
-    int error; /* of the file; the writer's until it has ended */
+    char *buffer; /* the file's */
+    int error;    /* of the file; the writer's until it has ended */
     struct interface_counts *interfaces;
     unsigned n_interfaces;
     uint64_t seen, dropped;
@@ -287,22 +288,16 @@ static void *writer(void *arg)
     return NULL;
 }
 
-static int start_writer(struct capture *c)
-{
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
-    int err = pthread_create(&c->thread, NULL, writer, c);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return -err;
-}
-
+/* With a buffer of ours: glibc takes no size for its own. */
 static int open_file(struct capture *c, const char *path)
 {
+    c->buffer = malloc(FILE_BUFFER);
+    if (!c->buffer)
+        return -ENOMEM;
     c->file = fopen(path, "wbe");
     if (!c->file)
         return -errno;
-    setvbuf(c->file, NULL, _IOFBF, FILE_BUFFER);
+    setvbuf(c->file, c->buffer, _IOFBF, FILE_BUFFER);
     return 0;
 }
 
@@ -312,6 +307,7 @@ static void release(struct capture *c)
         c->error = -errno;
     if (c->wake_fd >= 0)
         close(c->wake_fd);
+    free(c->buffer);
     free(c->interfaces);
     free(c->ring);
 }
@@ -325,7 +321,7 @@ int capture_start(struct capture **out, const char *path)
     c->ring = malloc(CAPTURE_RING_BYTES);
     int err = c->wake_fd < 0 ? -errno : c->ring ? open_file(c, path) : -ENOMEM;
     if (!err)
-        err = start_writer(c);
+        err = thread_start(&c->thread, writer, c);
     if (err) {
         release(c);
         free(c);

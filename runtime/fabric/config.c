@@ -6,6 +6,11 @@ static bool is_probability(double v)
     return v >= 0 && v <= 1;
 }
 
+static bool is_duration(int64_t ns)
+{
+    return ns >= 0 && ns <= LINK_DELAY_MAX_NS;
+}
+
 static const char *check_delay(const struct link_config *c)
 {
     if (c->delay_ns < 0)
@@ -19,7 +24,7 @@ static const char *check_delay(const struct link_config *c)
     if (c->distribution < LINK_UNIFORM || c->distribution > LINK_SAMPLES)
         return "distribution is unknown";
     if (c->distribution == LINK_SAMPLES && (!c->samples || c->samples->n == 0))
-        return "distribution \"trace\" has no samples";
+        return "distribution \"trace\" has no samples: give samples=";
     if (!(c->correlation >= 0 && c->correlation < 1))
         return "correlation is not between 0 and below 1";
     return NULL;
@@ -73,8 +78,8 @@ static const char *check_discipline(const struct link_config *c)
         return "red: min is not below max";
     if (!is_probability(r->p) || !is_probability(r->weight))
         return "red: p or weight is not between 0 and 1";
-    if (c->codel_target_ns < 0 || c->codel_interval_ns < 0)
-        return "codel: target or interval is negative";
+    if (!is_duration(c->codel_target_ns) || !is_duration(c->codel_interval_ns))
+        return "codel: target or interval is not between 0 and an hour";
     return NULL;
 }
 

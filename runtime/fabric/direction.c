@@ -43,7 +43,8 @@ static uint64_t *counter(struct link_stats *s, enum link_fate fate)
     }
 }
 
-void direction_finish(struct plane *p, struct direction *d, struct packet *pkt, enum link_fate fate)
+/* The packet stays the caller's. */
+static void finish(struct plane *p, struct direction *d, struct packet *pkt, enum link_fate fate)
 {
     ++*counter(&d->stats, fate);
     if (fate == LINK_DELIVERED)
@@ -56,7 +57,7 @@ void direction_finish(struct plane *p, struct direction *d, struct packet *pkt, 
 
 void direction_drop(struct plane *p, struct direction *d, struct packet *pkt, enum link_fate fate)
 {
-    direction_finish(p, d, pkt, fate);
+    finish(p, d, pkt, fate);
     packet_free(&p->pool, pkt);
 }
 
@@ -69,7 +70,7 @@ static void deliver(struct plane *p, struct direction *d, struct packet *pkt)
         port_send(p, d->to.port, pkt);
         return;
     }
-    direction_finish(p, d, pkt, LINK_DELIVERED);
+    finish(p, d, pkt, LINK_DELIVERED);
     lateness_add(&d->stats.lateness, p->now - packet_due(pkt));
     switch (d->to.kind) {
     case FABRIC_SWITCH:

@@ -64,11 +64,7 @@ int direction_send(struct plane *p, struct direction *d, const void *data, uint3
 /** As direction_offer(), for a packet that triggers and statistics have seen. */
 void direction_enter(struct plane *p, struct direction *d, struct packet *pkt, int64_t at);
 
-/** Count and record how @pkt's way ended, at p->now. The packet stays the caller's. */
-void direction_finish(struct plane *p, struct direction *d, struct packet *pkt,
-                      enum link_fate fate);
-
-/** As direction_finish(), and free the packet. */
+/** Count and record how @pkt's way ended, at p->now, and free it. */
 void direction_drop(struct plane *p, struct direction *d, struct packet *pkt, enum link_fate fate);
 
 /** Change the configuration at p->now. */

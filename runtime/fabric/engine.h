@@ -22,7 +22,7 @@ struct engine {
     uint64_t seed;
     int timer_fd;
     int64_t timer_at; /* what the timer is set to; SCHEDULE_NEVER: it is off */
-    bool no_timeouts; /* the kernel has no epoll_pwait2() */
+    bool no_timeouts; /* epoll_pwait2() cannot be called */
     bool stopping;
 };
 
@@ -39,6 +39,7 @@ void engine_run(struct engine *e, struct command_queue *q);
 /* The operations of fabric.h, in the fabric's thread. */
 int engine_port_add(struct engine *e, int fd);
 int engine_port_remove(struct engine *e, int id);
+int engine_port_desert(struct engine *e, int id, bool deserted);
 int engine_switch_add(struct engine *e, int64_t ageing_ns, unsigned flags);
 int engine_switch_remove(struct engine *e, int id);
 int engine_switch_stats(struct engine *e, int id, struct fabric_switch_stats *out);

@@ -34,30 +34,30 @@ static size_t weight(const struct fabric_event *e)
 
 static struct fabric_event *copy(const struct fabric_event *e, const uint8_t *data)
 {
-    struct fabric_event *new = malloc(weight(e));
-    if (!new)
+    struct fabric_event *event = malloc(weight(e));
+    if (!event)
         return NULL;
-    *new = *e;
-    new->next = NULL;
+    *event = *e;
+    event->next = NULL;
     if (e->len)
-        memcpy(new->data, data, e->len);
-    return new;
+        memcpy(event->data, data, e->len);
+    return event;
 }
 
 bool event_push(struct event_queue *q, const struct fabric_event *e, const uint8_t *data)
 {
     pthread_mutex_lock(&q->lock);
     bool room = q->bytes + weight(e) <= EVENT_QUEUE_BYTES, was_empty = !q->first;
-    struct fabric_event *new = room ? copy(e, data) : NULL;
-    if (new) {
-        *q->end = new;
-        q->end = &new->next;
+    struct fabric_event *event = room ? copy(e, data) : NULL;
+    if (event) {
+        *q->end = event;
+        q->end = &event->next;
         q->bytes += weight(e);
     }
     pthread_mutex_unlock(&q->lock);
-    if (new &&was_empty)
+    if (event && was_empty)
         eventfd_write(q->event_fd, 1);
-    return new != NULL;
+    return event != NULL;
 }
 
 struct fabric_event *event_take(struct event_queue *q)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The control thread's side: each function of fabric.h beside what it has the fabric's thread do.
+/* The control thread's side: each function of fabric.h beside what the fabric's thread does for it.
  */
 #include "runtime/fabric/fabric.h"
 
@@ -7,17 +7,15 @@
 #include "runtime/fabric/capture.h"
 #include "runtime/fabric/engine.h"
 #include "runtime/fabric/flow.h"
-#include "runtime/urgent.h"
+#include "runtime/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
-#include <unistd.h>
 
 struct fabric {
     pthread_t thread;
@@ -29,20 +27,9 @@ static void *thread_main(void *arg)
 {
     struct fabric *f = arg;
     prctl(PR_SET_NAME, "fabric");
-    f->engine.plane.totals.realtime = urgent_become();
+    f->engine.plane.totals.realtime = thread_become_urgent();
     engine_run(&f->engine, &f->commands);
     return NULL;
-}
-
-/* A thread inherits the signal mask, so it never runs with signals open. */
-static int start_thread(struct fabric *f)
-{
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
-    int err = pthread_create(&f->thread, NULL, thread_main, f);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return -err;
 }
 
 static int open_engine_and_start(struct fabric *f, uint64_t seed)
@@ -50,7 +37,7 @@ static int open_engine_and_start(struct fabric *f, uint64_t seed)
     int err = engine_open(&f->engine, seed, &f->commands);
     if (err < 0)
         return err;
-    err = start_thread(f);
+    err = thread_start(&f->thread, thread_main, f);
     if (err < 0)
         engine_close(&f->engine);
     return err;
@@ -99,6 +86,23 @@ void fabric_stop(struct fabric *f)
     free(f);
 }
 
+struct remove_args {
+    int (*remove)(struct engine *e, int id);
+    int id;
+};
+
+static int do_remove(struct engine *e, void *arg)
+{
+    const struct remove_args *a = arg;
+    return a->remove(e, a->id);
+}
+
+static int call_remove(struct fabric *f, int (*remove)(struct engine *e, int id), int id)
+{
+    struct remove_args a = {remove, id};
+    return command_call(&f->commands, do_remove, &a);
+}
+
 static int do_port_add(struct engine *e, void *arg)
 {
     return engine_port_add(e, *(int *)arg);
@@ -109,14 +113,26 @@ int fabric_port_add(struct fabric *f, int fd)
     return command_call(&f->commands, do_port_add, &fd);
 }
 
-static int do_port_remove(struct engine *e, void *arg)
-{
-    return engine_port_remove(e, *(int *)arg);
-}
-
 int fabric_port_remove(struct fabric *f, int port)
 {
-    return command_call(&f->commands, do_port_remove, &port);
+    return call_remove(f, engine_port_remove, port);
+}
+
+struct port_desert_args {
+    int port;
+    bool deserted;
+};
+
+static int do_port_desert(struct engine *e, void *arg)
+{
+    const struct port_desert_args *a = arg;
+    return engine_port_desert(e, a->port, a->deserted);
+}
+
+int fabric_port_desert(struct fabric *f, int port, bool deserted)
+{
+    struct port_desert_args a = {port, deserted};
+    return command_call(&f->commands, do_port_desert, &a);
 }
 
 struct switch_args {
@@ -136,14 +152,9 @@ int fabric_switch_add(struct fabric *f, int64_t ageing_ns, unsigned flags)
     return command_call(&f->commands, do_switch_add, &a);
 }
 
-static int do_switch_remove(struct engine *e, void *arg)
-{
-    return engine_switch_remove(e, *(int *)arg);
-}
-
 int fabric_switch_remove(struct fabric *f, int id)
 {
-    return command_call(&f->commands, do_switch_remove, &id);
+    return call_remove(f, engine_switch_remove, id);
 }
 
 struct switch_stats_args {
@@ -239,14 +250,9 @@ int fabric_link_up(struct fabric *f, int link, bool up)
     return command_call(&f->commands, do_link_up, &a);
 }
 
-static int do_link_remove(struct engine *e, void *arg)
-{
-    return engine_link_remove(e, *(int *)arg);
-}
-
 int fabric_link_remove(struct fabric *f, int link)
 {
-    return command_call(&f->commands, do_link_remove, &link);
+    return call_remove(f, engine_link_remove, link);
 }
 
 struct link_stats_args {
@@ -317,14 +323,9 @@ int fabric_radio_add(struct fabric *f, const struct fabric_radio_config *c)
     return command_call(&f->commands, do_radio_add, (void *)c);
 }
 
-static int do_radio_remove(struct engine *e, void *arg)
-{
-    return engine_radio_remove(e, *(int *)arg);
-}
-
 int fabric_radio_remove(struct fabric *f, int id)
 {
-    return command_call(&f->commands, do_radio_remove, &id);
+    return call_remove(f, engine_radio_remove, id);
 }
 
 struct radio_args {
@@ -387,14 +388,9 @@ int fabric_station_add(struct fabric *f, const struct fabric_station_config *c)
     return command_call(&f->commands, do_station_add, (void *)c);
 }
 
-static int do_station_remove(struct engine *e, void *arg)
-{
-    return engine_station_remove(e, *(int *)arg);
-}
-
 int fabric_station_remove(struct fabric *f, int id)
 {
-    return command_call(&f->commands, do_station_remove, &id);
+    return call_remove(f, engine_station_remove, id);
 }
 
 struct watch_args {
@@ -409,33 +405,13 @@ static int do_trigger_add(struct engine *e, void *arg)
     return engine_watch_add(e, a->watch, a->link, a->on);
 }
 
-static int compile(struct bpf_program *program, const char *filter, char *why, size_t room)
-{
-    pcap_t *dead = pcap_open_dead(DLT_EN10MB, 1 << 18);
-    if (!dead)
-        return -ENOMEM;
-    int err = pcap_compile(dead, program, filter, 1, PCAP_NETMASK_UNKNOWN) ? -EINVAL : 0;
-    if (err)
-        snprintf(why, room, "%s", pcap_geterr(dead));
-    pcap_close(dead);
-    return err;
-}
-
 int fabric_trigger_add(struct fabric *f, const struct fabric_trigger_config *c, char *why,
                        size_t room)
 {
-    struct watch *w = calloc(1, sizeof(*w));
-    if (!w)
-        return -ENOMEM;
-    w->first = c->first;
-    w->count = c->count;
-    w->hold = c->hold;
-    w->drop = c->drop;
-    int err = compile(&w->program, c->filter, why, room);
-    if (err) {
-        free(w);
+    struct watch *w;
+    int err = watch_new(&w, c, why, room);
+    if (err < 0)
         return err;
-    }
     struct watch_args a = {w, c->link, c->on};
     int id = command_call(&f->commands, do_trigger_add, &a);
     if (id < 0) {
@@ -445,14 +421,9 @@ int fabric_trigger_add(struct fabric *f, const struct fabric_trigger_config *c, 
     return id;
 }
 
-static int do_trigger_remove(struct engine *e, void *arg)
-{
-    return engine_watch_remove(e, *(int *)arg);
-}
-
 int fabric_trigger_remove(struct fabric *f, int id)
 {
-    return command_call(&f->commands, do_trigger_remove, &id);
+    return call_remove(f, engine_watch_remove, id);
 }
 
 int fabric_event_fd(const struct fabric *f)
@@ -587,12 +558,7 @@ int fabric_flow_stats(struct fabric *f, const int *ids, size_t n, struct fabric_
     return err;
 }
 
-static int do_flow_remove(struct engine *e, void *arg)
-{
-    return engine_flow_remove(e, *(int *)arg);
-}
-
 int fabric_flow_remove(struct fabric *f, int id)
 {
-    return command_call(&f->commands, do_flow_remove, &id);
+    return call_remove(f, engine_flow_remove, id);
 }

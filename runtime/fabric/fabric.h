@@ -94,17 +94,18 @@ struct link_red {
 
 /* What one direction of a link does to frames. Zeroed, it is a perfect cable.
  *
- * A frame that enters is lost or not, corrupted or not, duplicated or not; then waits in the
- * transmit queue for its turn to be sent at the rate; then travels for the delay and jitter, which
- * it may overtake others by. The memory that holds the frames of one direction's delay is bounded
- * by LINK_FLIGHT_BYTES_MAX; what exceeds it counts as queue_drops.
+ * A frame that enters is lost or not, duplicated or not, corrupted or not (its second copy never
+ * is); then waits in the transmit queue for its turn to be sent at the rate; then travels for the
+ * delay and jitter, which it may overtake others by. The memory that holds the frames of one
+ * direction's delay is bounded by LINK_FLIGHT_BYTES_MAX; what exceeds it counts as queue_drops.
  *
  * A configuration only borrows its series; what keeps one refers to them. */
 struct link_config {
-    int64_t delay_ns;  /* one-way, 0..LINK_DELAY_MAX_NS */
-    int64_t jitter_ns; /* 0..LINK_DELAY_MAX_NS; delay and jitter together are never below 0 */
+    uint32_t mtu; /* largest payload (frame less 14 bytes) that passes; 0: any */
     enum link_distribution distribution;
-    double correlation;          /* of each frame's jitter with the one before it, 0..1 exclusive */
+    int64_t delay_ns;   /* one-way, 0..LINK_DELAY_MAX_NS */
+    int64_t jitter_ns;  /* 0..LINK_DELAY_MAX_NS; delay and jitter together are never below 0 */
+    double correlation; /* of each frame's jitter with the one before it, 0..1 exclusive */
     struct link_series *samples; /* for LINK_SAMPLES: what is added to the delay */
     double loss;                 /* probability, 0..1, independent for each frame */
     struct link_burst burst;     /* beside loss: a frame survives if it survives both */
@@ -114,14 +115,13 @@ struct link_config {
     uint64_t rate_bps;         /* of Ethernet frames without preamble and FCS; 0: unlimited */
     struct link_series *trace; /* instead of a rate, the time of each opportunity to send 1500
                                 * bytes of payload, ascending; over again after the last */
+    uint64_t queue_bytes;      /* bytes that may wait; 0: no limit */
     uint32_t queue_packets;    /* frames that may wait while one is sent; the next is dropped.
                                 * 0: LINK_QUEUE_PACKETS_DEFAULT, or no limit when queue_bytes is set */
-    uint64_t queue_bytes;      /* bytes that may wait; 0: no limit */
     enum link_discipline discipline;
     struct link_red red;
     int64_t codel_target_ns;   /* 0: the default */
     int64_t codel_interval_ns; /* 0: the default */
-    uint32_t mtu;              /* largest payload (frame less 14 bytes) that passes; 0: any */
 };
 
 /** Return: NULL when @c is possible, else what is wrong with it (static, names the field). */
@@ -148,8 +148,8 @@ struct fabric_lateness {
     uint64_t count;
     uint64_t sum_ns;
     uint64_t max_ns;
-    uint64_t
-        buckets[FABRIC_LATENESS_BUCKETS]; /* below fabric_lateness_bound(), the last: all above */
+    /* Below fabric_lateness_bound(); the last: all above. */
+    uint64_t buckets[FABRIC_LATENESS_BUCKETS];
 };
 
 /** Return: what lies in bucket @i is below this many ns, and not below that of the one before. */
@@ -191,7 +191,7 @@ struct fabric_totals {
     uint64_t verdicts_missed; /* held frames that went on because no verdict came */
     uint64_t turns;           /* times the thread woke */
     uint64_t cpu_ns;          /* processor time that the thread has used */
-    bool realtime;            /* it is scheduled before all else: see runtime/urgent.h */
+    bool realtime;            /* it is scheduled before all else: see runtime/thread.h */
     struct fabric_lateness lateness; /* of every link's frames, also of links that were removed */
 };
 
@@ -200,8 +200,7 @@ struct fabric_totals {
  * Return: the fabric, to be ended by fabric_stop(), or NULL with errno set. */
 struct fabric *fabric_start(uint64_t seed);
 
-/** End the thread, drop what is in flight, close every port's socket and free @f. NULL is allowed.
- */
+/** End the thread, drop what is in flight, close every port's socket, free @f. NULL is allowed. */
 void fabric_stop(struct fabric *f);
 
 /** Add a port over @fd, a connected Unix datagram socket that carries one frame per datagram, or a
@@ -212,6 +211,11 @@ int fabric_port_add(struct fabric *f, int fd);
 
 /** Remove a port, close its socket, and remove its link. */
 int fabric_port_remove(struct fabric *f, int port);
+
+/** Say that nobody reads at the far end of @port's socket, a machine that is switched off, or that
+ * somebody does again. What comes for it meanwhile, and what waits, is dropped: unreachable in the
+ * totals, an overrun of the link. Return: 0, or -ENOENT. */
+int fabric_port_desert(struct fabric *f, int port, bool deserted);
 
 /* A switch that never learns. */
 #define FABRIC_SWITCH_HUB 1U
@@ -312,10 +316,9 @@ int fabric_station_add(struct fabric *f, const struct fabric_station_config *c);
 /** Remove a station and its link. */
 int fabric_station_remove(struct fabric *f, int id);
 
-/** Join @a and @b by a link that is up. @cfg[0] is what frames from @a to @b meet, @cfg[1] those
- * from
- * @b to @a. Return: the link's id; -EBUSY when a port already has a link; -EINVAL also when both
- * ends are the same. */
+/** Join two ends by a link that is up. @cfg[0] is what frames from the first meet, @cfg[1] those
+ * from the second. Return: the link's id; -EBUSY when a port already has a link; -EINVAL also when
+ * both ends are the same. */
 int fabric_link_add(struct fabric *f, struct fabric_end a, struct fabric_end b,
                     const struct link_config cfg[2]);
 
@@ -456,9 +459,9 @@ struct fabric_flow_stats {
     uint64_t sent, sent_bytes, received, received_bytes, duplicates, reordered;
     uint64_t in_flight; /* packets in the fabric, now */
     uint64_t late;      /* received, but too late to be played */
-    uint64_t missed,
-        bursts;      /* lost or late, of those sent before the newest received; runs of them */
-    double rate_bps; /* of what was received, from the first to the last of it */
+    uint64_t missed;    /* lost or late, of those sent before the newest received */
+    uint64_t bursts;    /* runs of them */
+    double rate_bps;    /* of what was received, from the first to the last of it */
     int64_t delay_min_ns, delay_mean_ns, delay_p50_ns, delay_p95_ns, delay_p99_ns, delay_max_ns;
     int64_t jitter_ns;  /* RFC 3550, 6.4.1, the mean over the packets */
     int64_t played_ns;  /* mean delay with which packets are played */

@@ -51,9 +51,9 @@ static int wait_for_events(struct engine *e, struct epoll_event *events)
     if (left <= TIMEOUT_MAX_NS && !e->no_timeouts) {
         struct timespec timeout = to_timespec(left);
         int n = epoll_pwait2(e->plane.epoll_fd, events, TURN_EVENTS, &timeout, NULL);
-        if (n >= 0 || errno != ENOSYS)
+        if (n >= 0 || errno == EINTR)
             return n;
-        e->no_timeouts = true; /* a kernel before 5.11 */
+        e->no_timeouts = true; /* a kernel before 5.11, or a container that forbids what is new */
     }
     set_timer(e, at);
     return epoll_wait(e->plane.epoll_fd, events, TURN_EVENTS, -1);

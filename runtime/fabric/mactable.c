@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/fabric/mactable.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@ static unsigned set_of(uint64_t mac)
     return (unsigned)((mac * 0x9e3779b97f4a7c15) >> 54);
 }
 
-_Static_assert(MACTABLE_SETS == 1 << (64 - 54), "set_of() gives the set's number");
+static_assert(MACTABLE_SETS == 1 << (64 - 54), "set_of() gives the set's number");
 
 struct mactable *mactable_new(void)
 {
@@ -32,7 +33,7 @@ static struct mac_entry *place_for(struct mac_entry set[MACTABLE_WAYS], uint64_t
     return best;
 }
 
-bool mactable_learn(struct mactable *t, uint64_t mac, struct direction *out, int64_t now)
+static bool learn(struct mactable *t, uint64_t mac, struct direction *out, int64_t now)
 {
     struct mac_entry *e = place_for(t->entries[set_of(mac)], mac);
     bool moved = e->out && e->mac == mac && e->out != out;
@@ -40,7 +41,7 @@ bool mactable_learn(struct mactable *t, uint64_t mac, struct direction *out, int
     return moved;
 }
 
-struct direction *mactable_find(const struct mactable *t, uint64_t mac, int64_t since)
+static struct direction *find(const struct mactable *t, uint64_t mac, int64_t since)
 {
     const struct mac_entry *set = t->entries[set_of(mac)];
     for (int i = 0; i < MACTABLE_WAYS; i++) {
@@ -70,11 +71,11 @@ static uint64_t read_mac(const uint8_t *bytes)
 bool mactable_hear(struct mactable *t, const uint8_t *address, struct direction *out, int64_t now)
 {
     uint64_t mac = read_mac(address);
-    return !(mac & MAC_GROUP_BIT) && mactable_learn(t, mac, out, now);
+    return !(mac & MAC_GROUP_BIT) && learn(t, mac, out, now);
 }
 
 struct direction *mactable_way(const struct mactable *t, const uint8_t *address, int64_t since)
 {
     uint64_t mac = read_mac(address);
-    return mac & MAC_GROUP_BIT ? NULL : mactable_find(t, mac, since);
+    return mac & MAC_GROUP_BIT ? NULL : find(t, mac, since);
 }

@@ -25,17 +25,12 @@ struct mactable {
 /** Return: an empty table, or NULL: no memory. Freed by free(). */
 struct mactable *mactable_new(void);
 
-/** Note that the station @mac was heard at time @now and is reached over @out.
- * Return: whether it was reached over another until now. */
-bool mactable_learn(struct mactable *t, uint64_t mac, struct direction *out, int64_t now);
-
-/** Return: the way to @mac if it was heard at or after @since, else NULL. */
-struct direction *mactable_find(const struct mactable *t, uint64_t mac, int64_t since);
-
-/** As mactable_learn(), of an address of six bytes; one of a group is no station's. */
+/** Note that the station of this address, of six bytes, was heard at time @now and is reached over
+ * @out; one of a group is no station's. Return: whether it was reached over another until now. */
 bool mactable_hear(struct mactable *t, const uint8_t *address, struct direction *out, int64_t now);
 
-/** As mactable_find(), of an address of six bytes; NULL for one of a group. */
+/** Return: the way to the station of this address if it was heard at or after @since, else NULL;
+ * NULL for an address of a group. */
 struct direction *mactable_way(const struct mactable *t, const uint8_t *address, int64_t since);
 
 /** Forget all stations that are reached over @out. */

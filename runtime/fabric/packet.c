@@ -49,11 +49,10 @@ static void give(struct pool_item **list, void *memory)
     *list = item;
 }
 
+/* Of frames that have one: of small and of standard ones. */
 static struct pool_item **frame_list(struct pool *p, size_t room)
 {
-    if (room == FRAME_SMALL_ROOM)
-        return &p->small;
-    return room == FRAME_STANDARD_ROOM ? &p->standard : NULL;
+    return room == FRAME_SMALL_ROOM ? &p->small : &p->standard;
 }
 
 static size_t room_class(size_t room)
@@ -75,9 +74,9 @@ static struct frame *large_new(struct pool *p, size_t size)
 struct frame *frame_new(struct pool *p, size_t room)
 {
     room = room_class(room);
-    struct pool_item **list = frame_list(p, room);
     size_t size = sizeof(struct frame) + room;
-    struct frame *f = list ? take(p, list, size) : large_new(p, size);
+    struct frame *f =
+        room <= FRAME_STANDARD_ROOM ? take(p, frame_list(p, room), size) : large_new(p, size);
     if (f)
         *f = (struct frame){.refs = 1, .room = (uint32_t)room};
     return f;
@@ -110,9 +109,8 @@ void frame_free(struct pool *p, struct frame *f)
         return;
     if (f->flow)
         p->alive[f->flow - 1]--;
-    struct pool_item **list = frame_list(p, f->room);
-    if (list) {
-        give(list, f);
+    if (f->room <= FRAME_STANDARD_ROOM) {
+        give(frame_list(p, f->room), f);
     } else {
         p->bytes -= sizeof(*f) + f->room;
         free(f);

@@ -21,8 +21,7 @@ struct frame {
     uint32_t visits; /* switches passed, over all copies */
     uint32_t len;
     uint32_t room;
-    uint32_t
-        flow; /* whose frame it is, its number plus 1, and counted with its others; 0: none's */
+    uint32_t flow; /* that it is counted with, its number plus 1; 0: none */
     uint8_t data[];
 };
 

@@ -122,7 +122,7 @@ static void enter(struct plane *p, struct port *port, struct frame *frame)
 
 /* The time is read after the frames: a frame that came while they were being read must not be
  * delivered before its delay has passed. */
-int port_receive(struct plane *p, struct port *port, struct receiver *r)
+static int receive(struct plane *p, struct port *port, struct receiver *r)
 {
     int n = receiver_read(r, &p->pool, port->fd, port->is_tap);
     p->now = clock_now();
@@ -251,8 +251,20 @@ static void flush_later(struct plane *p, struct port *port)
     p->unflushed = port;
 }
 
+void port_desert(struct plane *p, struct port *port, bool deserted)
+{
+    port->deserted = deserted;
+    while (deserted && port->held_len > 0)
+        drop_held(p, port, &p->totals.unreachable);
+}
+
 void port_send(struct plane *p, struct port *port, struct packet *pkt)
 {
+    if (port->deserted) {
+        p->totals.unreachable++;
+        direction_drop(p, arrivals(port), pkt, LINK_OVERRUN);
+        return;
+    }
     if (port->held_len == PORT_HELD_MAX)
         flush(p, port);
     if (port->blocked)
@@ -290,11 +302,17 @@ static void unblock(struct plane *p, struct port *port)
     port->blocked = false;
 }
 
-/* Reading takes an error off the socket; a hang-up stays, so the socket is watched no longer. */
+/* Reading takes an error off a socket. What stays is watched no longer: a socket's hang-up, and a
+ * tap's error, which says that its interface has gone. */
+static bool has_gone(const struct port *port, uint32_t events)
+{
+    return (events & EPOLLHUP) || (port->is_tap && (events & EPOLLERR));
+}
+
 int port_event(struct plane *p, struct port *port, uint32_t events, struct receiver *r)
 {
-    int n = events & (EPOLLIN | EPOLLERR) ? port_receive(p, port, r) : 0;
-    if (events & EPOLLHUP) {
+    int n = events & (EPOLLIN | EPOLLERR) ? receive(p, port, r) : 0;
+    if (has_gone(port, events)) {
         unblock(p, port);
         watch(p, port, EPOLL_CTL_DEL, 0);
     } else if (events & EPOLLOUT) {

@@ -13,10 +13,10 @@ struct direction;
 struct port {
     int fd;
     bool is_tap;
-    struct direction
-        *out; /* the link's direction that leaves here, or NULL; out->reverse comes in */
+    struct direction *out; /* of the link, leaves here; or NULL. out->reverse comes in */
     struct packet_list held;
     uint32_t held_len;
+    bool deserted;  /* nobody is there: what comes for the peer is dropped */
     bool blocked;   /* the socket is full; epoll tells when it is not */
     bool unflushed; /* in p->unflushed */
     struct port *next_unflushed;
@@ -29,15 +29,15 @@ int port_open(struct plane *p, int fd, struct port **port);
 /** Close the socket and free the port; it must have no link and not be unflushed. */
 void port_close(struct plane *p, struct port *port);
 
-/** Read one batch of frames and offer them to the link; sets p->now to when they were read.
- * Return: how many came. */
-int port_receive(struct plane *p, struct port *port, struct receiver *r);
-
-/** Act on what epoll says of the port: @events. Return: how many frames came. */
+/** Act on what epoll says of the port: @events. Reads at most one batch of frames and offers them
+ * to the link; sets p->now to when they were read. Return: how many came. */
 int port_event(struct plane *p, struct port *port, uint32_t events, struct receiver *r);
 
 /** Hand @pkt to the port, to go out when the ports are flushed. */
 void port_send(struct plane *p, struct port *port, struct packet *pkt);
+
+/** Say that nobody reads at the far end, or that somebody does again. */
+void port_desert(struct plane *p, struct port *port, bool deserted);
 
 /** Drop the frames that wait for the peer. */
 void port_clear(struct plane *p, struct port *port);

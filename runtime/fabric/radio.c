@@ -311,10 +311,12 @@ static void reschedule(struct plane *p, struct radio *r)
     schedule_set(&p->schedule, &r->entry, transmitter_ends(&r->transmitter));
 }
 
+/* Up to the time that was scheduled, as a link's direction: what comes to the radio before the next
+ * frame has been sent must find its turn, however late the thread is. */
 static void step(struct plane *p, struct schedule_entry *e)
 {
     struct radio *r = radio_of(e);
-    advance(p, r, p->now);
+    advance(p, r, schedule_time(&p->schedule, e));
     reschedule(p, r);
 }
 

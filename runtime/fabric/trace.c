@@ -4,6 +4,12 @@
 #include "runtime/fabric/series.h"
 
 #define ETHERNET_HEADER 14
+#define BIT_NS 8e9
+
+double trace_rate(const struct link_series *s)
+{
+    return (double)s->n * TRACE_OPPORTUNITY_BYTES * BIT_NS / (double)s->values[s->n - 1];
+}
 
 void trace_begin(struct trace_cursor *t, int64_t now)
 {

@@ -18,6 +18,9 @@ struct trace_cursor {
     uint32_t left;   /* bytes left of it */
 };
 
+/** Return: the mean rate of a trace, bit/s of what is behind the Ethernet header. */
+double trace_rate(const struct link_series *s);
+
 /** Begin the trace at @now. */
 void trace_begin(struct trace_cursor *t, int64_t now);
 

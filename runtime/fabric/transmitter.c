@@ -58,8 +58,11 @@ static void wait_behind(struct transmitter *t, struct packet *pkt, int64_t at)
 enum link_fate transmitter_offer(struct transmitter *t, const struct link_config *c,
                                  struct chance *h, struct packet *pkt, int64_t at)
 {
-    if (red_refuses(t, c, h, at))
+    if (red_refuses(t, c, h, at)) {
+        if (!t->sending)
+            red_idle(&t->red, at);
         return LINK_EARLY;
+    }
     if (t->sending) {
         if (!has_room(t, c, pkt->frame->len))
             return LINK_QUEUE_FULL;

@@ -6,10 +6,42 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define SNAPLEN (1 << 18) /* more than any frame */
+
 static_assert(offsetof(struct held, entry) == 0, "on_due() casts");
+
+static int compile(struct bpf_program *program, const char *filter, char *why, size_t room)
+{
+    pcap_t *dead = pcap_open_dead(DLT_EN10MB, SNAPLEN);
+    if (!dead)
+        return -ENOMEM;
+    int err = pcap_compile(dead, program, filter, 1, PCAP_NETMASK_UNKNOWN) ? -EINVAL : 0;
+    if (err)
+        snprintf(why, room, "%s", pcap_geterr(dead));
+    pcap_close(dead);
+    return err;
+}
+
+int watch_new(struct watch **out, const struct fabric_trigger_config *c, char *why, size_t room)
+{
+    struct watch *w = calloc(1, sizeof(*w));
+    if (!w)
+        return -ENOMEM;
+    w->first = c->first;
+    w->count = c->count;
+    w->hold = c->hold;
+    w->drop = c->drop;
+    int err = compile(&w->program, c->filter, why, room);
+    if (err < 0)
+        free(w);
+    else
+        *out = w;
+    return err;
+}
 
 void watch_attach(struct watch *w)
 {
@@ -97,7 +129,7 @@ static void on_due(struct plane *p, struct schedule_entry *e)
     struct held *h = (struct held *)e;
     struct packet *pkt = h->packet;
     struct direction *d = h->direction;
-    int64_t at = p->schedule.slots[e->place - 1].at;
+    int64_t at = schedule_time(&p->schedule, e);
     if (h->id)
         p->totals.verdicts_missed++;
     release(p, h);
@@ -143,6 +175,7 @@ static struct held *report(struct plane *p, struct direction *d, struct packet *
     if (told || !h)
         return h;
     release(p, h);
+    pkt->marks &= (uint8_t)~PACKET_HELD;
     return NULL;
 }
 

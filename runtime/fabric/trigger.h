@@ -37,6 +37,11 @@ struct held {
     int64_t at; /* when it came */
 };
 
+/** Make a watch that is nowhere yet, its filter compiled, which one thread at a time may do. @why,
+ * of
+ * @room bytes, says what is wrong with it. Return: 0; -EINVAL; -ENOMEM. */
+int watch_new(struct watch **out, const struct fabric_trigger_config *c, char *why, size_t room);
+
 /** Attach @w to the directions it names. */
 void watch_attach(struct watch *w);
 

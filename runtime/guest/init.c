@@ -227,31 +227,40 @@ static void start(const struct run *run)
         init.children[init.n_children++] = (struct child){pid, run->id};
 }
 
-static int take(const int *fds, size_t n, size_t *at, bool wanted)
+/* The descriptors of a request, in their order. */
+struct passed {
+    const int *fds;
+    size_t n, at;
+    bool missing; /* there was no room for all of them */
+};
+
+static int take(struct passed *passed, bool wanted)
 {
-    if (!wanted || *at == n)
+    if (!wanted)
         return -1;
-    int fd = fds[*at];
-    *at += 1;
-    return fd;
+    if (passed->at == passed->n) {
+        passed->missing = true;
+        return -1;
+    }
+    return passed->fds[passed->at++];
 }
 
 /* Closes the descriptors: the child has them. */
 static void take_run(struct init_request *request, const int *fds, size_t n)
 {
-    size_t at = 0;
+    struct passed passed = {.fds = fds, .n = n};
     char *text = (char *)(request + 1);
     struct run run = {.id = request->id,
                       .flags = request->value,
                       .words = text,
                       .n_words = request->words,
                       .text = text + request->words};
-    run.out = take(fds, n, &at, true);
-    run.err = take(fds, n, &at, true);
-    run.in = take(fds, n, &at, run.flags & INIT_STDIN);
-    run.hold = take(fds, n, &at, run.flags & INIT_HOLD);
-    run.script = take(fds, n, &at, run.flags & INIT_SCRIPT);
-    if (run.err < 0) /* there was no room for its descriptors */
+    run.out = take(&passed, true);
+    run.err = take(&passed, true);
+    run.in = take(&passed, run.flags & INIT_STDIN);
+    run.hold = take(&passed, run.flags & INIT_HOLD);
+    run.script = take(&passed, run.flags & INIT_SCRIPT);
+    if (passed.missing)
         report(INIT_REFUSED, run.id, EMFILE, "");
     else
         start(&run);
@@ -432,11 +441,11 @@ static void serve(void)
             if (watched[LINGERING + i].revents)
                 empty_lingering(i);
         }
-        collect();
-        if (init.ending && now() >= init.kill_at)
-            kill(-1, SIGKILL);
         if (watched[REQUESTS].revents)
             receive();
+        collect(); /* last: there may be nobody who is to end */
+        if (init.ending && now() >= init.kill_at)
+            kill(-1, SIGKILL);
     }
 }
 

@@ -22,6 +22,8 @@
  * Each command has pipes of its own and is the leader of its own session. A shell for the next one
  * is started ahead and waits for its script. Pipes that something left behind still holds open are
  * emptied to nowhere. */
+#include "signals.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -485,27 +487,14 @@ static void begin(void)
 
 static void signal_command(unsigned long seq, const char *name)
 {
-    static const struct {
-        const char *name;
-        int number;
-    } signals[] = {
-        {"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT},   {"KILL", SIGKILL},
-        {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"PIPE", SIGPIPE},   {"ALRM", SIGALRM},
-        {"TERM", SIGTERM}, {"CHLD", SIGCHLD}, {"CONT", SIGCONT},   {"STOP", SIGSTOP},
-        {"TSTP", SIGTSTP}, {"ABRT", SIGABRT}, {"WINCH", SIGWINCH},
-    };
-    if (unit.state == FREE || seq != unit.command.seq)
+    int number = signal_number(name);
+    if (!number || unit.state == FREE || seq != unit.command.seq)
         return;
-    for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
-        if (strcmp(signals[i].name, name) != 0)
-            continue;
-        unit.command.signalled = true;
-        if (unit.state == HELD)
-            finish(128 + signals[i].number, true);
-        else
-            kill(-unit.command.process.pid, signals[i].number);
-        return;
-    }
+    unit.command.signalled = true;
+    if (unit.state == HELD)
+        finish(128 + number, true);
+    else
+        kill(-unit.command.process.pid, number);
 }
 
 /* From the host. What it says is to be trusted; what cannot be read ends the unit. */

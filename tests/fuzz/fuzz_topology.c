@@ -2,14 +2,7 @@
 /* Topology files. The input's first byte chooses the format, or that it is to be found out.
  * Whatever the bytes are, there is a graph whose names are good and whose links have their ends in
  * it, or a message that begins with the file's name and a line. */
-#include "interp/chunk.h"
-
-#include <stdint.h>
-#include <stdlib.h>
-
-#define INPUT_MAX 16384
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "chunk_target.h"
 
 static const char source[] =
     "local topology = require 'qemunet.topology'\n"
@@ -36,12 +29,5 @@ static const char source[] =
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct chunk *chunk;
-    if (size > INPUT_MAX)
-        return 0;
-    if (!chunk && chunk_open(&chunk, source))
-        abort();
-    if (chunk_call(chunk, data, size))
-        abort();
-    return 0;
+    return run_chunk(source, data, size);
 }

@@ -1,14 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Files of times: both readers take the same bytes. Either gives a list of finite times, mahimahi's
  * going forward, or a message that begins with the file's name. */
-#include "interp/chunk.h"
-
-#include <stdint.h>
-#include <stdlib.h>
-
-#define INPUT_MAX 16384
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "chunk_target.h"
 
 static const char source[] =
     "local traces = require 'qemunet.traces'\n"
@@ -25,12 +18,5 @@ static const char source[] =
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct chunk *chunk;
-    if (size > INPUT_MAX)
-        return 0;
-    if (!chunk && chunk_open(&chunk, source))
-        abort();
-    if (chunk_call(chunk, data, size))
-        abort();
-    return 0;
+    return run_chunk(source, data, size);
 }

@@ -76,8 +76,9 @@ end)
 test("links come and go while hosts run", function()
     local before = a:succeed("echo $$")
     local sw = switch("middle", { subnet = "10.78.0.0/24" })
-    local late = host("late")
+    local late, other = host("late"), switch("other")
     local l = sw:connect(a)
+    other:connect(sw)
     sw:connect(late, { delay = "1ms" })
     check.equal({ a:ifname(sw), a:ip(l), late.state }, { "eth1", "10.78.0.1", "defined" })
     boot(late)
@@ -86,6 +87,9 @@ test("links come and go while hosts run", function()
     l:remove()
     check.is_true(not a:ok("[ -e /sys/class/net/eth1 ]"))
     check.equal(#a.nics, 1)
+    local between = link(a, late)
+    check.match(a:succeed("cat /etc/hosts"), between.nics[2].ip:gsub("%.", "%%.") .. " late\n")
+    between:remove()
     check.is_true(before ~= a:succeed("echo $$") and a.state == "up")
 end)
 
@@ -129,6 +133,29 @@ test("shutdown asks first; the system call of a shut-down works too", function()
     b:spawn(BUSYBOX .. "poweroff -f")
     check.equal(b:wait_shutdown(10), "down")
     b:boot()
+end)
+
+test("a host that runs nothing is shut down at once, not when patience has ended", function()
+    local idle, least = host("idle"), math.huge
+    for _ = 1, 3 do
+        idle:boot()
+        local began = now()
+        idle:shutdown()
+        least = math.min(least, now() - began)
+    end
+    check.less(least, 0.9)
+end)
+
+test("an interface that a host deletes costs nothing", function()
+    local core = require "qemunet.core"
+    local c, d = host("c"), host("d")
+    local l = link(c, d)
+    boot(c, d)
+    if not c:ok("ip link del " .. c:ifname(l)) then skip("no ip command") end
+    local before = core.fabric_totals().turns
+    sleep(0.2)
+    check.less(core.fabric_totals().turns - before, 1000)
+    l:remove()
 end)
 
 test("pause stops its processes, until resume", function()

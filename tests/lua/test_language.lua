@@ -99,6 +99,13 @@ test("nodes: a misspelt method", function()
     blames(function() return a.nic end, '^vm a has no field or method "nic"')
 end)
 
+test("nodes: a method called with a dot", function()
+    for _, name in ipairs { "run", "ip", "boot", "crash", "reboot", "shutdown", "pause", "resume" } do
+        blames(function() a[name]("x") end, "^" .. name .. ": call it with a colon")
+    end
+    blames(function() a.console.send("x") end, "^send: call it with a colon, on a console$")
+end)
+
 test("nodes: what is asked of the network before there is one", function()
     blames(function() a:ip() end, "^a: ip: no network interface 1 %(it has 0%)$")
     blames(function() a:ifname(2) end, "^a: ifname: no network interface 2 %(it has 0%)$")

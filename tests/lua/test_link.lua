@@ -109,7 +109,7 @@ test("impossible settings name the value and the range, at the script's line", f
         { { correlation = 1 }, "ab: correlation is not between 0 and below 1 (correlation = 1)" },
         { { distribution = "gauss" },
             'distribution: bad value "gauss" (want "uniform", "normal", "pareto" or "trace")' },
-        { { distribution = "trace" }, 'ab: distribution "trace" has no samples (distribution = "trace")' },
+        { { distribution = "trace" }, 'ab: distribution "trace" has no samples: give samples= (distribution = "trace")' },
         { { distribution = "normal", samples = { 1 } }, 'samples: it is for distribution="trace", not "normal"' },
         { { red = { min = 9, max = 5 } }, "ab: red: min is not below max (red = { max = 5, min = 9 })" },
         { { discipline = "codel", red = { max = 5 } }, 'red: it is for discipline="red", not "codel"' },
@@ -134,6 +134,9 @@ test("methods called wrongly, unknown names, no table", function()
     refuses(function() l:set(3) end, "set: want a table of options, not number")
     refuses(function() l:donw() end, 'a link has no field or method "donw"; did you mean "down"?')
     refuses(function() l.ab:sett() end, 'a direction of a link has no field or method "sett"; did you mean "set"?')
+    refuses(function() l.ab.stats() end, "stats: call it with a colon, on a direction")
+    refuses(function() l.delay = "5ms" end, "a link's delay cannot be assigned: :set { delay = ... } changes it")
+    refuses(function() l.ab.loss = 0 end, "a link's loss cannot be assigned: :set { loss = ... } changes it")
     refuses(function() link(a, a) end, "link: both ends are " .. a.name)
     refuses(function() link(a) end, "link: the second argument is not a node, but nil")
     refuses(function() link(a, "nobody") end, 'link: the second argument is not a node: there is none named "nobody"')
@@ -141,6 +144,7 @@ test("methods called wrongly, unknown names, no table", function()
         'link: bad subnet "10.1.0.1/24": it has host bits set; its network is "10.1.0.0/24"')
     refuses(function() lan({}) end, "lan: want an array of nodes")
     refuses(function() lan({ a, 7 }) end, "lan: node 2 is not a node, but a number")
+    refuses(function() lan({ a, nil, l.b }) end, "lan: node 2 is not a node, but nil")
     refuses(function() lan({ a }, { los = 1 }) end, 'lan: unknown option "los"; did you mean "loss"?')
     refuses(function() lan({ a }, { delay = -1 }) end, "lan: delay: bad duration -1" .. DURATION)
     refuses(function() switch() end, "switch: want a name")

@@ -92,14 +92,16 @@ static void leaves_its_shell_as_it_was(void)
         CHECK_INT(need_of(texts[i]), COMMAND_KEEP);
 }
 
-#define PROGRAM(text, expected)                                                                    \
-    do {                                                                                           \
-        struct bytes words = {0};                                                                  \
-        CHECK_INT(command_need(text, &words), COMMAND_PROGRAM);                                    \
-        CHECK_INT(words.n, sizeof(expected));                                                      \
-        CHECK(words.n == sizeof(expected) && memcmp(words.data, expected, words.n) == 0);          \
-        bytes_free(&words);                                                                        \
-    } while (0)
+static void check_program(const char *text, const char *expected, size_t n)
+{
+    struct bytes words = {0};
+    CHECK_INT(command_need(text, &words), COMMAND_PROGRAM);
+    CHECK_INT(words.n, n);
+    CHECK(words.n == n && memcmp(words.data, expected, n) == 0);
+    bytes_free(&words);
+}
+
+#define PROGRAM(text, expected) check_program(text, expected, sizeof(expected))
 
 static void is_a_program(void)
 {

@@ -635,6 +635,29 @@ static void gone_peer_is_no_load(void)
     pair_free(&p);
 }
 
+static void deserted_port_drops(void)
+{
+    struct pair p = pair_new(1, &perfect[0]);
+    send_until_overrun(&p);
+    settle(p.f);
+    uint64_t overruns = totals(p.f).overruns, waiting = stats(&p, 0).in_flight;
+    CHECK(waiting > 0);
+    CHECK_INT(fabric_port_desert(p.f, p.b.port, true), 0);
+    CHECK_INT(stats(&p, 0).in_flight, 0);
+    send_number(p.a, 1);
+    settle(p.f);
+    CHECK_INT(totals(p.f).overruns, overruns);
+    CHECK_INT(totals(p.f).unreachable, waiting + 1);
+    char frame[64];
+    while (recv(p.b.fd, frame, sizeof(frame), MSG_DONTWAIT) >= 0)
+        ;
+    CHECK_INT(fabric_port_desert(p.f, p.b.port, false), 0);
+    send_number(p.a, 2);
+    CHECK_INT(receive_number(p.b), 2);
+    CHECK_INT(fabric_port_desert(p.f, p.b.port + 100, true), -ENOENT);
+    pair_free(&p);
+}
+
 static void link_removal_with_packets_in_flight(void)
 {
     struct pair p = pair_new(1, &(struct link_config){.delay_ns = 2 * MS, .rate_bps = 1000000});
@@ -761,6 +784,7 @@ static const struct check_test tests[] = {
     {"a switch takes its links with it", switch_removal_takes_its_links},
     {"a loop of switches dies out", switch_loop_dies_out},
     {"a chain of switches passes", chain_of_switches_passes},
+    {"nobody at a port: what waits and what comes is dropped", deserted_port_drops},
     {"a slow reader overruns, and loses no more than that", slow_reader_overruns},
     {"a bound peer gets all, past its queue's limit", bound_peer_gets_all},
     {"a peer that is gone is no load", gone_peer_is_no_load},

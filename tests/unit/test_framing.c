@@ -81,13 +81,13 @@ static void messages_of_a_served_unit(void)
 {
     static const struct {
         const char *text;
-        enum framing_kind kind;
         uint64_t seq;
+        enum framing_kind kind;
         int status;
     } cases[] = {
-        {" serve", FRAMING_SERVE, 0, 0},       {" out", FRAMING_OUT, 0, 0},
-        {" err", FRAMING_ERR, 0, 0},           {" armed 7", FRAMING_ARMED, 7, 0},
-        {" started 8", FRAMING_STARTED, 8, 0}, {" fail 9 11", FRAMING_FAIL, 9, 11},
+        {" serve", 0, FRAMING_SERVE, 0},       {" out", 0, FRAMING_OUT, 0},
+        {" err", 0, FRAMING_ERR, 0},           {" armed 7", 7, FRAMING_ARMED, 0},
+        {" started 8", 8, FRAMING_STARTED, 0}, {" fail 9 11", 9, FRAMING_FAIL, 11},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         char input[128];

@@ -1,9 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-#include "runtime/urgent.h"
+#include "runtime/thread.h"
 
-#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <stddef.h>
 #include <sys/prctl.h>
+
+/* A thread inherits the signal mask of the one that starts it. */
+int thread_start(pthread_t *out, void *(*fn)(void *arg), void *arg)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    int err = pthread_create(out, NULL, fn, arg);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return -err;
+}
 
 /* The lowest: other real-time work goes first. */
 #define PRIORITY 1
@@ -14,7 +26,7 @@ static bool has_processors_to_choose(void)
     return sched_getaffinity(0, sizeof(allowed), &allowed) == 0 && CPU_COUNT(&allowed) > 1;
 }
 
-bool urgent_become(void)
+bool thread_become_urgent(void)
 {
     struct sched_param param = {.sched_priority = PRIORITY};
     prctl(PR_SET_TIMERSLACK, 1);
