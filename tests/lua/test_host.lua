@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Hosts: the commands of every node (see command_cases), and what is theirs: namespaces, network, states.
 
-local job = require "qemunet.job"
+local job = require "qemunet.nodes.job"
 
 -- The tools that the machine may not have. Files of a test's commands are not left on the machine.
 local BUSYBOX = "busybox "
