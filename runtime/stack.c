@@ -175,6 +175,8 @@ const char *stack_advice(int err)
     if (err == -ENOSPC)
         return " (too many network namespaces: raise the limit with: sysctl "
                "user.max_net_namespaces=100000)";
+    if (err == -EAGAIN)
+        return " (no room for more processes: raise the limit with: ulimit -Hu 100000)";
     if (err == -EMFILE)
         return " (too many open files: raise the limit with: ulimit -Hn 100000)";
     if (access(TUN, R_OK | W_OK) == 0)

@@ -24,8 +24,8 @@ int stack_release_tap(int tap);
 int stack_configure(int stack, const struct netlink_interface *interface);
 
 /** Bring the tap of descriptor @tap down, wherever it is: who is root in the container may have
- * renamed it, or moved it to a namespace of theirs. Return: 0 or negative errno; -EBADFD when it was
- * deleted. */
+ * renamed it, or moved it to a namespace of theirs. Return: 0 or negative errno; -EBADFD when it
+ * was deleted. */
 int stack_quiet(int tap);
 
 /** Move a tap from wherever it is to a stack, under this name; when it was deleted, make it anew.
