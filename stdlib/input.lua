@@ -2,6 +2,7 @@
 -- Files that others wrote, read whole and up to a bound, and gone through by lines. What is wrong with one is said as
 -- "file:line: ...".
 
+local core = require "qemunet.core"
 local inspect = require "qemunet.inspect"
 local units = require "qemunet.units"
 
@@ -10,8 +11,10 @@ local input = {}
 local PIECE = 1 << 16
 local MAX_LINE = 1 << 16
 
---- The bytes of a file; nil and why not: "file: ...". `limit`: the most bytes that are taken.
+--- The bytes of a file; nil and why not: "file: ...". `limit`: the most bytes that are taken. A pipe, which nobody may ever
+--- write to, or a device is not read.
 function input.read(path, limit)
+    if core.stat(path) == "other" then return nil, path .. ": not a file, but a pipe or a device" end
     local file, why = io.open(path, "rb")
     if not file then return nil, why end
     local close <close> = file

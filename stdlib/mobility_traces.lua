@@ -3,12 +3,10 @@
 -- nil and what is wrong, as "file:line: ...". A way is a flat list t, x, y, t, x, y, ...: it goes straight, at constant
 -- speed, from each of these points to the next, and jumps where two have the same time.
 
-local core = require "qemunet.core"
 local traces = require "qemunet.traces"
 
 local mobility_traces = {}
 
-local MAX_SIZE = 64 << 20
 local MAX_NODES = 65535
 -- What the fabric takes, with room: three years, 1e9 m, 1e9 m/s.
 local MAX_TIME, MAX_PLACE, MAX_SPEED = 1e8, 1e9, 1e9
@@ -27,16 +25,6 @@ local function time(text)
     local value, why = number(text, "time", MAX_TIME)
     if value and value < 0 then return nil, ("time: %s is negative"):format(shown(text)) end
     return value, why
-end
-
--- As traces.each_line, of a file that has an end.
-local function each_line(path, fn)
-    local kind, why, size = core.stat(path)
-    if not kind then return nil, ("%s: %s"):format(path, why) end
-    if kind ~= "file" then return nil, path .. ": not a file" end
-    if size > MAX_SIZE then return nil, ("%s: larger than %d MiB"):format(path, MAX_SIZE >> 20) end
-    local ok, problem = traces.each_line(path, fn)
-    return ok, problem
 end
 
 local function speed_problem(seconds, x1, y1, x2, y2)
@@ -67,7 +55,7 @@ end
 --- BonnMotion's own format (.movements): a line for each node, with time, x and y of each of its waypoints.
 function mobility_traces.bonnmotion(path)
     local ways = {}
-    local ok, why = each_line(path, function(line)
+    local ok, why = traces.each_line(path, function(line)
         if #ways == MAX_NODES then return ("more than %d nodes"):format(MAX_NODES) end
         local way, wrong = read_way(line)
         if not way then return wrong end
@@ -194,7 +182,7 @@ end
 --- way of a node that the file leaves out is empty.
 function mobility_traces.ns2(path)
     local nodes = { count = 0 }
-    local ok, why = each_line(path, function(line, number_of_line)
+    local ok, why = traces.each_line(path, function(line, number_of_line)
         for _, command in ipairs(commands(line)) do
             local wrong = ns2_command(nodes, command, number_of_line)
             if wrong then return wrong end

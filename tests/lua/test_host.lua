@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Hosts: the commands of every node (see command_cases), and what is theirs: namespaces, network, states.
 
+local core = require "qemunet.core"
+
 -- The tools that the machine may not have. Files of a test's commands are not left on the machine.
 local BUSYBOX = "busybox "
 local PRIVATE_TMP = "mount -t tmpfs tmpfs /tmp"
@@ -120,6 +122,25 @@ test("a link that is down at a crash is down afterwards", function()
     check.is_true(ping(a, "b") >= 10)
 end)
 
+test("interfaces that a host renames or deletes are whole after its next boot", function()
+    local c = host("careless")
+    local deleted, renamed = link(a, c), link(a, c)
+    c:boot()
+    local ip = BUSYBOX .. "ip link "
+    c:succeed(ip .. "set eth1 down && " .. ip .. "set eth1 name other && " .. ip .. "set other up && " .. ip .. "del eth0")
+    local turns = core.fabric_totals().turns
+    sleep("50ms")
+    check.less(core.fabric_totals().turns - turns, 2000, "the fabric is busy with what is not there")
+    deleted:down()
+    c:reboot()
+    check.equal(c:succeed("ls /sys/class/net; cat /sys/class/net/eth0/carrier"), "eth0\neth1\nlo\n0\n")
+    deleted:up()
+    for i = 1, 2 do check.is_true(a:ok(BUSYBOX .. "ping -c 1 -W 10 " .. c:ip(i))) end
+    c:succeed(BUSYBOX .. "ip link del eth0")
+    deleted:remove()
+    renamed:remove()
+end)
+
 test("shutdown asks first; the system call of a shut-down works too", function()
     local polite = b:spawn("trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.01; done")
     local stubborn = b:spawn("trap '' TERM; echo ready; while :; do sleep 1; done")
@@ -189,9 +210,9 @@ test("sync: commands that are ready wait for each other", function()
     check.equal({ results[a].timed_out, results[a].stdout }, { true, "" })
 end)
 
-test("many hosts on one switch reach each other", function()
+test("many hosts on two switches reach each other", function()
     local many = hosts(20, "m%d")
-    lan(many, { subnet = "10.79.0.0/24" })
+    link(lan(many, { subnet = "10.79.0.0/24" }), switch("others", { ip = false }))
     boot(many)
     local jobs = {}
     for i, h in ipairs(many) do jobs[i] = h:spawn((BUSYBOX .. "ping -c 1 -W 20 m%d"):format(i % #many + 1)) end
