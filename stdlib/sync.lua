@@ -3,10 +3,10 @@
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
-local node = require "qemunet.node"
+local node = require "qemunet.nodes.node"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
-local trigger = require "qemunet.trigger"
+local trigger = require "qemunet.network.trigger"
 local units = require "qemunet.units"
 
 local sync = {}

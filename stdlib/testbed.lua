@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What an experiment has declared: its nodes, links and switches, and what they share (names, addresses, accelerator).
 
-local address = require "qemunet.address"
+local address = require "qemunet.network.address"
 local errors = require "qemunet.errors"
 
 local testbed = {}

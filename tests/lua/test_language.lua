@@ -32,7 +32,7 @@ end
 local function network()
     local n, air, cable = responder("of-network"), radio("of-network"), link(responder("of-net1"), responder("of-net2"))
     air:join(n, { 0, 0 })
-    local pkt = require "qemunet.packet".new(0, "ab", "")
+    local pkt = require "qemunet.network.packet".new(0, "ab", "")
     return {
         { "link" }, { "switch" }, { "lan" }, { "hub" }, { "radio" }, { "mobility" }, { "capture_all" }, { "partition" }, { "nat" },
         { "topology" }, { "source" }, { "sink" }, { "voice" }, { "video" }, { "host" }, { "hosts" }, { "responder" },

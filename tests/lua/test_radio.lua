@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Radio media and mobility, between simulated nodes: who hears what, and who is where when.
 
-local address = require "qemunet.address"
+local address = require "qemunet.network.address"
 local core = require "qemunet.core"
-local mobility_traces = require "qemunet.mobility_traces"
+local mobility_traces = require "qemunet.network.mobility_traces"
 
 local count = 0
 

@@ -3,7 +3,7 @@
 -- and looks at the results and at the lines that were printed.
 
 local blames = require "blames".exactly
-local suite = require "qemunet.suite"
+local suite = require "qemunet.program.suite"
 
 -- Fills a new registry by fill(globals) and runs it. Returns the summary and the printed lines.
 local function run(fill, opts, registry_opts)

@@ -2,9 +2,9 @@
 -- topology: files of each format, what is wrong with bad ones and where, and nodes and links made of them.
 
 local blames = require "blames".exactly
-local address = require "qemunet.address"
+local address = require "qemunet.network.address"
 local core = require "qemunet.core"
-local graph = require "qemunet.graph"
+local graph = require "qemunet.topology.graph"
 local input = require "qemunet.input"
 
 local DATA = debug.getinfo(1, "S").source:match("^@(.*)/") .. "/data/"

@@ -3,7 +3,7 @@
 -- are exact on a busy machine too; only how much is sent within a time of the wall clock is not.
 
 local blames = require "blames".matching
-local emodel = require "qemunet.emodel"
+local emodel = require "qemunet.traffic.emodel"
 
 local number = 0
 local function nodes(n)
