@@ -4,7 +4,7 @@
 
 #include <lua.h>
 
-/** Add the functions of benchmarks to the table on top of the stack; see stdlib/bench_fabric.lua.
+/** Add the functions of benchmarks to the table on top of the stack; see stdlib/bench/fabric.lua.
  * May raise. */
 void bench_bind(lua_State *L);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Containers and their network stacks in Lua; see stdlib/host.lua. */
+/* Containers and their network stacks in Lua; see stdlib/nodes/host.lua. */
 #ifndef QN_INTERP_BIND_CONTAINER_H
 #define QN_INTERP_BIND_CONTAINER_H
 

@@ -5,7 +5,7 @@
 #include <lua.h>
 
 /** Add regex(pattern, stream) and expect() to the table on top of the stack; see stdlib/re.lua and
- * stdlib/console.lua for their use. May raise. */
+ * stdlib/nodes/console.lua for their use. May raise. */
 void expect_bind(lua_State *L);
 
 #endif

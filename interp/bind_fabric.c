@@ -173,6 +173,14 @@ static int switch_add(lua_State *L)
     return 1;
 }
 
+/* core.switch_remove(switch): with its links */
+static int switch_remove(lua_State *L)
+{
+    int err = fabric_switch_remove(fabric_of(L), check_int(L, 1));
+    fabric_check(L, err, "cannot remove the switch");
+    return 0;
+}
+
 /* core.switch_stats(switch) -> table */
 static int switch_stats(lua_State *L)
 {
@@ -250,12 +258,19 @@ static int totals(lua_State *L)
 void fabric_bind(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"port_add", port_add},       {"port_desert", port_desert},
-        {"port_drain", port_drain},   {"tap_add", tap_add},
-        {"port_remove", port_remove}, {"close_fd", close_fd},
-        {"switch_add", switch_add},   {"switch_stats", switch_stats},
-        {"station_add", station_add}, {"station_remove", station_remove},
-        {"fabric_totals", totals},    {NULL, NULL},
+        {"port_add", port_add},
+        {"port_desert", port_desert},
+        {"port_drain", port_drain},
+        {"tap_add", tap_add},
+        {"port_remove", port_remove},
+        {"close_fd", close_fd},
+        {"switch_add", switch_add},
+        {"switch_remove", switch_remove},
+        {"switch_stats", switch_stats},
+        {"station_add", station_add},
+        {"station_remove", station_remove},
+        {"fabric_totals", totals},
+        {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

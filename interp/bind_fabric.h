@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** Add the functions to the table on top of the stack; see stdlib/link.lua. May raise. */
+/** Add the functions to the table on top of the stack; see stdlib/network/link.lua. May raise. */
 void fabric_bind(lua_State *L);
 
 /** Return: the run's fabric, which starts with the first use. May raise. */

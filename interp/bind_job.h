@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Jobs in Lua, for every kind of node; see stdlib/job.lua. */
+/* Jobs in Lua, for every kind of node; see stdlib/nodes/job.lua. */
 #ifndef QN_INTERP_BIND_JOB_H
 #define QN_INTERP_BIND_JOB_H
 

@@ -4,7 +4,8 @@
 
 #include <lua.h>
 
-/** Add the functions of links to the table on top of the stack; see stdlib/link.lua. May raise. */
+/** Add the functions of links to the table on top of the stack; see stdlib/network/link.lua. May
+ * raise. */
 void link_bind(lua_State *L);
 
 #endif

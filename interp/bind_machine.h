@@ -4,7 +4,8 @@
 
 #include <lua.h>
 
-/** Add machine(config) to the table on top of the stack; see stdlib/vm.lua for its use. May raise.
+/** Add machine(config) to the table on top of the stack; see stdlib/nodes/vm.lua for its use. May
+ * raise.
  */
 void machine_bind(lua_State *L);
 

@@ -4,7 +4,8 @@
 
 #include <lua.h>
 
-/** Add nat_start() to the table on top of the stack; see stdlib/nat.lua for its use. May raise. */
+/** Add nat_start() to the table on top of the stack; see stdlib/network/nat.lua for its use. May
+ * raise. */
 void nat_bind(lua_State *L);
 
 #endif

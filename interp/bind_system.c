@@ -193,6 +193,15 @@ static int open_record(lua_State *L)
     return 1;
 }
 
+/* core.record_close(): nothing more is recorded in the run's folder, if there is one */
+static int close_record(lua_State *L)
+{
+    struct host *host = host_of(L);
+    record_close(host->record);
+    host->record = NULL;
+    return 0;
+}
+
 static json_t *check_json(lua_State *L, int arg)
 {
     const char *why;
@@ -304,6 +313,7 @@ void system_bind(lua_State *L)
         {"qemu_version", version},
         {"host_facts", host_facts},
         {"record_open", open_record},
+        {"record_close", close_record},
         {"event", event},
         {"result", result},
         {"progress_open", open_progress},

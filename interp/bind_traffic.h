@@ -5,7 +5,7 @@
 #include <lua.h>
 
 /** Add the functions of flows and captures to the table on top of the stack; see
- * stdlib/traffic.lua. May raise. */
+ * stdlib/traffic/source.lua. May raise. */
 void traffic_bind(lua_State *L);
 
 #endif

@@ -4,8 +4,8 @@
 
 #include <lua.h>
 
-/** Add the functions of packet triggers to the table on top of the stack; see stdlib/trigger.lua.
- * May raise. */
+/** Add the functions of packet triggers to the table on top of the stack; see
+ * stdlib/network/trigger.lua. May raise. */
 void trigger_bind(lua_State *L);
 
 struct host;

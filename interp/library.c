@@ -32,9 +32,16 @@
 
 #define PREFIX "qemunet."
 
+/* Pushes two strings; returns the last, the file of a module: "network/link.lua" of network.link.
+ */
+static const char *push_path(lua_State *L, const char *name)
+{
+    return lua_pushfstring(L, "%s.lua", luaL_gsub(L, name, ".", LUA_DIRSEP));
+}
+
 static int load_from_folder(lua_State *L, const char *folder, const char *name)
 {
-    const char *path = lua_pushfstring(L, "%s/%s.lua", folder, name);
+    const char *path = lua_pushfstring(L, "%s/%s", folder, push_path(L, name));
     if (luaL_loadfile(L, path) != LUA_OK)
         return lua_error(L);
     lua_pushvalue(L, -2);
@@ -43,7 +50,7 @@ static int load_from_folder(lua_State *L, const char *folder, const char *name)
 
 static int load_embedded(lua_State *L, const char *name)
 {
-    const char *path = lua_pushfstring(L, "%s.lua", name);
+    const char *path = push_path(L, name);
     const struct embedded_file *file = embedded_find(embedded_stdlib, path);
     if (file) {
         const char *chunk = lua_pushfstring(L, "@stdlib/%s", path);

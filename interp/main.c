@@ -87,7 +87,7 @@ static void close_host(struct host *host)
         host->status = STATUS_MACHINERY;
 }
 
-/* The library's entry, stdlib/cli.lua, as the first task, with the command line's words. */
+/* The library's entry, stdlib/program/cli.lua, as the first task, with the command line's words. */
 static int spawn_main(lua_State *L)
 {
     char **argv = lua_touserdata(L, 1);
@@ -95,7 +95,7 @@ static int spawn_main(lua_State *L)
     lua_getfield(L, -1, "qemunet.core");
     lua_getfield(L, -1, "spawn");
     lua_getglobal(L, "require");
-    lua_pushliteral(L, "qemunet.cli");
+    lua_pushliteral(L, "qemunet.program.cli");
     lua_call(L, 1, 1);
     lua_newtable(L);
     for (int i = 1; argv[i]; i++) {

@@ -8,25 +8,26 @@ local units = require "qemunet.units"
 
 local input = {}
 
+local KINDS = { folder = "a folder", other = "a device or the like" }
 local PIECE = 1 << 16
-local MAX_LINE = 1 << 16
+local MAX_SIZE, MAX_LINE = 64 << 20, 1 << 16
 
---- The bytes of a file; nil and why not: "file: ...". `limit`: the most bytes that are taken. A pipe, which nobody may ever
---- write to, or a device is not read.
-function input.read(path, limit)
-    if core.stat(path) == "other" then return nil, path .. ": not a file, but a pipe or a device" end
+--- The bytes of a file of at most 64 MiB; nil and why not: "file: ...". What may have no end, as a pipe, is no file.
+function input.read(path)
+    local kind, wrong = core.stat(path)
+    if kind ~= "file" then return nil, ("%s: %s"):format(path, kind and "this is no file, but " .. KINDS[kind] or wrong) end
     local file, why = io.open(path, "rb")
     if not file then return nil, why end
     local close <close> = file
     local pieces, size = {}, 0
-    while size <= limit do
+    while size <= MAX_SIZE do
         local piece, problem = file:read(PIECE)
         if problem then return nil, ("%s: %s"):format(path, problem) end -- as a folder
         if not piece then return table.concat(pieces) end
         pieces[#pieces + 1] = piece
         size = size + #piece
     end
-    return nil, ("%s: it is larger than %s"):format(path, units.format_size(limit))
+    return nil, ("%s: it is larger than %s"):format(path, units.format_size(MAX_SIZE))
 end
 
 --- A part of a file as errors show it: quoted, and not all of what is long.
@@ -45,10 +46,24 @@ function input.whole(text)
     return math.tointeger(tonumber(text))
 end
 
--- Without the blanks at both ends. Not by one pattern: in "(.-)%s*$" the time grows with the square of the length.
-local function trim(line)
-    local from = line:find("%S")
-    return from and line:match("^.*%S", from) or ""
+--- A text without the blanks at both ends. Not by one pattern: in "(.-)%s*$" the time grows with the square of the length.
+function input.trim(text)
+    local from = text:find("%S")
+    return from and text:match("^.*%S", from) or ""
+end
+
+--- The words of a line: what blanks separate.
+function input.words(line)
+    local words = {}
+    for word in line:gmatch("%S+") do words[#words + 1] = word end
+    return words
+end
+
+--- Reads a file and calls fn(text, path) with what is in it. Returns what fn does; or nil, why it could not be read, "local".
+function input.parse(path, fn)
+    local text, why = input.read(path)
+    if not text then return nil, why, "local" end
+    return fn(text, path)
 end
 
 --- Calls fn(line, number) for each line of a text that is not empty and no comment ("#"), without the blanks around it; a
@@ -62,7 +77,7 @@ function input.each_line(text, name, fn)
         local to = text:find("\n", at, true) or #text + 1
         number = number + 1
         if to - at > MAX_LINE then return nil, ("%s:%d: the line is longer than %d bytes"):format(name, number, MAX_LINE) end
-        local line = trim(text:sub(at, to - 1))
+        local line = input.trim(text:sub(at, to - 1))
         local wrong = line ~= "" and line:byte() ~= 35 and fn(line, number)
         if wrong then return nil, ("%s:%d: %s"):format(name, number, wrong) end
         at = to + 1

@@ -3,10 +3,10 @@
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
-local node = require "qemunet.node"
+local node = require "qemunet.nodes.node"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
-local trigger = require "qemunet.trigger"
+local trigger = require "qemunet.network.trigger"
 local units = require "qemunet.units"
 
 local sync = {}
@@ -17,16 +17,28 @@ local function find_node(key)
     return found
 end
 
--- Starts a held job on each node at once, since a node may have to boot first; adds them to `jobs`, {[key]=job}.
-local function arm_all(commands, opts, jobs)
-    local starting, failure = {}, nil
-    for key, cmd in pairs(commands) do
-        local on = find_node(key)
-        starting[key] = tasks.go(node.hold, on, cmd, opts, "sync")
+-- What starts each command, {[key]=fn() -> a held job}; they are checked before any is started.
+local function holders(commands, opts)
+    local list = {}
+    for key, cmd in pairs(commands) do list[key] = node.holding(find_node(key), cmd, opts, "sync") end
+    return list
+end
+
+-- Starts a held job on each node at once, since a node may have to boot first; adds them to `jobs`, {[key]=job}. When it is
+-- left before the end, nothing is added any more.
+local function arm_all(starters, jobs)
+    local arming = {}
+    local guard <close> = setmetatable({}, { __close = function()
+        for _, task in pairs(arming) do task:cancel() end
+    end })
+    for key, start in pairs(starters) do
+        arming[key] = tasks.go(function() jobs[key] = start() end)
     end
-    for key, task in pairs(starting) do
-        local ok, value = pcall(task.join, task)
-        if ok then jobs[key] = value else failure = failure or value end
+    for _, task in pairs(arming) do core.wait { task.done } end
+    local failure
+    for _, task in pairs(arming) do
+        local ok, why = pcall(task.outcome, task)
+        if not ok then failure = failure or why end
     end
     if failure then errors.again(failure) end
     for _, job in pairs(jobs) do core.wait { job.armed, job.done } end
@@ -141,11 +153,12 @@ function sync.sync(commands)
             own[key] = value
         end
     end
+    local starters = holders(own, opts)
     local shown <close> = tasks.show_main("sync: commands on several nodes")
     local jobs = {}
     local guard <close> = disarming(jobs)
     local caught <close> = handle and catch_packet(handle, jobs)
-    arm_all(own, opts, jobs)
+    arm_all(starters, jobs)
     if caught then
         release_with_packet(caught, jobs)
     elseif on then

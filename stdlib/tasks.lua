@@ -39,8 +39,8 @@ tasks.show_main = show_main
 -- What becomes of an error that nothing can join; set by the run.
 tasks.on_failure = function(failure) io.stderr:write(tostring(failure.message), "\n") end
 
--- Tasks that failed and were not joined yet: {[task]=true}.
-local unjoined = {}
+-- Tasks that have not ended, and those that failed and were not joined yet: {[task]=true}.
+local running, unjoined = {}, {}
 
 local Task = { __name = "task" }
 Task.__index = Task
@@ -53,12 +53,14 @@ local function enter(self, fn, ...)
         self.failure = values[2]
         if self.failure.message ~= errors.CANCEL then self.on_error(self) end
     end
+    running[self] = nil
     self.done:set()
 end
 
 local function start(on_error, fn, ...)
     local self = setmetatable({ done = core.future(), on_error = on_error }, Task)
     self.thread = core.spawn(enter, self, fn, ...)
+    running[self] = true
     return self
 end
 
@@ -126,7 +128,15 @@ function tasks.unjoined_failures()
     return list
 end
 
-function tasks.forget() unjoined = {} end
+--- Cancels all that still run, and waits until they have given back what they hold; forgets failures that nobody joined.
+function tasks.end_all()
+    local deadline = core.now() + CANCEL_GRACE
+    local list = {}
+    for task in pairs(running) do list[#list + 1] = task end
+    for _, task in ipairs(list) do task:cancel() end
+    for _, task in ipairs(list) do tasks.wait(task.done, math.max(0, deadline - core.now())) end
+    running, unjoined = {}, {}
+end
 
 --- sleep(d): suspends the calling task for a duration.
 function tasks.sleep(d)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What an experiment has declared: its nodes, links and switches, and what they share (names, addresses, accelerator).
 
-local address = require "qemunet.address"
+local address = require "qemunet.network.address"
 local errors = require "qemunet.errors"
 
 local testbed = {}
@@ -129,11 +129,12 @@ function testbed.hosts_of(node)
     return table.concat(lines, "\n") .. "\n"
 end
 
---- Cuts every machine's power and waits for their ends; gives back what the fabric lent, links included.
+--- Cuts every machine's power and gives back what the fabric lent, links included.
 function testbed.teardown()
     for _, fn in ipairs(end_listeners) do fn() end
     for _, node in ipairs(state.nodes) do node:cut() end
     for _, node in ipairs(state.nodes) do node:close() end
+    for _, switch in ipairs(state.switches) do switch:close() end
     state = fresh()
 end
 

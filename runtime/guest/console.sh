@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The guest's side of a line of requests over the serial console (stdlib/serial.lua): functions for the loop that reads
+# The guest's side of a line of requests over the serial console (stdlib/nodes/serial.lua): functions for the loop that reads
 # them there. qn_d is the folder of what belongs to the line, qn_tag what begins a line of news. Each request can be made
 # twice, since an answer that something else wrote into is asked for again; each answer has a form that shows that.
 #

@@ -5,7 +5,7 @@
 #include "chunk_target.h"
 
 static const char source[] =
-    "local topology = require 'qemunet.topology'\n"
+    "local topology = require 'qemunet.topology.topology'\n"
     "local formats = { 'graphml', 'inet', 'orbis', 'rocketfuel', 'map', 'weights', 'latencies' }\n"
     "local function check(graph)\n"
     "    local known, names = {}, {}\n"

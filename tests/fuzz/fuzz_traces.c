@@ -4,7 +4,7 @@
 #include "chunk_target.h"
 
 static const char source[] =
-    "local traces = require 'qemunet.traces'\n"
+    "local traces = require 'qemunet.network.traces'\n"
     "local function check(list, why)\n"
     "    if not list then assert(why:find('^fuzz:%d*:? ?%C+$'), why) end\n"
     "    for _, time in ipairs(list or {}) do assert(time - time == 0) end\n"

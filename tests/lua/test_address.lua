@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- IPv4 subnets and MAC addresses.
 
-local address = require "qemunet.address"
+local address = require "qemunet.network.address"
 
 local function hosts(subnet)
     local list = {}

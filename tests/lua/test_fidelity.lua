@@ -2,7 +2,7 @@
 -- The counters of lateness and losses, per link and in total, and what is said of them.
 
 local core = require "qemunet.core"
-local fidelity = require "qemunet.fidelity"
+local fidelity = require "qemunet.program.fidelity"
 
 local frame = "\2\0\0\0\0\2\2\0\0\0\0\1\x88\xb5" .. ("\0"):rep(46)
 

@@ -206,8 +206,48 @@ test("sync: commands that are ready wait for each other", function()
     local begin = now()
     results = sync { [a] = "echo a", on = go_on }
     check.is_true(results[a].started >= begin + 0.1 and results[a].ok)
-    results = sync { [a] = "echo a", on = event("never"), timeout = "100ms" }
-    check.equal({ results[a].timed_out, results[a].stdout }, { true, "" })
+    -- A script that is busy has them all end in one turn of the loop.
+    local busy = go(function()
+        while true do
+            local begun = now()
+            repeat until now() - begun > 0.02
+            sleep(0)
+        end
+    end)
+    results = sync { [a] = "echo a", [b] = "echo b", [commands] = ":", on = event("never"), timeout = "100ms" }
+    busy:cancel()
+    for _, h in ipairs { a, b, commands } do check.equal({ results[h].timed_out, results[h].stdout }, { true, "" }) end
+end)
+
+test("sync that is left early leaves nothing in the nodes; wrong commands are wrong before it begins", function()
+    local slow = host("slow", { setup = { "sleep 0.3" } })
+    local function processes(h) return tonumber((h:succeed("ls /proc | grep -c '^[0-9]'"))) end
+    local before = processes(a)
+    check.raises(function()
+        timeout("50ms", function() sync { [a] = "echo a", [slow] = "echo slow" } end)
+    end, "timed out")
+    eventually(10, function() return slow.state == "up" and processes(a) <= before and processes(slow) <= processes(b) end)
+    check.raises(function() sync { [a] = 5 } end, "test_host%.lua:%d+: a: sync: want a command, a string, not number")
+    check.raises(function() sync { [5] = "echo" } end, "test_host%.lua:%d+: sync: 5 is not a node")
+end)
+
+test("a boot that nobody waits for to the end goes on, and does not stand in the way of the next", function()
+    local slow = host("slower", { setup = { "sleep 0.2" } })
+    check.raises(function() timeout("50ms", function() boot(slow) end) end, "timed out")
+    eventually(10, function() return slow.state == "up" end)
+    slow:crash()
+    slow:boot()
+    check.equal(slow.state, "up")
+end)
+
+test("switches that are joined are one network", function()
+    local left, right = switch("left"), switch("right")
+    left:connect(right)
+    local near, far = host("near"), host("far")
+    left:connect(near)
+    right:connect(far)
+    boot(near, far)
+    check.is_true(ping(near, "far") >= 0)
 end)
 
 test("many hosts on two switches reach each other", function()

@@ -1,17 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- The printer of values, and the text tables.
 
+local blames = require "blames".exactly
 local inspect = require "qemunet.inspect"
 local text = require "qemunet.text"
-
--- fn must raise exactly text, and at a line of its own: the line that misused the library.
-local function blames(fn, text)
-    local at, message = debug.getinfo(fn, "S"), check.raises(fn)
-    local file, line, rest = message:match("^([^\n]-):(%d+): (.*)$")
-    check.equal(rest, text)
-    check.equal(file, at.short_src)
-    check.is_true(tonumber(line) >= at.linedefined and tonumber(line) <= at.lastlinedefined, "blamed line " .. line)
-end
 
 test("scalars", function()
     local cases = {

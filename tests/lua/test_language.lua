@@ -1,14 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The language's names, its options, and what it says about misuse. No machine is started here.
 
--- fn must raise an error that matches the pattern, at a line of its own: the line that misused the language.
-local function blames(fn, pattern)
-    local at, message = debug.getinfo(fn, "S"), check.raises(fn)
-    local file, line, rest = message:match("^([^\n]-):(%d+): (.*)$")
-    check.match(rest or message, pattern)
-    check.equal(file, at.short_src)
-    check.is_true(tonumber(line) >= at.linedefined and tonumber(line) <= at.lastlinedefined, "blamed line " .. line)
-end
+local blames = require "blames".matching
 
 local a, b = vm("a"), vm { "b", mem = "128M" }
 
@@ -21,6 +14,45 @@ test("every name of this version is a global, and in require 'qemunet'", functio
         check.is_true(rawequal(library[name], _ENV[name]), name)
     end
     check.is_true(rawequal(require "qemunet", library))
+end)
+
+-- The texts of the library's files, one after the other.
+local function library_text()
+    local root = debug.getinfo(1, "S").source:match("^@(.*)tests/lua/") .. "stdlib/"
+    local build <close> = assert(io.open(root .. "meson.build"))
+    local parts = {}
+    for name in build:read("a"):gmatch("'([%w_/]+%.lua)'") do
+        local file <close> = assert(io.open(root .. name))
+        parts[#parts + 1] = file:read("a")
+    end
+    return table.concat(parts, "\n")
+end
+
+-- What the contract has of the network: what a call looks like, and of what the method is, if it is one.
+local function network()
+    local n, air, cable = responder("of-network"), radio("of-network"), link(responder("of-net1"), responder("of-net2"))
+    air:join(n, { 0, 0 })
+    local pkt = require "qemunet.network.packet".new(0, "ab", "")
+    return {
+        { "link" }, { "switch" }, { "lan" }, { "hub" }, { "radio" }, { "mobility" }, { "capture_all" }, { "partition" }, { "nat" },
+        { "topology" }, { "source" }, { "sink" }, { "voice" }, { "video" }, { "host" }, { "hosts" }, { "responder" },
+        { "s:connect", switch("of-network") }, { "r:join", air }, { "n:move", n }, { "n:ip", n }, { "n:ifname", n },
+        { "l:set", cable }, { "l.ab:set", cable.ab }, { "l:down", cable }, { "l:up", cable }, { "l:remove", cable },
+        { "l:stats", cable }, { "l:capture", cable }, { "l:on", cable }, { "h:cancel", cable:on("") }, { "h:wait", cable:on("") },
+        { "p:heal", partition({ n }, {}) }, { "pkt:ip", pkt }, { "pkt:tcp", pkt }, { "pkt:udp", pkt },
+        { "t:start", source(n, { rate = 1, to = "192.0.2.1", gateway = n }) }, { "t:stop", source(cable.ab, { rate = 1 }) },
+        { "t:report", voice(cable.ab) }, { "k:report", sink(n) },
+    }
+end
+
+test("all of the contract's network is there, and documented", function()
+    local text = library_text()
+    for _, entry in ipairs(network()) do
+        local call, of = entry[1], entry[2]
+        local found = of and of[call:match(":(%a+)$")] or not of and _ENV[call]
+        check.is_true(found ~= nil and found ~= false, call)
+        check.is_true(text:find("\n--- [^\n]*%f[%w]" .. call:gsub("%.", "%%.") .. "%(") ~= nil, call .. " has no comment")
+    end
 end)
 
 test("a misspelt global says where, and what was meant", function()

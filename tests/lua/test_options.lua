@@ -1,16 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Options: specifications, normalised values, the nearest name, and globals that must be defined to be read.
 
+local blames = require "blames".exactly
 local options = require "qemunet.options"
-
--- fn must raise exactly text, and at a line of its own: the line that misused the library.
-local function blames(fn, text)
-    local at, message = debug.getinfo(fn, "S"), check.raises(fn)
-    local file, line, rest = message:match("^([^\n]-):(%d+): (.*)$")
-    check.equal(rest, text)
-    check.equal(file, at.short_src)
-    check.is_true(tonumber(line) >= at.linedefined and tonumber(line) <= at.lastlinedefined, "blamed line " .. line)
-end
 
 local SPEC = {
     delay = { type = "duration", default = "20ms" },

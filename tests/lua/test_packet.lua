@@ -2,7 +2,7 @@
 -- What a packet says of its headers, read from bytes made by hand; garbage is never an error.
 
 local frames = require "frames"
-local packet = require "qemunet.packet"
+local packet = require "qemunet.network.packet"
 
 local A, B = { mac = "52:54:00:00:01:01", ip = "10.0.0.1" }, { mac = "52:54:00:00:02:01", ip = "10.0.0.2" }
 

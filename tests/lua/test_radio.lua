@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Radio media and mobility, between simulated nodes: who hears what, and who is where when.
 
-local address = require "qemunet.address"
+local address = require "qemunet.network.address"
 local core = require "qemunet.core"
-local mobility_traces = require "qemunet.mobility_traces"
+local mobility_traces = require "qemunet.network.mobility_traces"
 
 local count = 0
 
@@ -304,7 +304,7 @@ test("BonnMotion's files are read", function()
         ["0 1 0x10"] = 'FILE:1: y: want a number, not "0x10"',
         ["-1 1 2"] = 'FILE:1: time: "-1" is negative',
         ["0 1e300 2"] = 'FILE:1: x: "1e300" is out of range',
-        ["0 1e400 2"] = 'FILE:1: x: "1e400" is out of range',
+        ["0 1e400 2"] = 'FILE:1: x: want a number, not "1e400"',
         ["0 1 2 3 4 5 2 4 5"] = "FILE:1: time 2 comes after 3: want time, x and y in two dimensions",
         ["0 0 0 1e-9 1e9 0"] = "FILE:1: it would go at 1e+18 m/s",
     } do
@@ -416,6 +416,18 @@ test("misuse raises, at the script's line", function()
     local r, nodes, links = field({ range = 10 }, { { 0, 0 }, { 0, 0 } })
     local lone = responder("lone")
     raises_with("radio: want a name", radio, 5)
+    raises_with("radio: want a name", radio, "")
+    raises_with('there is a radio "twice" already', function()
+        radio("twice")
+        radio("twice")
+    end)
+    raises_with("join: call it with a colon, on a radio", function() radio("colon").join(responder("colon"), { 0, 0 }) end)
+    raises_with('a mobility has no field or method "pasue"', function()
+        local n = responder("walker")
+        radio("walk"):join(n, { 0, 0 })
+        mobility(n, { "random_waypoint", area = { 9, 9 }, speed = 1 }):pasue()
+    end)
+    raises_with('responder: unknown option "delay"', responder, "options", { delay = 1 })
     raises_with('unknown option "rnage"; did you mean "range"', radio, "x", { rnage = 1 })
     raises_with("range: must be above 0", radio, "x", { range = 0 })
     raises_with('did you mean "log%-distance"', radio, "x", { loss_model = "log_distance" })

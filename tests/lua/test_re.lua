@@ -1,14 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Regular expressions on strings.
 
--- fn must raise text, at a line of its own.
-local function blames(fn, text)
-    local at, message = debug.getinfo(fn, "S"), check.raises(fn)
-    local file, line, rest = message:match("^([^\n]-):(%d+): (.*)$")
-    check.equal(rest, text)
-    check.equal(file, at.short_src)
-    check.is_true(tonumber(line) >= at.linedefined and tonumber(line) <= at.lastlinedefined, "blamed line " .. line)
-end
+local blames = require "blames".exactly
 
 local function all(s, pattern)
     local list = {}

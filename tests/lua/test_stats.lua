@@ -2,16 +2,8 @@
 -- Statistics against published values: the univariate datasets of NIST's Statistical Reference Datasets (StRD,
 -- https://www.itl.nist.gov/div898/strd/) with their certified means and standard deviations, and tables of Student's t.
 
+local blames = require "blames".exactly
 local stats = require "qemunet.stats"
-
--- fn must raise exactly text, and at a line of its own: the line that misused the library.
-local function blames(fn, text)
-    local at, message = debug.getinfo(fn, "S"), check.raises(fn)
-    local file, line, rest = message:match("^([^\n]-):(%d+): (.*)$")
-    check.equal(rest, text)
-    check.equal(file, at.short_src)
-    check.is_true(tonumber(line) >= at.linedefined and tonumber(line) <= at.lastlinedefined, "blamed line " .. line)
-end
 
 -- StRD "Mavro" (filter transmittance), in units of 1e-5 above 2.
 local MAVRO = [[180 170 180 190 180 170 150 140 150 150 170 180 180 190 190 210 200 160 140 130 130 150 150 160 150

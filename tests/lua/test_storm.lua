@@ -2,7 +2,7 @@
 -- The warning of loops of switches, and what a switch says of itself.
 
 local core = require "qemunet.core"
-local storm = require "qemunet.storm"
+local storm = require "qemunet.network.storm"
 
 local broadcast = ("\xff"):rep(6) .. "\2\0\0\0\0\1\x88\xb5" .. ("\0"):rep(46)
 

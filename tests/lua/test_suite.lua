@@ -2,16 +2,8 @@
 -- The suite language, tested in itself: each test builds a registry of its own, registers small tests in it, runs it,
 -- and looks at the results and at the lines that were printed.
 
-local suite = require "qemunet.suite"
-
--- fn must raise exactly text, and at a line of its own: the line that misused the library.
-local function blames(fn, text)
-    local at, message = debug.getinfo(fn, "S"), check.raises(fn)
-    local file, line, rest = message:match("^([^\n]-):(%d+): (.*)$")
-    check.equal(rest, text)
-    check.equal(file, at.short_src)
-    check.is_true(tonumber(line) >= at.linedefined and tonumber(line) <= at.lastlinedefined, "blamed line " .. line)
-end
+local blames = require "blames".exactly
+local suite = require "qemunet.program.suite"
 
 -- Fills a new registry by fill(globals) and runs it. Returns the summary and the printed lines.
 local function run(fill, opts, registry_opts)

@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- topology: files of each format, what is wrong with bad ones and where, and nodes and links made of them.
 
-local address = require "qemunet.address"
+local blames = require "blames".exactly
+local address = require "qemunet.network.address"
 local core = require "qemunet.core"
-local graph = require "qemunet.graph"
+local graph = require "qemunet.topology.graph"
 local input = require "qemunet.input"
 
 local DATA = debug.getinfo(1, "S").source:match("^@(.*)/") .. "/data/"
@@ -41,15 +42,6 @@ local function with_file(text, fn)
     local ok, err = pcall(fn, path)
     os.remove(path)
     if not ok then error(err, 0) end
-end
-
--- fn must raise this message at a line of its own.
-local function blames(fn, text)
-    local at, message = debug.getinfo(fn, "S"), check.raises(fn)
-    local file, line, rest = message:match("^([^\n]-):(%d+): (.*)$")
-    check.equal(rest, text)
-    check.equal(file, at.short_src)
-    check.is_true(tonumber(line) >= at.linedefined and tonumber(line) <= at.lastlinedefined, "blamed line " .. line)
 end
 
 -- Formats ------------------------------------------------------------------------------------------------------------
@@ -185,12 +177,12 @@ test("files that are not there, or no files, or too large", function()
     local g, why = topology.read "/nonexistent/x.graphml"
     check.equal({ g, why }, { nil, "/nonexistent/x.graphml: No such file or directory" })
     g, why = topology.read "/tmp"
-    check.equal({ g, why }, { nil, "/tmp: Is a directory" })
+    check.equal({ g, why }, { nil, "/tmp: this is no file, but a folder" })
     g, why = topology.read "/dev/zero"
-    check.equal({ g, why }, { nil, "/dev/zero: not a file, but a pipe or a device" })
-    with_file(("x"):rep(100001), function(path)
-        g, why = input.read(path, 100000)
-        check.equal({ g, why }, { nil, path .. ": it is larger than 97.66 KiB" })
+    check.equal({ g, why }, { nil, "/dev/zero: this is no file, but a device or the like" })
+    with_file(("x"):rep((64 << 20) + 1), function(path)
+        g, why = topology.read(path)
+        check.equal({ g, why }, { nil, path .. ": it is larger than 64 MiB" })
     end)
     with_file("", function(path)
         g, why = topology.read(path)

@@ -4,7 +4,7 @@
 local core = require "qemunet.core"
 local frames = require "frames"
 local pcapng = require "pcapng"
-local traces = require "qemunet.traces"
+local traces = require "qemunet.network.traces"
 
 local files = {}
 teardown(function()

@@ -2,16 +2,8 @@
 -- Sources, sinks, voice and video between simulated nodes. Delays and losses inside the fabric go by due times, so that they
 -- are exact on a busy machine too; only how much is sent within a time of the wall clock is not.
 
-local emodel = require "qemunet.emodel"
-
--- fn must raise an error that matches the pattern, at a line of its own.
-local function blames(fn, pattern)
-    local at, message = debug.getinfo(fn, "S"), check.raises(fn)
-    local file, line, rest = message:match("^([^\n]-):(%d+): (.*)$")
-    check.match(rest or message, pattern)
-    check.equal(file, at.short_src)
-    check.is_true(tonumber(line) >= at.linedefined and tonumber(line) <= at.lastlinedefined, "blamed line " .. line)
-end
+local blames = require "blames".matching
+local emodel = require "qemunet.traffic.emodel"
 
 local number = 0
 local function nodes(n)
@@ -34,7 +26,7 @@ test("a source counts, and measures the link's delay exactly", function()
     local a, b = nodes(2)
     local l = link(a, b, { delay = "5ms" })
     local r = finished(source(a, { rate = "8mbit", size = 100, count = 500 }))
-    check.equal({ r.sent, r.received, r.lost, r.loss, r.in_flight, r.duplicates, r.reordered, r.bytes },
+    check.equal({ r.sent, r.received, r.lost, r.loss, r.in_flight, r.duplicated, r.reordered, r.bytes },
         { 500, 500, 0, 0, 0, 0, 0, 50000 })
     check.equal({ r.delay.min, r.delay.p50, r.delay.p95, r.delay.p99, r.delay.max, r.jitter }, { 0.005, 0.005, 0.005, 0.005,
         0.005, 0 })

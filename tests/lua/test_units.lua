@@ -1,16 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Units: what the four readers accept and refuse, whom they blame, and that written values can be read again.
 
+local blames = require "blames".exactly
 local units = require "qemunet.units"
-
--- fn must raise exactly text, and at a line of its own: the line that misused the library.
-local function blames(fn, text)
-    local at, message = debug.getinfo(fn, "S"), check.raises(fn)
-    local file, line, rest = message:match("^([^\n]-):(%d+): (.*)$")
-    check.equal(rest, text)
-    check.equal(file, at.short_src)
-    check.is_true(tonumber(line) >= at.linedefined and tonumber(line) <= at.lastlinedefined, "blamed line " .. line)
-end
 
 local WANT_DURATION = ' (want seconds or "200us", "20ms", "1.5s", "2m")'
 local WANT_SIZE = ' (want whole bytes or "64K", "256M", "2G")'

@@ -36,6 +36,8 @@ local function wait_carrier(node, cable, value)
     node:wait_until(('[ "$(cat /sys/class/net/%s/carrier)" = %d ]'):format(node:ifname(cable), value), 20)
 end
 
+-- What nodes are given ------------------------------------------------------------------------------------------------
+
 test("addresses and interfaces are where the language says", function()
     check.equal({ a:ip(delayed), b:ip(delayed) }, { "10.0.0.1", "10.0.0.2" })
     check.equal({ b:ip(skewed), c:ip(skewed) }, { "10.0.1.1", "10.0.1.2" })
@@ -61,6 +63,23 @@ test("names resolve to an address on a common link", function()
         for _, to in ipairs { "a", "b", "c" } do from:succeed("ping -c 1 -W 10 " .. to) end
     end
 end)
+
+test("ip=false leaves the interface to the user", function()
+    check.is_true(not a:ok(("ip addr show dev %s | grep -q 'inet '"):format(a:ifname(bare))))
+    a:succeed(("ip addr add 192.168.9.1/24 dev %s"):format(a:ifname(bare)))
+    c:succeed(("ip addr add 192.168.9.2/24 dev %s"):format(c:ifname(bare)))
+    a:wait_until("ping -c 1 -W 1 192.168.9.2", 20)
+end)
+
+test("mtu is the interfaces' too", function()
+    for _, node in ipairs { b, c } do
+        check.equal(node:succeed(("cat /sys/class/net/%s/mtu"):format(node:ifname(skewed))), "1400\n")
+    end
+    ping_times(b, c:ip(skewed), 2, 3000)
+    check.equal(skewed:stats().ab.mtu_drops, 0)
+end)
+
+-- What a link does ----------------------------------------------------------------------------------------------------
 
 test("delay is one-way, in each direction", function()
     local least, middle = smallest_and_median(ping_times(a, b:ip(delayed), 10))
@@ -172,6 +191,47 @@ test("a guest drops what was corrupted; a duplicate is seen as one", function()
     delayed.ab:set { duplicate = 0 }
 end)
 
+-- Switches, hubs, routers ---------------------------------------------------------------------------------------------
+
+-- How many bytes the node's cable brought it while fn ran.
+local function heard(cable, fn)
+    local before = cable:stats().ba.bytes
+    fn()
+    return cable:stats().ba.bytes - before
+end
+test("a switch sends a frame where its station is", function()
+    ping_times(a, "10.77.0.3", 1)
+    check.equal(#office.links, 3)
+    check.less(heard(office.links[3], function() ping_times(a, "10.77.0.2", 10, 1000) end), 5000)
+    check.is_true(heard(office.links[2], function() ping_times(a, "10.77.0.2", 10, 1000) end) >= 10000)
+end)
+
+test("a hub sends a frame everywhere", function()
+    check.is_true(heard(bus.links[3], function() ping_times(a, "10.78.0.2", 10, 1000) end) >= 20000)
+end)
+
+test("a switch's cable can be cut alone", function()
+    office.links[1]:down()
+    wait_carrier(a, office, 0)
+    check.is_true(not answers(b, "10.77.0.1"))
+    check.is_true(answers(b, "10.77.0.3"))
+    office.links[1]:up()
+    b:wait_until("ping -c 1 -W 1 10.77.0.1", 20)
+end)
+
+test("forwarding between links, by the guest", function()
+    b:succeed("echo 1 >/proc/sys/net/ipv4/ip_forward")
+    a:succeed("ip route add 10.0.1.0/24 via " .. b:ip(delayed))
+    c:succeed("ip route add 10.0.0.0/24 via " .. b:ip(skewed))
+    check.is_true(math.min(table.unpack(ping_times(a, c:ip(skewed), 3))) >= 35)
+    local p = partition({ a }, { c })
+    check.is_true(not answers(a, c:ip(skewed)))
+    check.is_true(answers(a, b:ip(delayed)))
+    p:heal()
+end)
+
+-- Single packets ------------------------------------------------------------------------------------------------------
+
 test("a trigger delays one packet, and a capture tells of it", function()
     local cap = delayed:capture("pings.pcapng")
     local h = delayed:on("icmp and icmp[0] == 8", { hold = true, nth = 2 }, function() return { delay = "150ms" } end)
@@ -212,59 +272,6 @@ test("a partition: its sides do not hear each other, though all is plugged in", 
     a:wait_until("ping -c 1 -W 1 10.77.0.2", 20)
 end)
 
--- How many bytes the node's cable brought it while fn ran.
-local function heard(cable, fn)
-    local before = cable:stats().ba.bytes
-    fn()
-    return cable:stats().ba.bytes - before
-end
-
-test("a switch sends a frame where its station is", function()
-    ping_times(a, "10.77.0.3", 1)
-    check.equal(#office.links, 3)
-    check.less(heard(office.links[3], function() ping_times(a, "10.77.0.2", 10, 1000) end), 5000)
-    check.is_true(heard(office.links[2], function() ping_times(a, "10.77.0.2", 10, 1000) end) >= 10000)
-end)
-
-test("a hub sends a frame everywhere", function()
-    check.is_true(heard(bus.links[3], function() ping_times(a, "10.78.0.2", 10, 1000) end) >= 20000)
-end)
-
-test("a switch's cable can be cut alone", function()
-    office.links[1]:down()
-    wait_carrier(a, office, 0)
-    check.is_true(not answers(b, "10.77.0.1"))
-    check.is_true(answers(b, "10.77.0.3"))
-    office.links[1]:up()
-    b:wait_until("ping -c 1 -W 1 10.77.0.1", 20)
-end)
-
-test("ip=false leaves the interface to the user", function()
-    check.is_true(not a:ok(("ip addr show dev %s | grep -q 'inet '"):format(a:ifname(bare))))
-    a:succeed(("ip addr add 192.168.9.1/24 dev %s"):format(a:ifname(bare)))
-    c:succeed(("ip addr add 192.168.9.2/24 dev %s"):format(c:ifname(bare)))
-    a:wait_until("ping -c 1 -W 1 192.168.9.2", 20)
-end)
-
-test("mtu is the interfaces' too", function()
-    for _, node in ipairs { b, c } do
-        check.equal(node:succeed(("cat /sys/class/net/%s/mtu"):format(node:ifname(skewed))), "1400\n")
-    end
-    ping_times(b, c:ip(skewed), 2, 3000)
-    check.equal(skewed:stats().ab.mtu_drops, 0)
-end)
-
-test("forwarding between links, by the guest", function()
-    b:succeed("echo 1 >/proc/sys/net/ipv4/ip_forward")
-    a:succeed("ip route add 10.0.1.0/24 via " .. b:ip(delayed))
-    c:succeed("ip route add 10.0.0.0/24 via " .. b:ip(skewed))
-    check.is_true(math.min(table.unpack(ping_times(a, c:ip(skewed), 3))) >= 35)
-    local p = partition({ a }, { c })
-    check.is_true(not answers(a, c:ip(skewed)))
-    check.is_true(answers(a, b:ip(delayed)))
-    p:heal()
-end)
-
 test("a source's packets pass a guest that routes, and are what a kernel takes for UDP", function()
     local function taken() -- by no socket, since none listens; nor refused
         local counts = c:succeed("grep Udp: /proc/net/snmp | tail -n 1")
@@ -280,6 +287,8 @@ test("a source's packets pass a guest that routes, and are what a kernel takes f
     check.equal(s:report().lost, 0)
 end)
 
+-- Links that come and go ----------------------------------------------------------------------------------------------
+
 -- The names of a node's network interfaces, but for lo.
 local function interfaces(node)
     local names = {}
@@ -288,7 +297,6 @@ local function interfaces(node)
     end
     return names
 end
-
 test("links come to machines that run and go, and traffic elsewhere loses nothing", function()
     local booted = a:succeed("cat /proc/sys/kernel/random/boot_id")
     local before, n = interfaces(a), #a.nics

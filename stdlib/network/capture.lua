@@ -1,0 +1,92 @@
+-- SPDX-License-Identifier: MIT
+-- Captures in pcapng: l:capture(path), capture_all(path).
+
+local class = require "qemunet.class"
+local core = require "qemunet.core"
+local errors = require "qemunet.errors"
+local testbed = require "qemunet.testbed"
+
+local capture = {}
+
+--- Gives the folder that relative paths are in; set by the run.
+capture.folder = function() end
+
+local open = {}
+
+local Capture = {}
+local meta = class.new("capture", Capture)
+
+function meta.__tostring(self) return ("capture to %s"):format(self.path) end
+
+local function full_path(path)
+    local folder = path:sub(1, 1) ~= "/" and capture.folder()
+    return folder and folder .. "/" .. path or path
+end
+
+local function check_unused(full, where)
+    for other in pairs(open) do
+        if other.path == full then errors.raise(("%s: there is a capture to %s already"):format(where, full)) end
+    end
+end
+
+local function start(path, where)
+    if type(path) ~= "string" or path == "" or path:find("\0", 1, true) then errors.raise(where .. ": want the path of a file") end
+    local full = full_path(path)
+    check_unused(full, where)
+    testbed.prepare()
+    local id, why = core.capture_add(full)
+    if not id then errors.raise(("%s: %s: %s"):format(where, full, why)) end
+    local self = setmetatable({ id = id, path = full, stopped = false }, meta)
+    open[self] = true
+    return self
+end
+
+local function add(self, link) core.capture_link(self.id, link.id, link.name) end
+
+--- c:stop() -> { seen, dropped, error }: ends the capture; the file is complete then. `dropped` packets of those seen were
+--- not captured, because the disk was too slow; `error` is why the file could not be written, else nil.
+function Capture:stop()
+    class.check(self, meta, "stop")
+    if self.stopped then return self.stopped end
+    open[self] = nil
+    local seen, dropped, why = core.capture_remove(self.id)
+    self.stopped = { seen = seen, dropped = dropped, error = why }
+    core.event { t = core.now(), kind = "capture", path = self.path, seen = seen, dropped = dropped, error = why }
+    if why then
+        core.log(0, ("capture %s: %s"):format(self.path, why))
+    elseif dropped > 0 then
+        core.log(0, ("capture %s: %d of %d packets were not captured: the disk was too slow"):format(self.path, dropped, seen))
+    end
+    return self.stopped
+end
+
+--- l:capture(path) -> capture with :stop(): every packet that enters the link, in pcapng, with what the link did to it in a
+--- comment ("dropped: loss", "corrupted, entered 20.000 ms before"). Its time is that at which it was due at the far end, or
+--- was dropped; outbound is from a to b. A relative path is in the run's folder.
+function capture.link(link, path)
+    local self = start(path, "capture")
+    add(self, link)
+    return self
+end
+
+--- capture_all(path) -> capture: as l:capture, of all links that there are and that come.
+function capture.all(path)
+    local self = start(path, "capture_all")
+    for _, link in ipairs(testbed.links()) do
+        if not link.removed then add(self, link) end
+    end
+    self.every = true
+    return self
+end
+
+testbed.on_link(function(link)
+    for self in pairs(open) do
+        if rawget(self, "every") then add(self, link) end
+    end
+end)
+
+testbed.on_end(function()
+    for self in pairs(open) do self:stop() end
+end)
+
+return capture

@@ -1,0 +1,296 @@
+-- SPDX-License-Identifier: MIT
+-- Radio media, and the places of the nodes in them: radio, node:move, node:position. Metres, and metres per second.
+
+local class = require "qemunet.class"
+local core = require "qemunet.core"
+local errors = require "qemunet.errors"
+local link = require "qemunet.network.link"
+local node = require "qemunet.nodes.node"
+local options = require "qemunet.options"
+local testbed = require "qemunet.testbed"
+
+local radio = {}
+
+-- What the fabric takes: metres from the origin and a second (as in fabric.h), and seconds that a way takes: three years.
+local FARTHEST, FASTEST, LONGEST = 1e9, 1e9, 1e8
+radio.PLANNED = 16
+
+-- ns-3's: LogDistancePropagationLossModel, whose loss over 1 m is Friis' in free space at 5.15 GHz, and the power and
+-- sensitivity of its WifiPhy. They carry 221 m.
+local LOG_DISTANCE = {
+    exponent = { type = "number", default = 3 },
+    reference = { type = "number", default = 1 },
+    reference_loss = { type = "number", default = 46.6777 },
+    tx = { type = "number", default = 16.0206 },
+    sensitivity = { type = "number", default = -101 },
+    shadowing = { type = "number", default = 0, min = 0 },
+}
+
+local MODELS = { range = {}, ["log-distance"] = LOG_DISTANCE }
+
+local RADIO = {
+    range = { type = "number", min = 0 },
+    loss_model = { type = { "string", "table" }, default = "range" },
+    rate = { type = "rate" },
+    queue = { type = "integer", min = 1 },
+    promiscuous = { type = "boolean" },
+    subnet = { type = "string" },
+    ip = { type = "boolean" },
+}
+
+local Radio = {}
+local meta = class.new("radio", Radio)
+
+--- Whether a value is a radio.
+function radio.is(v) return getmetatable(v) == meta end
+
+-- The links that are in the radio now.
+local function members(self)
+    local list = {}
+    for _, l in ipairs(self.links) do
+        if not l.removed then list[#list + 1] = l end
+    end
+    return list
+end
+
+function meta.__tostring(self) return ("radio %s (%d members)"):format(self.name, #members(self)) end
+
+-- How each node moves: {[node]={ motions={...}, halted= }}. A motion is { x=, y=, vx=, vy=, start=, duration= }; the first
+-- is the present one, or over, and each holds until the next starts. `halted` is called when something else begins to move
+-- the node.
+local places = setmetatable({}, { __mode = "k" })
+
+-- A node's links to radios.
+local function links_of(self)
+    local list = {}
+    for _, nic in ipairs(self.nics) do
+        if not nic.link.removed and radio.is(nic.link.switch) then list[#list + 1] = nic.link end
+    end
+    return list
+end
+
+local function apply(l, m) core.radio_move(l.switch.id, l.id, m.x, m.y, m.vx, m.vy, m.start, m.duration) end
+
+--- Has a node move so, in all its radios. A motion that starts later than now follows those that start before it, and
+--- replaces those that were to start later. The fabric keeps radio.PLANNED of them, the present one included.
+function radio.set_motion(self, motion)
+    local place, now, kept = places[self] or {}, core.now(), {}
+    for i, m in ipairs(place.motions or {}) do
+        local next = place.motions[i + 1]
+        local is_over = next and next.start <= now
+        if motion.start > now and not is_over and (m.start <= now or m.start < motion.start) then kept[#kept + 1] = m end
+    end
+    kept[#kept + 1] = motion
+    place.motions = kept
+    places[self] = place
+    for _, l in ipairs(links_of(self)) do apply(l, motion) end
+end
+
+--- Makes halted() what is called when something else begins to move the node; calls the one before.
+function radio.drive(self, halted)
+    local place = places[self]
+    local before = place.halted
+    place.halted = halted
+    if before then before() end
+end
+
+--- A motion that stays where it is.
+function radio.standing(x, y, start) return { x = x, y = y, vx = 0, vy = 0, start = start, duration = 0 } end
+
+--- Whether a node is in a radio.
+function radio.has_place(self) return #links_of(self) > 0 end
+
+--- Where a node is; nil when it is in no radio.
+function radio.place_of(self)
+    local l = links_of(self)[1]
+    if l then return core.radio_position(l.switch.id, l.id) end
+end
+
+-- One coordinate; `where` begins the error.
+local function coordinate(v, name, where, level)
+    if type(v) ~= "number" or not (math.abs(v) <= FARTHEST) then
+        error(("%s: %s: want metres, a number, not %s"):format(where, name, tostring(v)), level + 1)
+    end
+    return v
+end
+radio.coordinate = coordinate
+
+local function read_model(v, level)
+    local given, name = {}, v
+    if type(v) == "table" then
+        name = v.model or v[1]
+        for key, value in pairs(v) do
+            if key ~= "model" and key ~= 1 then given[key] = value end
+        end
+    end
+    local spec = MODELS[name]
+    if not spec then
+        error(('radio: loss_model: want "range" or "log-distance", not %s%s'):format(tostring(name),
+            options.hint(name, MODELS)), level + 1)
+    end
+    local checked = options.check(given, spec, "radio: loss_model", level + 1)
+    checked.log_distance = spec == LOG_DISTANCE
+    return checked
+end
+
+local function read_options(opts, level)
+    local checked = options.check(opts, RADIO, "radio", level + 1)
+    if checked.range == 0 then error("radio: range: must be above 0", level + 1) end
+    local config = read_model(checked.loss_model, level + 1)
+    for _, name in ipairs { "range", "rate", "queue", "promiscuous" } do config[name] = checked[name] end
+    return checked, config
+end
+
+local radios = {}
+
+--- radio(name, opts) -> a medium that nodes join at places. opts: range= (metres; who is farther hears nothing; none: all
+--- hear), loss_model="range" | "log-distance" | {"log-distance", exponent=3, reference=1 (m), reference_loss=46.6777 (dB),
+--- tx=16.0206 (dBm), sensitivity=-101 (dBm), shadowing=0 (dB, for each frame and receiver)}, rate= (what all share, frame by
+--- frame in turns; none: unlimited), queue=1000 (frames of one member that wait), promiscuous=false (true: members are given
+--- what is for others, too), subnet= (the next free one), ip=true.
+function radio.radio(name, opts)
+    if type(name) ~= "string" or name == "" then error("radio: want a name", 2) end
+    for _, other in ipairs(radios) do
+        if other.name == name then error(("there is a radio %q already"):format(name), 2) end
+    end
+    local checked, config = read_options(opts, 2)
+    local subnet = testbed.subnet(checked, "radio") or false
+    testbed.prepare()
+    local ok, id = pcall(core.radio_add, config)
+    if not ok then error("radio: " .. id, 2) end
+    local self = setmetatable({ name = name, id = id, links = {}, subnet = subnet }, meta)
+    radios[#radios + 1] = self
+    core.event { t = core.now(), kind = "radio", radio = name, event = "added", config = config }
+    return self
+end
+
+-- The motion that a new member begins with: where it is to be, or that of its other radios.
+local function first_place(self, at, level)
+    if at == nil and radio.has_place(self) then return nil end
+    if type(at) ~= "table" then error("join: want a place, {x, y}, behind the node", level + 1) end
+    local x, y = coordinate(at[1], "x", "join", level + 1), coordinate(at[2], "y", "join", level + 1)
+    return radio.standing(x, y, core.now())
+end
+
+local function check_new(self, other, level)
+    for _, l in ipairs(members(self)) do
+        if l.nics[1].node == other then
+            error(("join: %s is in radio %s already"):format(other.name, self.name), level + 1)
+        end
+    end
+end
+
+local function move_at_once(self, motion)
+    radio.set_motion(self, motion)
+    radio.drive(self, nil)
+end
+
+--- r:join(node, {x, y}, opts) -> link: puts a node there, and joins it (end a) to the radio (end b); opts as for link. A
+--- node is at one place in all its radios; without {x, y} it stays where it is in another.
+function Radio:join(other, at, opts)
+    class.check(self, meta, "join")
+    other = link.check_node(other, "join", "the first argument", 2)
+    check_new(self, other, 2)
+    local motion = first_place(other, at, 2)
+    local l, both = link.new(other.name .. "--" .. self.name, opts, "join", 2)
+    l.a, l.b, l.switch = other, self, self
+    if both.subnet then error("join: give subnet= to the radio", 2) end
+    local made <close> = link.making { l }
+    link.connect(l, link.attach(l, other, both.ip ~= false and self.subnet or nil), { "radio", self.id })
+    self.links[#self.links + 1] = l
+    if motion then
+        move_at_once(other, motion)
+    else
+        for _, m in ipairs(places[other].motions) do apply(l, m) end
+    end
+    made:finish()
+    local x, y = other:position()
+    core.event { t = core.now(), kind = "radio", radio = self.name, event = "joined", node = other.name, at = { x, y } }
+    return l
+end
+
+-- Drops a link that was removed.
+function Radio:forget(l) self.links = testbed.without(self.links, l) end
+
+--- r:leave(node): takes the node out of the radio, as the :remove() of its link.
+function Radio:leave(other)
+    class.check(self, meta, "leave")
+    other = link.check_node(other, "leave", "the first argument", 2)
+    for _, l in ipairs(members(self)) do
+        if l.nics[1].node == other then return l:remove() end
+    end
+    error(("leave: %s is not in radio %s"):format(other.name, self.name), 2)
+end
+
+--- r:stats() -> { sent, unheard, dropped, heard, missed, waiting, members={[node's name]={the same of it}} }: frames that
+--- were on the air, those of them that nobody heard, those that its queue had no room for or that were cut off; others' that
+--- a member heard, and those for it or for all that it was too far away to hear; those that wait for the air.
+function Radio:stats()
+    class.check(self, meta, "stats")
+    local sum = { sent = 0, unheard = 0, dropped = 0, heard = 0, missed = 0, waiting = 0 }
+    local each = {}
+    for _, l in ipairs(members(self)) do
+        local one = core.radio_stats(self.id, l.id)
+        each[l.nics[1].node.name] = one
+        for name in pairs(sum) do sum[name] = sum[name] + one[name] end
+    end
+    sum.members = each
+    return sum
+end
+
+local MOVE = { speed = { type = "number" }, over = { type = "duration" } }
+
+-- How long a way takes.
+local function duration_of(distance, opts, level)
+    local checked = options.check(opts, MOVE, "move", level + 1)
+    if checked.speed and checked.over then error("move: give speed= or over=, not both", level + 1) end
+    if checked.over then return checked.over end
+    if not checked.speed then return 0 end
+    if not (checked.speed > 0) then error("move: speed: must be above 0 m/s", level + 1) end
+    return distance / checked.speed
+end
+
+local function distance_of(x1, y1, x2, y2) return math.sqrt((x2 - x1) ^ 2 + (y2 - y1) ^ 2) end
+
+--- The motion on a straight way from (x, y), at `start`, to (to_x, to_y) in so many seconds; at once in none.
+function radio.straight(x, y, to_x, to_y, start, duration)
+    duration = math.ceil(duration * 1e9) / 1e9 -- the fabric's nanoseconds, so that it ends where it is to end
+    if distance_of(x, y, to_x, to_y) >= FASTEST * duration then return radio.standing(to_x, to_y, start) end
+    return { x = x, y = y, vx = (to_x - x) / duration, vy = (to_y - y) / duration, start = start, duration = duration }
+end
+
+local function need_place(self)
+    if not radio.has_place(self) then
+        errors.raise(("%s is in no radio: it has no place; r:join(%s, {x, y}) gives it one"):format(self.name, self.name))
+    end
+end
+
+--- n:move(x, y, opts) -> the seconds that it takes: the node goes there at once, or on a straight way with speed= (m/s) or
+--- over= (a duration), from now on. It ends what else moves the node.
+function node.methods:move(x, y, opts)
+    errors.check_colon(node.is(self), "move", "node")
+    coordinate(x, "x", "move", 2)
+    coordinate(y, "y", "move", 2)
+    need_place(self)
+    local from_x, from_y = radio.place_of(self)
+    local start, seconds = core.now(), duration_of(distance_of(from_x, from_y, x, y), opts, 2)
+    if seconds > LONGEST then error(("move: it would take %g s"):format(seconds), 2) end
+    move_at_once(self, radio.straight(from_x, from_y, x, y, start, seconds))
+    core.event { t = start, kind = "move", node = self.name, from = { from_x, from_y }, to = { x, y }, duration = seconds }
+    return seconds
+end
+
+--- n:position() -> x, y.
+function node.methods:position()
+    errors.check_colon(node.is(self), "position", "node")
+    need_place(self)
+    local x, y = radio.place_of(self)
+    return x, y
+end
+
+testbed.on_end(function()
+    for _, self in ipairs(radios) do core.radio_remove(self.id) end
+    radios = {}
+end)
+
+return radio

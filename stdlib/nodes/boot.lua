@@ -1,0 +1,60 @@
+-- SPDX-License-Identifier: MIT
+-- Starting nodes of any kind, many at once: boot. A kind of node gives start_up() and update_hosts(text), which
+-- may return a task; or update_hosts=false, if names mean nothing to it.
+
+local core = require "qemunet.core"
+local errors = require "qemunet.errors"
+local node = require "qemunet.nodes.node"
+local tasks = require "qemunet.tasks"
+local testbed = require "qemunet.testbed"
+
+local boot = {}
+
+-- Takes nodes and arrays of them.
+local function flatten(list, into, level)
+    for _, item in ipairs(list) do
+        if node.is(item) then
+            into[#into + 1] = item
+        elseif type(item) == "table" and getmetatable(item) == nil then
+            flatten(item, into, level + 1)
+        else
+            error(("boot: want nodes, not %s"):format(tostring(item)), level + 1)
+        end
+    end
+    return into
+end
+
+--- Tells the nodes that run already of names that came later, and waits until they know.
+function boot.refresh_hosts()
+    local telling = {}
+    for _, other in ipairs(testbed.nodes()) do
+        if other.state == "up" and other.update_hosts then
+            telling[#telling + 1] = other:update_hosts(testbed.hosts_of(other))
+        end
+    end
+    for _, task in ipairs(telling) do core.wait { task.done } end
+end
+
+--- boot(...): boots the given nodes, or all, in parallel, and waits until each can be commanded. Raises when one cannot.
+function boot.boot(...)
+    local list = select("#", ...) > 0 and flatten({ ... }, {}, 2) or testbed.nodes()
+    local waiting = {}
+    for i, self in ipairs(list) do waiting[i] = tasks.go(self.start_up, self) end
+    for _, task in ipairs(waiting) do core.wait { task.done } end
+    local first
+    for _, task in ipairs(waiting) do
+        local ok, err = pcall(task.outcome, task)
+        if not ok then first = first or err end
+    end
+    if first and errors.is_machinery(first) then errors.machinery(first) end -- again, at the script's line
+    if first then errors.again(first) end
+    boot.refresh_hosts()
+end
+
+--- n:boot(): as boot(n).
+function node.methods:boot()
+    errors.check_colon(node.is(self), "boot", "node")
+    boot.boot(self)
+end
+
+return boot

@@ -1,0 +1,228 @@
+-- SPDX-License-Identifier: MIT
+-- What the kinds of node have in common that run a system, and boot and end: vm, host. A kind gives power_on(), which returns
+-- once commands can be given, commander(), what takes them, power_off(), which asks it to end, and once it was on `machine` and
+-- `ended`, a future.
+
+local boot = require "qemunet.nodes.boot"
+local core = require "qemunet.core"
+local errors = require "qemunet.errors"
+local job = require "qemunet.nodes.job"
+local node = require "qemunet.nodes.node"
+local tasks = require "qemunet.tasks"
+local testbed = require "qemunet.testbed"
+local units = require "qemunet.units"
+
+local computer = {}
+
+local Computer = {}
+
+computer.booting = 0 -- how many are at the moment
+
+-- Declaring ----------------------------------------------------------------------------------------------------------
+
+-- ("a", {...}), ("a"), { "a", ... }
+local function arguments(name, opts)
+    if type(name) ~= "table" then return name, opts or {} end
+    local rest = {}
+    for key, value in pairs(name) do rest[key] = value end
+    rest[1], rest.name = nil, nil
+    return name[1] or name.name, rest
+end
+
+--- The function of the language that declares one. `declare`: fn(name, opts, level).
+function computer.declaring(kind, declare)
+    return function(name, opts)
+        name, opts = arguments(name, opts)
+        if type(name) ~= "string" then error(('%s: want a name, as %s("a")'):format(kind, kind), 2) end
+        if type(opts) ~= "table" then error(("%s: want %s(name, options)"):format(kind, kind), 2) end
+        local self = declare(name, opts, 2)
+        return self
+    end
+end
+
+--- The function that declares n of them: their names are the format with 1 to n. Returns an array.
+function computer.declaring_many(kind, what, default_format, declare)
+    local where = kind .. "s"
+    return function(n, format, opts)
+        if math.type(n) ~= "integer" or n < 1 then error(("%s: want a number of %s, at least 1"):format(where, what), 2) end
+        format = format or default_format
+        if type(format) ~= "string" or not pcall(string.format, format, 1) or format:format(1) == format:format(2) then
+            error(('%s: want a format for the names, as "%s"'):format(where, default_format), 2)
+        end
+        local list = {}
+        for i = 1, n do list[i] = declare(format:format(i), opts or {}, 2) end
+        return list
+    end
+end
+
+--- Adds a node of this class to the testbed. `fields`: what else it has.
+function computer.add(class, name, opts, fields)
+    local self = setmetatable(fields, class)
+    self.name, self.opts, self.state, self.nics, self.changed = name, opts, "defined", {}, core.future()
+    self.number = testbed.add_node(self)
+    return self
+end
+
+--- Makes a class of such nodes.
+function computer.class(kind, methods)
+    for name, method in pairs(Computer) do methods[name] = methods[name] or method end
+    return node.class(kind, methods)
+end
+
+local function kind_and_name(self) return ("%s %s"):format(getmetatable(self).__name, self.name) end
+
+-- Booting ------------------------------------------------------------------------------------------------------------
+
+function computer.set_state(self, state, why)
+    if self.state == state then return end
+    self.state = state
+    core.event { t = core.now(), kind = getmetatable(self).__name, node = self.name, state = state, why = why }
+    self.changed:set()
+    self.changed = core.future()
+end
+
+--- Has the end seen by all who wait for it.
+function computer.has_ended(self, state, why)
+    local was = self.state
+    self.why = why
+    computer.set_state(self, state, why)
+    self.ended:set(state)
+    if not self.expected_end and was ~= "booting" then
+        core.log(0, ("%s: %s: %s"):format(self.name, self.state, (why or ""):match("[^\n]*")))
+    end
+end
+
+--- Runs a command of our own during the boot. Returns its output; a failure is the machinery's.
+function computer.internal(self, cmd, what, stdin)
+    local running = job.start(self, self:commander(), { cmd = cmd, text = cmd, stdin = stdin, timeout = 60, max_output = 1 << 20 })
+    core.wait { running.done }
+    local result = running.result
+    if not result.ok then
+        errors.machinery(("%s: %s failed: %s"):format(kind_and_name(self), what,
+            result.error or result.timed_out and "timed out" or result.stderr))
+    end
+    return result.stdout
+end
+
+local function read_local(path)
+    local file, why = io.open(path, "rb")
+    if not file then errors.raise("files: " .. why) end
+    local data = file:read("a")
+    file:close()
+    return data
+end
+
+local function set_up(self)
+    for guest_path, host_path in pairs(self.opts.files or {}) do
+        computer.internal(self, self:taking_file(guest_path), "the copy of " .. host_path, read_local(host_path))
+    end
+    for _, cmd in ipairs(self.opts.setup or {}) do computer.internal(self, cmd, "its setup command") end
+end
+
+function computer.boot_failed(self)
+    errors.machinery(("%s did not boot: %s"):format(kind_and_name(self), self.why or self.state))
+end
+
+local function boot_one(self)
+    local started = core.now()
+    local key = "boot " .. self.name
+    computer.booting = computer.booting + 1
+    local done <close> = setmetatable({}, { __close = function()
+        computer.booting = computer.booting - 1
+        self.boot_task = false
+        core.waiting(key)
+    end })
+    core.waiting(key, self.name .. ": booting")
+    self:power_on()
+    set_up(self)
+    if self.ended:is_set() then computer.boot_failed(self) end
+    computer.set_state(self, "up")
+    core.log(1, ("%s: up after %s"):format(self.name, units.format_duration(core.now() - started)))
+end
+
+local OFF = { defined = true, down = true, crashed = true, panicked = true }
+
+--- Whether it does not run.
+function computer.is_off(self) return OFF[self.state] == true end
+
+--- Boots it if it is not up, and waits; one boot at a time: whoever else wants it meanwhile waits for that one.
+function Computer:start_up()
+    if computer.is_off(self) and not self.boot_task then
+        self.boot_task = tasks.go(boot_one, self)
+    end
+    local task = self.boot_task
+    if not task then return end
+    core.wait { task.done }
+    task:outcome()
+end
+
+local function check_self(self, method) errors.check_colon(node.is(self), method, "node") end
+
+-- Running and ending -------------------------------------------------------------------------------------------------
+
+--- What takes commands, booted if this is its first use; or nil and why it takes none.
+function Computer:channel()
+    if self.state == "defined" then boot.boot(self) end
+    if self.boot_task then core.wait { self.boot_task.done } end
+    if self.state == "up" or self.state == "paused" then return self:commander() end
+    return nil, ("%s is %s%s"):format(kind_and_name(self), self.state, self.why and ": " .. self.why or "")
+end
+
+--- Waits at most so long for its end. Returns whether it came.
+function computer.wait_end(self, seconds)
+    if not self.machine or self.ended:is_set() then return true end
+    return core.wait({ self.ended }, seconds) ~= nil
+end
+
+--- n:crash(): cuts its power: whatever runs in it ends at once.
+function Computer:crash()
+    check_self(self, "crash")
+    if not self.machine or self.ended:is_set() then return end
+    self.expected_end = true
+    core.event { t = core.now(), kind = "crash", node = self.name }
+    self.machine:crash()
+    computer.wait_end(self, 10)
+end
+
+--- n:shutdown(timeout=30): asks it to end by itself, and waits. Returns true, or nil and why not.
+function Computer:shutdown(timeout)
+    check_self(self, "shutdown")
+    local seconds = units.duration(timeout or 30, "timeout", 2)
+    if not self.machine or self.ended:is_set() then return true end
+    self.expected_end = true
+    self:power_off()
+    if computer.wait_end(self, seconds) then return true end
+    self.expected_end = false
+    return nil, ("%s did not power itself off within %s"):format(kind_and_name(self), units.format_duration(seconds)), "timeout"
+end
+
+--- n:wait_shutdown(timeout=60): until it has ended, for whatever reason. Returns its state, or nil and why.
+function Computer:wait_shutdown(timeout)
+    check_self(self, "wait_shutdown")
+    local seconds = units.duration(timeout or node.defaults.timeout, "timeout", 2)
+    if computer.wait_end(self, seconds) then return self.state end
+    return nil, ("%s is still %s"):format(kind_and_name(self), self.state), "timeout"
+end
+
+--- n:reboot(): cuts its power and boots it again.
+function Computer:reboot()
+    check_self(self, "reboot")
+    self:crash()
+    boot.boot(self)
+end
+
+--- The command that makes its standard input the file of this path.
+function Computer:taking_file(path) return "cat >" .. node.quote(path) end
+
+--- Cuts the power without waiting.
+function Computer:cut()
+    self.expected_end = true
+    if self.machine then self.machine:crash() end
+end
+
+-- Fields that are nil until they are set; a class has no unknown ones.
+for _, field in ipairs { "machine", "why", "expected_end", "ended", "boot_task", "hosts_known" } do
+    Computer[field] = false
+end
+
+return computer

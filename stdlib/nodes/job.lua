@@ -1,0 +1,203 @@
+-- SPDX-License-Identifier: MIT
+-- One command on a node: its output as it streams, and its result.
+
+local console = require "qemunet.nodes.console"
+local core = require "qemunet.core"
+local errors = require "qemunet.errors"
+local options = require "qemunet.options"
+local tasks = require "qemunet.tasks"
+local units = require "qemunet.units"
+
+local job = {}
+
+local Job = { __name = "job" }
+
+local SIGNALS = {
+    HUP = true, INT = true, QUIT = true, KILL = true, USR1 = true, USR2 = true, PIPE = true, ALRM = true, TERM = true,
+    CHLD = true, CONT = true, STOP = true, TSTP = true, WINCH = true, ABRT = true,
+}
+
+function Job:__index(name)
+    if name == "running" then return not self.done:is_set() end
+    if Job[name] == nil then
+        errors.raise(("a job has no field or method %q%s"):format(tostring(name), options.hint(name, Job)))
+    end
+    return Job[name]
+end
+
+--- A command on one line of a progress display.
+function job.short(cmd)
+    local shown = #cmd > 60 and cmd:sub(1, 57) .. "..." or cmd
+    return (shown:gsub("%c", " "))
+end
+
+function Job:__tostring() return ("job %q on %s"):format(self.cmd, self.node.name) end
+
+local Result = { __name = "result" }
+
+local function how_ended(result)
+    return result.error or result.timed_out and "timed out" or result.signal and "killed by signal " .. result.signal or
+        "status " .. tostring(result.status)
+end
+
+function Result:__tostring()
+    return ("result of %q on %s: %s, %s"):format(self.cmd, self.node, how_ended(self), units.format_duration(self.duration))
+end
+
+local function finish_result(self, result)
+    result.cmd, result.node = self.cmd, self.node.name
+    result.duration = result.started and result.finished - result.started or 0
+    result.ok = result.status == 0 and not result.timed_out and not result.error
+    return setmetatable(result, Result)
+end
+
+--- A result for a command that could not be started.
+function job.unstarted(node, cmd, why)
+    local now = core.now()
+    return finish_result({ node = node, cmd = cmd },
+        { stdout = "", stderr = "", timed_out = false, truncated = false, error = why, finished = now })
+end
+
+local function cut_lines(self, stream, data)
+    local text = self.partial[stream] .. data
+    local from = 1
+    for line, next_from in text:gmatch("([^\n]*)\n()") do
+        self.queue[#self.queue + 1] = { line, stream }
+        from = next_from
+    end
+    self.partial[stream] = text:sub(from)
+end
+
+local function wake_reader(self)
+    self.more:set()
+    self.more = core.future()
+end
+
+local function on_output(self, stream, data)
+    if stream == "stdout" then self.output:feed(data) end
+    self.queued = self.queued + #data
+    if self.queued > self.max_output then return end
+    cut_lines(self, stream, data)
+    wake_reader(self)
+end
+
+local function finish_output(self)
+    if self.output then self.output:finish(("the command has ended (%s)"):format(how_ended(self.result))) end
+end
+
+local function on_done(self, result)
+    for _, stream in ipairs { "stdout", "stderr" } do
+        if self.partial[stream] ~= "" then self.queue[#self.queue + 1] = { self.partial[stream], stream } end
+        self.partial[stream] = ""
+    end
+    self.result = finish_result(self, result)
+    core.event { t = core.now(), kind = "command", node = self.node.name, cmd = self.cmd, status = result.status,
+        signal = result.signal, timed_out = result.timed_out or nil, error = result.error, started = result.started,
+        finished = result.finished, stdout_bytes = #result.stdout, stderr_bytes = #result.stderr }
+    wake_reader(self)
+    finish_output(self)
+    self.done:set()
+end
+
+local function end_unstarted(self, why)
+    self.result = job.unstarted(self.node, self.cmd, why)
+    finish_output(self)
+    self.done:set()
+    return self
+end
+
+--- Lets a job that was started with spec.hold begin.
+function Job:release() return rawget(self, "handle") and self.handle:release() end
+
+--- Starts a command on a machine of the core. `spec`: {text= what the shell runs, cmd= as shown, stdin= the data, or
+--- pipe=true to leave it open for job:write, max_output=, timeout=, stream= whether lines are kept for lines(),
+--- hold= whether it waits in the node, its field `armed` a future, for release()}.
+--- Without a machine, `why` says why there is none. Returns the job, which has ended already when it could not start.
+function job.start(node, machine, spec, why)
+    local self = setmetatable({
+        armed = spec.hold and core.future(), result = false, node = node, cmd = spec.cmd,
+        done = core.future(), more = core.future(), partial = { stdout = "", stderr = "" },
+        queue = {}, read = 0, queued = 0, max_output = spec.max_output,
+        output = spec.stream and console.stream(("%s: output of %q"):format(node.name, spec.cmd:sub(1, 60))) or false,
+    }, Job)
+    if not machine then return end_unstarted(self, why) end
+    local handle, problem = machine:start {
+        command = spec.text, hold = spec.hold, stdin = spec.pipe or spec.stdin ~= nil,
+        max_output = spec.max_output, timeout = spec.timeout,
+        output = spec.stream and function(stream, data) on_output(self, stream, data) end or nil,
+        armed = spec.hold and function() self.armed:set(true) end or nil,
+        done = function(result) on_done(self, result) end,
+    }
+    if not handle then return end_unstarted(self, problem) end
+    rawset(self, "handle", handle)
+    if spec.stdin then
+        handle:write(spec.stdin)
+        handle:close_stdin()
+    end
+    return self
+end
+
+function Job:outcome() return self.result end
+
+local function check_self(self, method) errors.check_colon(getmetatable(self) == Job, method, "job") end
+
+--- job:wait(timeout) -> result; nil, "timed out" when the time has passed and the command still runs.
+function Job:wait(timeout)
+    check_self(self, "wait")
+    local seconds = timeout ~= nil and units.duration(timeout, "timeout", 2) or nil
+    local shown <close> = tasks.show_main(("%s: %s"):format(self.node.name, job.short(self.cmd)))
+    if not tasks.wait(self.done, seconds) then return nil, "timed out", "timeout" end
+    return self.result
+end
+
+--- job:kill(signal="TERM"): signals the command's process group.
+function Job:kill(signal)
+    check_self(self, "kill")
+    local name = tostring(signal or "TERM"):upper():gsub("^SIG", "")
+    if not SIGNALS[name] then
+        error(("kill: unknown signal %q%s"):format(tostring(signal), options.hint(name, SIGNALS)), 2)
+    end
+    if self.running and rawget(self, "handle") then self.handle:kill(name) end
+end
+
+--- job:write(data): to its standard input. Returns true, or nil and why not.
+function Job:write(data)
+    check_self(self, "write")
+    if type(data) ~= "string" then error("write: want a string, not " .. type(data), 2) end
+    if not rawget(self, "handle") then return nil, "the command has ended" end
+    return self.handle:write(data)
+end
+
+--- job:close_stdin(): end of its standard input.
+function Job:close_stdin()
+    check_self(self, "close_stdin")
+    if rawget(self, "handle") then self.handle:close_stdin() end
+end
+
+local function next_line(self)
+    local shown <close> = tasks.show_main(("%s: output of %s"):format(self.node.name, job.short(self.cmd)))
+    while self.read >= #self.queue do
+        if self.done:is_set() then return nil end
+        core.wait { self.more }
+    end
+    self.read = self.read + 1
+    local entry = self.queue[self.read]
+    self.queue[self.read] = false
+    return entry[1], entry[2]
+end
+
+--- job:lines() -> iterator over its output, line by line as it comes: line, "stdout" or "stderr".
+function Job:lines()
+    check_self(self, "lines")
+    return function() return next_line(self) end
+end
+
+--- job:expect(pattern or {pattern, ...}, timeout=60): waits for a match in its standard output; see console:expect.
+function Job:expect(pattern, timeout)
+    check_self(self, "expect")
+    if not self.output then errors.raise("expect: the output of this command is not kept") end
+    local match = self.output:expect(pattern, timeout)
+    return match
+end
+
+return job

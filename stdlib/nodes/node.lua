@@ -1,0 +1,283 @@
+-- SPDX-License-Identifier: MIT
+-- What every node can do, whatever it is made of: run commands, move files, say its addresses. A kind of node (vm) adds
+-- how it starts, and gives
+--   channel()               the machine that commands go to, or nil and why not
+--   add_nic(link, subnet)   an interface for a link, with `at`, its place in the fabric; configured with the link's mtu,
+--                           gateway and nameserver, if these are not false
+--   plug(nic)               only for those that it has marked `unplugged`: makes it usable, or returns why not
+--   set_carrier(nic, up)    what becomes of the cable; returns nil, or why it failed
+--   remove_nic(nic)         the end of an interface; may return a future that is set when it is gone
+
+local address = require "qemunet.network.address"
+local core = require "qemunet.core"
+local errors = require "qemunet.errors"
+local files = require "qemunet.nodes.files"
+local job = require "qemunet.nodes.job"
+local options = require "qemunet.options"
+local tasks = require "qemunet.tasks"
+local testbed = require "qemunet.testbed"
+local text = require "qemunet.text"
+local units = require "qemunet.units"
+
+local node = {}
+
+node.defaults = {}
+
+local function reset_defaults() node.defaults.timeout, node.defaults.max_output = 60, 64 << 20 end
+
+reset_defaults()
+testbed.on_end(reset_defaults)
+
+local COMMAND = {
+    timeout = { type = "duration" },
+    stdin = { type = "string" },
+    env = { type = "table" },
+    cwd = { type = "string" },
+    user = { type = "string" },
+    on_line = { type = "function" },
+    max_output = { type = "size" },
+}
+
+local classes = {} -- {[metatable]=true}
+
+local Node = {}
+node.methods = Node
+
+local quote = text.quote
+node.quote = quote
+
+local function check_command(self, cmd, where)
+    if not node.is(self) then errors.raise(("%s: call it with a colon, node:%s(...)"):format(where, where)) end
+    if type(cmd) ~= "string" then
+        errors.raise(("%s: %s: want a command, a string, not %s"):format(self.name, where, type(cmd)))
+    end
+    if cmd:find("\0", 1, true) then errors.raise(("%s: %s: the command has a NUL byte"):format(self.name, where)) end
+end
+
+local function environment(env)
+    local names, parts = {}, {}
+    for name, value in pairs(env) do
+        if type(name) ~= "string" or not name:match("^[%a_][%w_]*$") then
+            errors.raise(("env: bad variable name %q"):format(tostring(name)))
+        end
+        if tostring(value):find("\0", 1, true) then errors.raise(("env: %s has a NUL byte"):format(name)) end
+        names[#names + 1] = name
+    end
+    table.sort(names)
+    for i, name in ipairs(names) do parts[i] = ("export %s=%s; "):format(name, quote(tostring(env[name]))) end
+    return table.concat(parts)
+end
+
+-- The text that the guest's shell runs for a command and its options.
+local function shell_text(cmd, opts)
+    local text = opts.env and environment(opts.env) or ""
+    if opts.cwd then text = text .. ("cd -- %s || exit 1; "):format(quote(opts.cwd)) end
+    if opts.user then return text .. ("exec su -s /bin/sh %s -c %s"):format(quote(opts.user), quote(cmd)) end
+    return text .. cmd
+end
+
+local function spec_of(self, cmd, opts, where)
+    check_command(self, cmd, where)
+    local checked = options.check(opts, COMMAND, self.name .. ": " .. where, 3)
+    return {
+        cmd = cmd, text = shell_text(cmd, checked), stdin = checked.stdin, on_line = checked.on_line,
+        timeout = checked.timeout or units.duration(node.defaults.timeout, "defaults.timeout", 3),
+        max_output = checked.max_output or units.size(node.defaults.max_output, "defaults.max_output", 3),
+    }
+end
+
+-- Lines are handed over in a task of their own, so that the callback may wait.
+local function read_lines(running, on_line)
+    return tasks.go(function()
+        for line, stream in running:lines() do on_line(line, stream) end
+    end)
+end
+
+local function run(self, spec)
+    local machine, why = self:channel()
+    spec.stream = spec.on_line ~= nil
+    local running = job.start(self, machine, spec, why)
+    local reader = spec.on_line and read_lines(running, spec.on_line)
+    local shown <close> = tasks.showing(("%s: %s"):format(self.name, job.short(spec.cmd)))
+    core.wait { running.done }
+    if reader then reader:join() end
+    return running.result
+end
+
+--- n:run(cmd, opts) -> result. Never raises for what the command does.
+function Node:run(cmd, opts)
+    local spec = spec_of(self, cmd, opts, "run")
+    return run(self, spec)
+end
+
+local function outcome_text(result)
+    if result.timed_out then return ("timed out after %s"):format(units.format_duration(result.duration)) end
+    if result.error then return "failed: " .. result.error end
+    if result.signal then return ("was killed by signal %d"):format(result.signal) end
+    return ("ended with status %d"):format(result.status)
+end
+
+local function failure_text(self, result)
+    local parts = { ("%s: command %s: %s"):format(self.name, outcome_text(result), result.cmd) }
+    if result.stderr ~= "" then parts[#parts + 1] = "  standard error:\n    " .. text.tail(result.stderr, 20, "\n    ") end
+    local console = self:console_tail()
+    if console ~= "" then parts[#parts + 1] = "  console:\n    " .. text.tail(console, 8, "\n    ") end
+    return table.concat(parts, "\n")
+end
+
+--- n:succeed(cmd, opts) -> stdout, result. Raises unless the status is 0.
+function Node:succeed(cmd, opts)
+    local spec = spec_of(self, cmd, opts, "succeed")
+    local result = run(self, spec)
+    if not result.ok then error(failure_text(self, result), 2) end
+    return result.stdout, result
+end
+
+--- n:fail(cmd, opts) -> result. Raises when the status is 0, and when the command did not end by itself.
+function Node:fail(cmd, opts)
+    local spec = spec_of(self, cmd, opts, "fail")
+    local result = run(self, spec)
+    if result.ok then error(("%s: command succeeded, and was to fail: %s"):format(self.name, cmd), 2) end
+    if result.error or result.timed_out then error(failure_text(self, result), 2) end
+    return result
+end
+
+--- n:ok(cmd, opts) -> whether the status is 0.
+function Node:ok(cmd, opts)
+    local spec = spec_of(self, cmd, opts, "ok")
+    return run(self, spec).ok
+end
+
+--- Checks a command and its options, and returns what starts it: fn() -> job on node `self` that waits there for :release().
+--- `where` names the caller in errors.
+function node.holding(self, cmd, opts, where)
+    local spec = spec_of(self, cmd, opts, where)
+    spec.hold = true
+    return function()
+        local machine, why = self:channel()
+        return job.start(self, machine, spec, why)
+    end
+end
+
+--- n:spawn(cmd, opts) -> job. Without opts.stdin, its standard input is open for job:write. There is no timeout unless
+--- one is given.
+function Node:spawn(cmd, opts)
+    local spec = spec_of(self, cmd, opts, "spawn")
+    if not (opts and opts.timeout) then spec.timeout = nil end
+    spec.pipe, spec.stream = spec.stdin == nil, true
+    local machine, why = self:channel()
+    local running = job.start(self, machine, spec, why)
+    if spec.on_line then read_lines(running, spec.on_line) end
+    return running
+end
+
+local function poll(self, what, timeout, level, condition)
+    local seconds = units.duration(timeout or node.defaults.timeout, "timeout", level + 1)
+    local ok, err = pcall(tasks.eventually, seconds, condition, { every = 0.1 })
+    if ok then return end
+    if err == errors.CANCEL then errors.again(err) end
+    error(("%s: %s: %s"):format(self.name, what, tostring(err)), level + 1)
+end
+
+--- n:wait_until(cmd, timeout): until the command succeeds; raises when the time has passed.
+function Node:wait_until(cmd, timeout)
+    check_command(self, cmd, "wait_until")
+    poll(self, "wait_until " .. cmd, timeout, 2, function() return self:ok(cmd) end)
+    return true
+end
+
+--- n:wait_port(port, timeout): until something listens on this TCP port.
+function Node:wait_port(port, timeout)
+    if math.type(port) ~= "integer" or port < 1 or port > 65535 then error("wait_port: want a port, 1 to 65535", 2) end
+    local cmd = ("grep -qE '^ *[0-9]+: [0-9A-F]+:%04X [0-9A-F:]+ 0A' /proc/net/tcp /proc/net/tcp6"):format(port)
+    poll(self, ("wait_port %d"):format(port), timeout, 2, function() return self:ok(cmd) end)
+    return true
+end
+
+--- n:wait_file(path, timeout): until the path exists.
+function Node:wait_file(path, timeout)
+    if type(path) ~= "string" then error("wait_file: want a path", 2) end
+    poll(self, "wait_file " .. path, timeout, 2, function() return self:ok("[ -e " .. quote(path) .. " ]") end)
+    return true
+end
+
+--- See files for these four.
+Node.read, Node.write, Node.put, Node.get = files.read, files.write, files.put, files.get
+
+-- The network interface on a link or switch, or with a number; raises at the caller's caller.
+local function find_nic(self, key, where)
+    errors.check_colon(node.is(self), where, "node")
+    if key == nil then key = 1 end
+    for i, nic in ipairs(self.nics) do
+        if i == key or nic.link == key or nic.link.switch == key and key ~= nil then return nic end
+    end
+    error(("%s: %s: no network interface %s (it has %d)"):format(self.name, where, tostring(key), #self.nics), 3)
+end
+
+--- n:ip(link_or_index=1) -> its address there, as "10.0.0.1"; nil on a link without addresses.
+function Node:ip(key)
+    local nic = find_nic(self, key, "ip")
+    return nic.ip
+end
+
+--- n:ifname(link_or_index=1) -> the interface's name in the node, as "eth0".
+function Node:ifname(key)
+    local nic = find_nic(self, key, "ifname")
+    return nic.ifname
+end
+
+local function free_index(self, taken)
+    local used = {}
+    for _, nic in ipairs(self.nics) do used[nic.index] = true end
+    local index = 1
+    while used[index] or taken[index] do index = index + 1 end
+    return index
+end
+
+--- A network interface more for a node, not on any end of the fabric yet: { node, index, link, subnet, ip, mac, ifname }.
+--- Its index, from 1, is the lowest that is free: not of another interface, nor in `taken`. Raises when the subnet has no
+--- address left.
+function node.add_nic(self, link, subnet, taken)
+    local ip
+    if subnet then
+        ip = subnet:next_host()
+        if not ip then errors.raise("link: no free address left in the subnet") end
+    end
+    local index = free_index(self, taken or {})
+    local nic = { node = self, index = index, link = link, subnet = subnet, ip = ip,
+        mac = address.mac(self.number, index), ifname = "eth" .. (index - 1) }
+    self.nics[#self.nics + 1] = nic
+    return nic
+end
+
+--- Takes an interface out of a node's list; the ones behind it move up. Its address is free again.
+function node.remove_nic(self, nic)
+    self.nics = testbed.without(self.nics, nic)
+    if nic.ip then nic.subnet:release(nic.ip) end
+end
+
+--- n:remove_nic(nic), of a kind of node whose interfaces stay: it has no carrier.
+function Node:remove_nic(nic) self:set_carrier(nic, false) end
+
+--- Whether a value is a node of any kind.
+function node.is(v)
+    local class = getmetatable(v)
+    return type(class) == "table" and classes[class] == true
+end
+
+--- Makes a class of nodes with a readable error for what it does not have.
+function node.class(name, methods)
+    local class = { __name = name }
+    classes[class] = true
+    local all = setmetatable(methods, { __index = Node })
+    function class.__index(self, key)
+        local value = all[key]
+        if value ~= nil then return value end
+        errors.raise(("%s %s has no field or method %q%s"):format(name, rawget(self, "name"), tostring(key),
+            options.hint(key, methods, Node)))
+    end
+    function class.__tostring(self) return ("%s %s (%s)"):format(name, self.name, self.state) end
+    return class
+end
+
+return node

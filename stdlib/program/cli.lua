@@ -1,0 +1,239 @@
+-- SPDX-License-Identifier: MIT
+-- The command line: qemunet COMMAND [OPTIONS]. A chunk that returns a function for the words of the command line.
+
+local core = require "qemunet.core"
+local errors = require "qemunet.errors"
+local options = require "qemunet.options"
+local recorder = require "qemunet.program.recorder"
+local run = require "qemunet.program.run"
+local units = require "qemunet.units"
+
+local USAGE = [[
+usage: qemunet COMMAND ...
+
+  run FILE [--param NAME=VALUE]... [--seed N] [--out DIR] [--accel auto|kvm|tcg]
+      [--timeout D] [-q|-v] [-- ARGS]
+                      run an experiment
+  test FILE... [--filter PATTERN] [--accel A] [--seed N] [--timeout D] [-q|-v]
+                      run the tests of suite files
+  image list|build tiny|remove tiny
+                      the guest images in the cache
+  bench [NAME] [--rounds N] [--vms N] [--json FILE]
+                      run a benchmark; without a name, list them
+  version             what version this is
+  help                this text
+
+exit status: 0 passed, 1 failed, 2 usage, 3 the machinery failed, 4 timed out, 130 interrupted]]
+
+-- Raised for a wrong command line.
+local function usage(message) error({ usage = message }, 0) end
+
+-- Options of run and test: name -> {takes a value, function(opts, value)}.
+local function set(key, convert)
+    return function(opts, value, name) opts[key] = convert and convert(value, name) or value end
+end
+
+local function to_seed(value, name)
+    local n = math.tointeger(tonumber(value))
+    if not n or n < 0 then usage(("%s %s: want a whole number"):format(name, value)) end
+    return n
+end
+
+local function to_duration(value, name)
+    local ok, seconds = pcall(units.duration, value, name)
+    if not ok then usage((tostring(seconds):gsub("^[^:]*:%d+: ", ""))) end
+    return seconds
+end
+
+local function to_accel(value)
+    if value ~= "auto" and value ~= "kvm" and value ~= "tcg" then usage(("--accel %s: want auto, kvm or tcg"):format(value)) end
+    return value
+end
+
+local function add_param(opts, value)
+    local name, text = value:match("^([%w_.-]+)=(.*)$")
+    if not name then usage(("--param %s: want NAME=VALUE"):format(value)) end
+    opts.params[name] = text
+end
+
+local COMMON = {
+    ["--seed"] = { true, set("seed", to_seed) },
+    ["--accel"] = { true, set("accel", to_accel) },
+    ["--timeout"] = { true, set("timeout", to_duration) },
+    ["--param"] = { true, add_param },
+    ["-q"] = { false, function(opts) opts.level = -1 end },
+    ["-v"] = { false, function(opts) opts.level = 1 end },
+}
+
+local function with_common(own)
+    for name, entry in pairs(COMMON) do own[name] = entry end
+    return own
+end
+
+local RUN = with_common { ["--out"] = { true, set("out") } }
+local TEST = with_common { ["--filter"] = { true, set("filter") } }
+
+local function unknown_option(word, spec)
+    usage(("unknown option %s%s"):format(word, options.hint(word, spec)))
+end
+
+local function parse(words, spec)
+    local opts = { params = {}, args = {}, files = {}, level = 0 }
+    local i = 1
+    while i <= #words do
+        local word = words[i]
+        local name, attached = word:match("^(%-%-[%w-]+)=(.*)$")
+        local entry = spec[name or word]
+        if word == "--" then
+            opts.args = table.move(words, i + 1, #words, 1, {})
+            break
+        elseif not entry and word:sub(1, 1) == "-" and word ~= "-" then
+            unknown_option(name or word, spec)
+        elseif not entry then
+            opts.files[#opts.files + 1] = word
+        elseif entry[1] and not attached then
+            i = i + 1
+            if not words[i] then usage(("%s wants a value"):format(word)) end
+            entry[2](opts, words[i], word)
+        else
+            if attached and not entry[1] then usage(("%s takes no value"):format(name)) end
+            entry[2](opts, attached, name or word)
+        end
+        i = i + 1
+    end
+    return opts
+end
+
+local function start(opts)
+    core.progress_open(opts.level)
+    opts.seed = opts.seed or core.random_seed()
+    if opts.timeout then core.time_limit(opts.timeout) end
+end
+
+local commands = {}
+
+function commands.run(words)
+    local opts = parse(words, RUN)
+    if #opts.files ~= 1 then usage(#opts.files == 0 and "run wants a file" or "run wants one file; arguments go behind --") end
+    opts.file = opts.files[1]
+    local file, why = io.open(opts.file, "rb")
+    if not file then usage("cannot read " .. why) end
+    file:close()
+    start(opts)
+    local verdict = run.file(opts)
+    for _, name in ipairs(recorder.unused_params()) do
+        core.log(0, ("--param %s: the experiment never asks for it"):format(name))
+    end
+    if recorder.made() then core.log(0, ("%s: %s/result.json"):format(verdict.verdict, recorder.made())) end
+    return verdict.status
+end
+
+local function test_file(opts, file, total)
+    local verdict, summary = run.file {
+        file = file, params = opts.params, args = opts.args, seed = opts.seed, accel = opts.accel, lazy = true,
+        suite = { filter = opts.filter, clock = core.now, first = total.run + 1,
+            print = function(line) core.print(line .. "\n") end },
+    }
+    if not summary then
+        core.print(("not ok %d - %s\n"):format(total.run + 1, file))
+        summary = { passed = 0, failed = 1, skipped = 0 }
+    end
+    total.passed, total.failed = total.passed + summary.passed, total.failed + summary.failed
+    total.skipped = total.skipped + summary.skipped
+    total.run = total.passed + total.failed + total.skipped
+    return verdict.status
+end
+
+function commands.test(words)
+    local opts = parse(words, TEST)
+    if #opts.files == 0 then usage("test wants files") end
+    start(opts)
+    local total, status = { run = 0, passed = 0, failed = 0, skipped = 0 }, 0
+    for _, file in ipairs(opts.files) do
+        local one = test_file(opts, file, total)
+        if one > status then status = one end
+        if core.stop_reason() then break end
+    end
+    core.print(("%d passed, %d failed%s\n"):format(total.passed, total.failed,
+        total.skipped > 0 and (", %d skipped"):format(total.skipped) or ""))
+    return status
+end
+
+function commands.image(words)
+    local verb, name = words[1], words[2] or "tiny"
+    if verb ~= "list" and verb ~= "build" and verb ~= "remove" then usage("image wants list, build or remove") end
+    if name ~= "tiny" then usage(('unknown image %q (this version has "tiny")'):format(name)) end
+    if verb == "build" then
+        local image, why = core.tiny()
+        if not image then errors.machinery("cannot build the tiny guest image: " .. why) end
+        print(("tiny: kernel %s, %s"):format(image.version, image.initrd:match("^(.*)/")))
+        return run.PASSED
+    end
+    for _, folder in ipairs(core.images(verb == "remove")) do print(verb == "remove" and "removed " .. folder or folder) end
+    return run.PASSED
+end
+
+local BENCHES = { commands = "bench.commands", fabric = "bench.fabric", sync = "bench.sync" }
+
+local function to_count(value, name)
+    local n = math.tointeger(tonumber(value))
+    if not n or n < 1 then usage(("%s %s: want a number, at least 1"):format(name, value)) end
+    return n
+end
+
+local BENCH = with_common {
+    ["--rounds"] = { true, set("rounds", to_count) },
+    ["--vms"] = { true, set("vms", to_count) },
+    ["--json"] = { true, set("json") },
+}
+
+local function list_benches()
+    for _, name in ipairs { "commands", "fabric", "sync" } do
+        print(("%-10s%s"):format(name, require("qemunet." .. BENCHES[name]).about))
+    end
+    return run.PASSED
+end
+
+function commands.bench(words)
+    local opts = parse(words, BENCH)
+    local name = opts.files[1]
+    if not name then return list_benches() end
+    if not BENCHES[name] or opts.files[2] then
+        usage(("unknown benchmark %s%s"):format(opts.files[2] or name, options.hint(name, BENCHES)))
+    end
+    start(opts)
+    local own = { rounds = opts.rounds or require("qemunet." .. BENCHES[name]).rounds or 200, vms = opts.vms or 20, json = opts.json }
+    opts.file, opts.lazy = "bench-" .. name, true
+    opts.chunk = function() require("qemunet." .. BENCHES[name]).run(own) end
+    return run.file(opts).status
+end
+
+function commands.version() print("qemunet " .. core.VERSION) return run.PASSED end
+
+function commands.help() print(USAGE) return run.PASSED end
+
+commands["--help"], commands["-h"], commands["--version"] = commands.help, commands.help, commands.version
+
+local function dispatch(words)
+    local command = commands[words[1] or ""]
+    if not words[1] then usage("no command") end
+    if not command then
+        usage(("unknown command %s%s"):format(words[1], options.hint(words[1], commands)))
+    end
+    return command(table.move(words, 2, #words, 1, {}))
+end
+
+return function(words)
+    local ok, status = xpcall(dispatch, function(err)
+        if type(err) == "table" and err.usage then return err end
+        return errors.handler(err)
+    end, words)
+    if ok then return core.finish(status) end
+    if status.usage then
+        io.stderr:write("qemunet: ", status.usage, "\n", words[1] and "try: qemunet help" or USAGE, "\n")
+        return core.finish(run.USAGE)
+    end
+    io.stderr:write("qemunet: ", tostring(status.message == errors.CANCEL and "interrupted" or status.message), "\n")
+    if status.message == errors.CANCEL then return core.finish(run.INTERRUPTED) end
+    return core.finish(run.MACHINERY)
+end

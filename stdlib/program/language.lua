@@ -1,0 +1,104 @@
+-- SPDX-License-Identifier: MIT
+-- The names that an experiment sees: one table, the globals of the script and what require "qemunet" gives.
+
+local boot = require "qemunet.nodes.boot"
+local capture = require "qemunet.network.capture"
+local core = require "qemunet.core"
+local coroutines = require "qemunet.coroutines"
+local host = require "qemunet.nodes.host"
+local inspect = require "qemunet.inspect"
+local link = require "qemunet.network.link"
+local mobility = require "qemunet.network.mobility"
+local nat = require "qemunet.network.nat"
+local node = require "qemunet.nodes.node"
+local options = require "qemunet.options"
+local partition = require "qemunet.network.partition"
+local radio = require "qemunet.network.radio"
+local re = require "qemunet.re"
+local recorder = require "qemunet.program.recorder"
+local responder = require "qemunet.nodes.responder"
+local stats = require "qemunet.stats"
+local sync = require "qemunet.sync"
+local tasks = require "qemunet.tasks"
+local text = require "qemunet.text"
+local topology = require "qemunet.topology.topology"
+local traffic = require "qemunet.traffic.source"
+local video = require "qemunet.traffic.video"
+local vm = require "qemunet.nodes.vm"
+local voice = require "qemunet.traffic.voice"
+
+local language = {}
+
+-- Setting a default that does not exist is a typing error.
+local function strict_defaults()
+    return setmetatable({}, {
+        __index = function(_, key)
+            if node.defaults[key] == nil then error(("defaults has no %q"):format(tostring(key)), 2) end
+            return node.defaults[key]
+        end,
+        __newindex = function(_, key, value)
+            if node.defaults[key] == nil then
+                error(("defaults has no %q%s"):format(tostring(key), options.hint(key, node.defaults)), 2)
+            end
+            node.defaults[key] = value
+        end,
+    })
+end
+
+local json = {}
+
+--- json.encode(value, pretty) -> text.
+function json.encode(value, pretty)
+    local encoded, why = core.json_encode(value, pretty)
+    if not encoded then error("json.encode: " .. why, 2) end
+    return encoded
+end
+
+--- json.decode(text) -> value; nil and why for what is not JSON.
+function json.decode(encoded)
+    if type(encoded) ~= "string" then error("json.decode: want a string", 2) end
+    return core.json_decode(encoded)
+end
+
+local function print_values(...)
+    local parts = table.pack(...)
+    for i = 1, parts.n do parts[i] = tostring(parts[i]) end
+    core.print(table.concat(parts, "\t", 1, parts.n) .. "\n")
+end
+
+--- The names of the language. `suite`: the suite's globals; `args`: the words after "--".
+function language.names(suite, args)
+    local names = {
+        vm = vm.vm, vms = vm.vms, host = host.host, hosts = host.hosts, responder = responder.responder, boot = boot.boot,
+        link = link.link, switch = link.switch, hub = link.hub, lan = link.lan, nat = nat.nat,
+        partition = partition.partition, radio = radio.radio, mobility = mobility.mobility,
+        capture_all = capture.all, topology = topology,
+        source = traffic.source, sink = traffic.sink, voice = voice.voice, video = video.video,
+        now = core.now, sleep = tasks.sleep, after = tasks.after, at = tasks.at, every = tasks.every, go = tasks.go,
+        all = tasks.all, any = tasks.any, event = tasks.event, barrier = tasks.barrier, timeout = tasks.timeout,
+        eventually = tasks.eventually, always = tasks.always, sync = sync.sync,
+        mark = recorder.mark, record = recorder.record, param = recorder.param,
+        stats = stats, re = re, json = json, inspect = inspect, columns = text.columns,
+        defaults = strict_defaults(), args = args, print = print_values,
+    }
+    for name, value in pairs(suite) do names[name] = value end
+    return names
+end
+
+--- The environment of a script: Lua's own globals and the language's names; reading an unknown one raises.
+function language.environment(names)
+    local env = {}
+    for name, value in pairs(_G) do env[name] = value end
+    for name, value in pairs(names) do env[name] = value end
+    coroutines.install(env)
+    env._G = env
+    package.loaded.qemunet = names
+    local function known()
+        local list = {}
+        for name in pairs(env) do list[#list + 1] = name end
+        return list
+    end
+    return options.strict(env, known) or env
+end
+
+return language

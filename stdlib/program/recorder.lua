@@ -1,0 +1,98 @@
+-- SPDX-License-Identifier: MIT
+-- What a run leaves behind: its folder, events, what the script recorded, and the result.
+
+local core = require "qemunet.core"
+local errors = require "qemunet.errors"
+
+local recorder = {}
+
+local state
+
+--- Starts anew for a run. `opts`: {name=, out= folder or nil, seed=, params=, file=}. The folder is made at once, or at
+--- the first recorder.folder() when `lazy`.
+function recorder.start(opts)
+    state = { opts = opts, recorded = {}, marks = {}, asked = {} }
+    if not opts.lazy then recorder.folder() end
+end
+
+--- The run's folder, made if need be.
+function recorder.folder()
+    if state.folder then return state.folder end
+    local folder, why = core.record_open(state.opts.out, state.opts.name)
+    if not folder then
+        errors.machinery(("cannot make the run's folder %s: %s"):format(state.opts.out or "under runs/", why))
+    end
+    state.folder = folder
+    return folder
+end
+
+--- The folder if it was made.
+function recorder.made() return state.folder end
+
+--- record{key=value, ...}: into result.json; a key that comes again replaces the value.
+function recorder.record(values)
+    if type(values) ~= "table" then error("record: want a table, record{ key = value }", 2) end
+    for key, value in pairs(values) do
+        if type(key) ~= "string" then error("record: the keys must be names", 2) end
+        local text, why = core.json_encode(value)
+        if not text then error(("record: %s: %s"):format(key, why), 2) end
+        state.recorded[key] = value
+    end
+    core.event { t = core.now(), kind = "record", values = values }
+end
+
+--- mark(text): a moment worth finding again in the records.
+function recorder.mark(text)
+    if type(text) ~= "string" then error("mark: want a text", 2) end
+    core.event { t = core.now(), kind = "mark", text = text }
+end
+
+local function convert(name, text, default)
+    if type(default) == "number" then
+        local number = tonumber(text)
+        if not number then error(("--param %s=%s: want a number"):format(name, text), 3) end
+        return number
+    end
+    if type(default) == "boolean" then
+        if text ~= "true" and text ~= "false" then error(("--param %s=%s: want true or false"):format(name, text), 3) end
+        return text == "true"
+    end
+    return text
+end
+
+--- param(name, default): the value given with --param name=value, as the default's type, else the default.
+function recorder.param(name, default)
+    if type(name) ~= "string" then error("param: want a name", 2) end
+    local given = state.opts.params[name]
+    local value = default
+    if given ~= nil then value = convert(name, given, default) end
+    if given == nil and default == nil then error(("param: %s is needed: give --param %s=VALUE"):format(name, name), 2) end
+    state.asked[name] = value
+    return value
+end
+
+--- The names given with --param that the script never asked for.
+function recorder.unused_params()
+    local list = {}
+    for name in pairs(state.opts.params) do
+        if state.asked[name] == nil then list[#list + 1] = name end
+    end
+    table.sort(list)
+    return list
+end
+
+--- Writes result.json, if there is a folder, and ends the records: another file of a suite has its own. `verdict`: {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}.
+function recorder.finish(verdict, versions, counters)
+    if not state.folder then return end
+    local result, why = core.result {
+        format = 1, verdict = verdict.verdict, status = verdict.status, error = verdict.error, tests = verdict.tests,
+        file = state.opts.file, args = state.opts.args, parameters = state.asked, seed = state.opts.seed,
+        recorded = state.recorded, started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
+        duration = core.now(), host = core.host_facts(), versions = versions, fabric = counters.fabric,
+        links = counters.links,
+    }
+    if not result then core.log(-1, "cannot write result.json: " .. why) end
+    core.record_close()
+end
+
+return recorder

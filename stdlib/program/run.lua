@@ -1,0 +1,221 @@
+-- SPDX-License-Identifier: MIT
+-- Runs an experiment or suite file: its environment, its verdict, its records, its end.
+
+local capture = require "qemunet.network.capture"
+local core = require "qemunet.core"
+local errors = require "qemunet.errors"
+local fidelity = require "qemunet.program.fidelity"
+local host = require "qemunet.nodes.host"
+local language = require "qemunet.program.language"
+local nat = require "qemunet.network.nat"
+local recorder = require "qemunet.program.recorder"
+local suite = require "qemunet.program.suite"
+local tasks = require "qemunet.tasks"
+local testbed = require "qemunet.testbed"
+local vm = require "qemunet.nodes.vm"
+
+local run = {}
+
+run.PASSED, run.FAILED, run.USAGE, run.MACHINERY, run.TIMED_OUT, run.INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+local STOPPED = {
+    ["interrupted"] = { verdict = "interrupted", status = run.INTERRUPTED, error = "interrupted" },
+    ["timed out"] = { verdict = "timed out", status = run.TIMED_OUT, error = "the experiment's time limit has passed" },
+    ["deadlock"] = { verdict = "failed", status = run.FAILED,
+        error = "deadlock: every task waits, and nothing is left that could wake one" },
+}
+
+local image_found, isolation = false, nil
+
+-- Leaves this machine's network, and a process for nat in it.
+local function isolate()
+    nat.prepare()
+    isolation = table.pack(core.isolate())
+end
+
+-- What has to be there before the first link or node that runs. The image comes before the isolation, which cuts this process
+-- off from the network that the image's packages come from. Returns whether the isolation succeeded, and if not why.
+local function prepare(with_image)
+    recorder.folder()
+    if with_image and not image_found then
+        image_found = true
+        vm.find_image(isolation and "; build it first (qemunet image build), or declare a vm before the first link of a host")
+    end
+    if not isolation then
+        isolate()
+        if not isolation[1] then core.log(0, "no private network namespace: " .. isolation[2]) end
+    end
+    return isolation[1], isolation[2]
+end
+
+local function prepare_for_vm() return prepare(true) end
+
+local function are_declared(kind)
+    for _, each in ipairs(testbed.nodes()) do
+        if kind.is(each) then return true end
+    end
+    return false
+end
+
+-- Hosts alone need no image.
+local function prepare_as_declared() return prepare(are_declared(vm)) end
+
+-- The isolation of an ordinary user is not possible any more once the fabric's thread runs: when it is about to start, before
+-- what it is for is known, it is now, unless an image may still have to be built.
+local function prepare_for_fabric()
+    if isolation then return end
+    if are_declared(vm) then
+        prepare(true)
+    elseif are_declared(host) or #(core.images() or {}) > 0 then
+        isolate()
+    end
+end
+
+local function base_name(path) return (path:gsub("^.*/", ""):gsub("%.lua$", "")) end
+
+-- A script's main part and what it left, under the handler: nil, or the failure.
+local function attempt(fn)
+    local ok, failure = xpcall(fn, errors.handler)
+    if not ok then return failure end
+end
+
+local function stop_verdict() return STOPPED[core.stop_reason() or ""] end
+
+local function failure_verdict(failure)
+    if failure.message == errors.CANCEL then return stop_verdict() or STOPPED["interrupted"] end
+    local machinery = errors.is_machinery(failure.message)
+    local skipped = suite.skipped(failure.message)
+    if skipped then return { verdict = "skipped", status = run.PASSED, error = skipped } end
+    return {
+        verdict = machinery and "machinery failed" or "failed", status = machinery and run.MACHINERY or run.FAILED,
+        error = tostring(failure.message), trace = failure.trace,
+    }
+end
+
+local function load_script(path, env)
+    local file, why = io.open(path, "rb")
+    if not file then return nil, "cannot read " .. why end
+    local text = file:read("a")
+    file:close()
+    if not text then return nil, "cannot read " .. path end
+    text = text:gsub("^#[^\n]*", "")
+    return load(text, "@" .. path, "t", env)
+end
+
+-- require finds modules beside the file, before those elsewhere. Returns how it was before.
+local function search_beside(path)
+    local folder = path:match("^(.*)/[^/]*$") or "."
+    local before = { path = package.path, loaded = {} }
+    for name in pairs(package.loaded) do before.loaded[name] = true end
+    package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, before.path)
+    return before
+end
+
+-- What the file required, but for the library's own, is not there for the next file of a suite run.
+local function search_as_before(before)
+    package.path = before.path
+    for name in pairs(package.loaded) do
+        if not before.loaded[name] and not name:find("^qemunet%f[.\0]") then package.loaded[name] = nil end
+    end
+end
+
+local function report(verdict)
+    if verdict.verdict == "passed" then return end
+    if verdict.verdict == "skipped" then return core.log(0, "skipped: " .. verdict.error) end
+    core.log(-1, ("%s: %s"):format(verdict.verdict, verdict.error or "see above"))
+    if verdict.trace and verdict.trace ~= "" then core.log(-1, "  where:\n" .. verdict.trace) end
+end
+
+local function versions()
+    return { qemunet = core.VERSION, lua = _VERSION, qemu = core.qemu_version(), accelerator = vm.accel_used(),
+        guest_kernel = vm.kernel_version }
+end
+
+-- The main part runs in a task of its own, so that the failure of another task can end it.
+local function run_main(fn)
+    local failure, thrown
+    local main = tasks.go(function()
+        tasks.show_waits()
+        failure = attempt(fn)
+    end)
+    tasks.on_failure = function(other)
+        thrown = thrown or other
+        main:cancel()
+    end
+    core.wait { main.done }
+    if thrown then return thrown end
+    if failure then return failure end
+    return tasks.unjoined_failures()[1]
+end
+
+local function suite_verdict(summary)
+    local failed = summary.failed > 0
+    return { verdict = failed and "failed" or "passed", status = failed and run.FAILED or run.PASSED,
+        error = failed and ("%d of %d tests failed"):format(summary.failed, summary.failed + summary.passed) or nil,
+        tests = summary.results }
+end
+
+local function console_path(name) return ("%s/console/%s.log"):format(recorder.folder(), name) end
+
+local function new_suite() return suite.new { fatal = function(err) return err == errors.CANCEL end } end
+
+local function setup_run(opts)
+    core.set_seed(opts.seed)
+    math.randomseed(opts.seed)
+    vm.accel = opts.accel or "auto"
+    vm.prepare, vm.console_path = prepare_for_vm, console_path
+    host.prepare, nat.ready = prepare_as_declared, prepare_as_declared
+    testbed.prepare = prepare_for_fabric
+    capture.folder = recorder.folder
+    recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
+        args = opts.args, lazy = opts.lazy }
+end
+
+local function passed() return { verdict = "passed", status = run.PASSED } end
+
+-- Runs the loaded chunk, and then the tests that it registered.
+local function run_chunk(chunk, registry, opts)
+    local summary
+    local failure = run_main(function()
+        if opts.suite then
+            summary = suite.run_file(registry, base_name(opts.file), chunk, opts.suite)
+        else
+            chunk()
+            if #registry.tests > 0 then
+                summary = suite.run(registry, { print = function(line) core.print(line .. "\n") end, clock = core.now })
+            end
+        end
+    end)
+    if failure then return failure_verdict(failure), summary end
+    return stop_verdict() or summary and suite_verdict(summary) or passed(), summary
+end
+
+--- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, suite= options for a suite run, lazy=,
+--- chunk= a function instead of the file}.
+--- Returns the verdict, {verdict=, status=, error=, trace=, tests=}, and the suite's summary if it was one.
+function run.file(opts)
+    setup_run(opts)
+    local registry = new_suite()
+    local env = language.environment(language.names(suite.globals(registry), opts.args))
+    local before = search_beside(opts.file)
+    local chunk, problem = opts.chunk
+    if not chunk then chunk, problem = load_script(opts.file, env) end
+    local verdict, summary
+    if chunk then
+        core.event { t = core.now(), kind = "start", file = opts.file, seed = opts.seed }
+        verdict, summary = run_chunk(chunk, registry, opts)
+    else
+        verdict = { verdict = "failed", status = run.FAILED, error = problem }
+    end
+    search_as_before(before)
+    tasks.end_all()
+    local counters = fidelity.collect()
+    testbed.teardown()
+    fidelity.warn(counters)
+    core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
+    recorder.finish(verdict, recorder.made() and versions() or nil, counters)
+    if not opts.suite or (verdict.status ~= run.PASSED and not summary) then report(verdict) end
+    return verdict, summary
+end
+
+return run

@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+-- What litter.lua requires.
+return { registry = require "qemunet".test }

@@ -1,0 +1,25 @@
+-- SPDX-License-Identifier: MIT
+-- An untidy suite file; test_litter, which is run behind it by the same process, finds nothing of it.
+
+test("much is left behind", function()
+    defaults.timeout = "90s"
+    every("10ms", function() LITTER = now() end)
+    go(function()
+        local given_back <close> = setmetatable({}, { __close = function() package.given_back = true end })
+        event("never"):wait()
+    end)
+    local a, b = responder("a"), responder("b")
+    local first, second = switch("first"), switch("second")
+    first:connect(second)
+    first:connect(second)
+    first:connect(a)
+    local cable, air = link(a, b, { delay = "1h" }), radio("air", { range = 10 })
+    air:join(a, { 0, 0 })
+    air:join(b, { 1, 1 })
+    mobility(b, { "random_waypoint", area = { 9, 9 }, speed = 1 })
+    cable:on("", { hold = true }, function() sleep(60) end)
+    cable:capture("left.pcapng")
+    partition({ a }, { b })
+    source(a, { rate = "1mbit", to = b, start = true })
+    check.equal(require "left".registry, test)
+end)
