@@ -127,17 +127,17 @@ static int configure(lua_State *L)
     return push_outcome(L, stack_configure(stack->fd, &interface));
 }
 
-/* stack:quiet(name): bring an interface down */
-static int quiet(lua_State *L)
+/* core.quiet_tap(descriptor of a tap): bring the interface down */
+static int quiet_tap(lua_State *L)
 {
-    return push_outcome(L, stack_quiet(check_stack(L, 1)->fd, luaL_checkstring(L, 2)));
+    return push_outcome(L, stack_quiet((int)luaL_checkinteger(L, 1)));
 }
 
-/* stack:move(name, other stack) */
-static int move(lua_State *L)
+/* stack:take_tap(descriptor of a tap, name): have the interface here, under this name */
+static int take_tap(lua_State *L)
 {
-    int other = check_stack(L, 3)->fd;
-    return push_outcome(L, stack_move(check_stack(L, 1)->fd, luaL_checkstring(L, 2), other));
+    int stack = check_stack(L, 1)->fd;
+    return push_outcome(L, stack_move((int)luaL_checkinteger(L, 2), stack, luaL_checkstring(L, 3)));
 }
 
 /* core.set_carrier(descriptor of a tap, up) -> true, or nil and why */
@@ -268,8 +268,9 @@ static int close_container(lua_State *L)
 void container_bind(lua_State *L)
 {
     static const luaL_Reg stack_methods[] = {
-        {"add_tap", add_tap}, {"configure", configure}, {"quiet", quiet},
-        {"move", move},       {"close", close_stack},   {NULL, NULL},
+        {"add_tap", add_tap},   {"configure", configure},
+        {"take_tap", take_tap}, {"close", close_stack},
+        {NULL, NULL},
     };
     static const luaL_Reg container_methods[] = {
         {"start", start},
@@ -281,11 +282,8 @@ void container_bind(lua_State *L)
         {NULL, NULL},
     };
     static const luaL_Reg functions[] = {
-        {"stack", open_stack},
-        {"container", open_container},
-        {"set_carrier", set_carrier},
-        {"release_tap", release_tap},
-        {NULL, NULL},
+        {"stack", open_stack},        {"container", open_container}, {"quiet_tap", quiet_tap},
+        {"set_carrier", set_carrier}, {"release_tap", release_tap},  {NULL, NULL},
     };
     bind_type(L, STACK, stack_methods, close_stack);
     bind_type(L, CONTAINER, container_methods, close_container);

@@ -5,6 +5,7 @@
 #include "runtime/clock.h"
 #include "runtime/fabric/fabric.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,13 +130,21 @@ static int flow_stats(lua_State *L)
     return 1;
 }
 
+/* Why a capture's file cannot be written, in words. */
+static const char *file_problem(int err)
+{
+    if (err == -ENXIO)
+        return "nobody reads the pipe";
+    return err == -ETIMEDOUT ? "who reads the pipe is too slow" : strerror(-err);
+}
+
 /* core.capture_add(path) -> capture; or nil and why */
 static int capture_add(lua_State *L)
 {
     int id = fabric_capture_add(fabric_of(L), luaL_checkstring(L, 1));
     if (id < 0) {
         lua_pushnil(L);
-        lua_pushstring(L, strerror(-id));
+        lua_pushstring(L, file_problem(id));
         return 2;
     }
     lua_pushinteger(L, id);
@@ -158,7 +167,7 @@ static int capture_remove(lua_State *L)
     int err = fabric_capture_remove(fabric_of(L), check_id(L), &stats);
     lua_pushinteger(L, (lua_Integer)stats.seen);
     lua_pushinteger(L, (lua_Integer)stats.dropped);
-    lua_pushstring(L, err ? strerror(-err) : NULL);
+    lua_pushstring(L, err ? file_problem(err) : NULL);
     return 3;
 }
 

@@ -48,10 +48,12 @@ int netlink_open(struct netlink **out)
     struct netlink *netlink = calloc(1, sizeof(*netlink));
     if (netlink)
         netlink->socket = nl_socket_alloc();
+    errno = 0;
     int err = netlink && netlink->socket ? nl_connect(netlink->socket, NETLINK_ROUTE) : -NLE_NOMEM;
     if (err < 0) {
+        err = errno ? -errno : to_errno(err); /* libnl has no error for too many open files */
         netlink_close(netlink);
-        return to_errno(err);
+        return err;
     }
     *out = netlink;
     return 0;
@@ -88,11 +90,13 @@ int netlink_set_up(struct netlink *netlink, const char *name, int up)
     return to_errno(err);
 }
 
-int netlink_move(struct netlink *netlink, const char *name, int ns)
+int netlink_move(struct netlink *netlink, const char *name, int ns, const char *new_name)
 {
     struct rtnl_link *wanted = rtnl_link_alloc();
-    if (wanted)
+    if (wanted) {
         rtnl_link_set_ns_fd(wanted, ns);
+        rtnl_link_set_name(wanted, new_name);
+    }
     int err = change(netlink, name, wanted);
     rtnl_link_put(wanted);
     return to_errno(err);

@@ -28,8 +28,8 @@ int netlink_configure(struct netlink *netlink, const struct netlink_interface *i
 /** Bring an interface up or down. Return: 0 or negative errno. */
 int netlink_set_up(struct netlink *netlink, const char *name, int up);
 
-/** Move an interface to the network namespace of descriptor @ns; it loses its addresses and is
- * down there. Return: 0 or negative errno. */
-int netlink_move(struct netlink *netlink, const char *name, int ns);
+/** Move an interface to the network namespace of descriptor @ns, as @new_name; it loses its
+ * addresses and is down there. Return: 0 or negative errno. */
+int netlink_move(struct netlink *netlink, const char *name, int ns, const char *new_name);
 
 #endif

@@ -13,12 +13,13 @@
 #include <unistd.h>
 
 #define TUN "/dev/net/tun"
+#define TAP_FLAGS (IFF_TAP | IFF_NO_PI)
 
 /* Work to be done inside. */
 struct visit {
     int (*work)(struct netlink *netlink, const struct visit *visit);
-    const char *name;
     const struct netlink_interface *interface;
+    const char *name, *new_name;
     int other;
 };
 
@@ -72,7 +73,7 @@ int stack_open(void)
  * 16 ms each (measured with Linux 6.18), at the end of the process too. */
 static int make_tap(void *arg)
 {
-    struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+    struct ifreq request = {.ifr_flags = TAP_FLAGS};
     const char *name = arg;
     snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
     int fd = open(TUN, O_RDWR | O_CLOEXEC | O_NONBLOCK);
@@ -105,30 +106,68 @@ int stack_configure(int stack, const struct netlink_interface *interface)
     return visit(stack, (struct visit){.work = configure, .interface = interface});
 }
 
+/* Return: the namespace that a tap is in, as a descriptor, and its name there; or negative errno.
+ */
+static int find_tap(int tap, char name[IFNAMSIZ])
+{
+    struct ifreq found = {0};
+    if (ioctl(tap, TUNGETIFF, &found))
+        return -errno;
+    snprintf(name, IFNAMSIZ, "%s", found.ifr_name);
+    int stack = ioctl(tap, TUNGETDEVNETNS);
+    return stack < 0 ? -errno : stack;
+}
+
+static int visit_tap(int tap, struct visit wanted)
+{
+    char name[IFNAMSIZ];
+    int stack = find_tap(tap, name);
+    if (stack < 0)
+        return stack;
+    wanted.name = name;
+    int err = visit(stack, wanted);
+    close(stack);
+    return err;
+}
+
 static int quiet(struct netlink *netlink, const struct visit *visit)
 {
     return netlink_set_up(netlink, visit->name, false);
 }
 
-int stack_quiet(int stack, const char *name)
+int stack_quiet(int tap)
 {
-    return visit(stack, (struct visit){.work = quiet, .name = name});
+    return visit_tap(tap, (struct visit){.work = quiet});
+}
+
+/* With the interface gone, its descriptors can have a new one. */
+static int make_again(int tap)
+{
+    struct ifreq request = {.ifr_flags = TAP_FLAGS};
+    if (ioctl(tap, TUNSETIFF, &request) || ioctl(tap, TUNSETPERSIST, 1))
+        return -errno;
+    return 0;
 }
 
 static int move(struct netlink *netlink, const struct visit *visit)
 {
-    return netlink_move(netlink, visit->name, visit->other);
+    return netlink_move(netlink, visit->name, visit->other, visit->new_name);
 }
 
-int stack_move(int stack, const char *name, int other)
+int stack_move(int tap, int stack, const char *name)
 {
-    return visit(stack, (struct visit){.work = move, .name = name, .other = other});
+    const struct visit wanted = {.work = move, .other = stack, .new_name = name};
+    int err = visit_tap(tap, wanted);
+    if (err != -EBADFD)
+        return err;
+    err = make_again(tap);
+    return err ? err : visit_tap(tap, wanted);
 }
 
 int stack_set_carrier(int tap, bool up)
 {
     int carrier = up;
-    return ioctl(tap, TUNSETCARRIER, &carrier) ? -errno : 0;
+    return ioctl(tap, TUNSETCARRIER, &carrier) && errno != EBADFD ? -errno : 0;
 }
 
 const char *stack_advice(int err)
@@ -136,6 +175,8 @@ const char *stack_advice(int err)
     if (err == -ENOSPC)
         return " (too many network namespaces: raise the limit with: sysctl "
                "user.max_net_namespaces=100000)";
+    if (err == -EAGAIN)
+        return " (no room for more processes: raise the limit with: ulimit -Hu 100000)";
     if (err == -EMFILE)
         return " (too many open files: raise the limit with: ulimit -Hn 100000)";
     if (access(TUN, R_OK | W_OK) == 0)

@@ -23,15 +23,17 @@ int stack_release_tap(int tap);
 /** Give a tap what the interface has, and bring it up. Return: 0 or negative errno. */
 int stack_configure(int stack, const struct netlink_interface *interface);
 
-/** Bring a tap down. Return: 0 or negative errno. */
-int stack_quiet(int stack, const char *name);
+/** Bring the tap of descriptor @tap down, wherever it is: who is root in the container may have
+ * renamed it, or moved it to a namespace of theirs. Return: 0 or negative errno; -EBADFD when it
+ * was deleted. */
+int stack_quiet(int tap);
 
-/** Move a tap to another stack; its descriptors go on. Takes some 20 ms of kernel time. Return: 0
- * or negative errno. */
-int stack_move(int stack, const char *name, int other);
+/** Move a tap from wherever it is to a stack, under this name; when it was deleted, make it anew.
+ * Its descriptors go on. Takes some 20 ms of kernel time. Return: 0 or negative errno. */
+int stack_move(int tap, int stack, const char *name);
 
-/** Plug the cable of the tap of descriptor @tap in or out, as the container sees it. Return: 0 or
- * negative errno. */
+/** Plug the cable of a tap in or out, as the container sees it; one that was deleted has none.
+ * Return: 0 or negative errno. */
 int stack_set_carrier(int tap, bool up);
 
 /** Return: what to do about error @err of stack_open() or stack_add_tap(), in words that follow

@@ -19,22 +19,24 @@
 typedef void *open_fn(const char *url, const char *description, int version, void *args);
 typedef int fd_fn(void *connection);
 
+/* The shell removes what the switch leaves behind, however we end. The switch ends with its
+ * standard input, so that is a FIFO which has no end. */
+static const char script[] = "trap 'kill $! || exit' TERM\n"
+                             "mkfifo \"$0/in\"; vde_switch -s \"$0/s\" <>\"$0/in\" &\n"
+                             "wait; wait; rm -r \"$0\"";
+
 static int start_switch(struct vde *v)
 {
-    char socket[80];
-    /* It ends with its standard input, so that is a FIFO which has no end. */
-    const char *const argv[] = {
-        "sh", "-c", "mkfifo \"$0.in\" && exec vde_switch -s \"$0\" <>\"$0.in\"", socket, NULL};
+    const char *const argv[] = {"sh", "-c", script, v->folder, NULL};
     snprintf(v->folder, sizeof(v->folder), "/tmp/qemunet-bench-XXXXXX");
-    if (!mkdtemp(v->folder)) {
-        v->folder[0] = '\0';
+    if (!mkdtemp(v->folder))
         return -errno;
-    }
-    snprintf(socket, sizeof(socket), "%s/s", v->folder);
     int err = child_spawn(
         &(struct child_spec){
-            .argv = argv, .stdout_fd = -1, .stderr_fd = -1, .death_signal = SIGKILL},
+            .argv = argv, .stdout_fd = -1, .stderr_fd = -1, .death_signal = SIGTERM},
         &v->child);
+    if (err)
+        rmdir(v->folder);
     return err;
 }
 
@@ -69,16 +71,6 @@ int vde_open(struct vde *v)
     return err ? err : connect_port(v, 1);
 }
 
-static void remove_folder(const struct vde *v)
-{
-    static const char *const left[] = {"s/ctl", "s.in", "s", ""};
-    char path[96];
-    for (size_t i = 0; v->folder[0] && i < sizeof(left) / sizeof(*left); i++) {
-        snprintf(path, sizeof(path), "%s/%s", v->folder, left[i]);
-        remove(path);
-    }
-}
-
 void vde_close(struct vde *v)
 {
     fd_fn *close_port = v->library ? (fd_fn *)dlsym(v->library, "vde_close") : NULL;
@@ -89,7 +81,6 @@ void vde_close(struct vde *v)
     if (v->child.pid)
         child_stop(&v->child, START_MS);
     child_close(&v->child);
-    remove_folder(v);
     if (v->library)
         dlclose(v->library);
     memset(v, 0, sizeof(*v));

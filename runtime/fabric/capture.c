@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
@@ -27,6 +28,11 @@ static_assert((CAPTURE_RING_BYTES & (CAPTURE_RING_BYTES - 1)) == 0, "positions w
  * fabric's thread a system call each. */
 #define LINGER_MS 5
 #define WAKE_BYTES (CAPTURE_RING_BYTES / 8)
+
+/* The file may be a pipe. How often the writer looks whether the capture has been stopped while
+ * nobody reads, and what the reader is given from then on. */
+#define LOOK_MS 50
+#define PATIENCE_NS CLOCK_NS_PER_S
 
 /* SLEEPING: until something comes. LINGERING: until WAKE_BYTES wait, or for LINGER_MS. */
 enum writer_state { WRITER_AWAKE, WRITER_LINGERING, WRITER_SLEEPING };
@@ -54,8 +60,10 @@ struct capture {
     int wake_fd;
     pthread_t thread;
     FILE *file;
-    char *buffer; /* the file's */
-    int error;    /* of the file; the writer's until it has ended */
+    char *buffer;    /* the file's */
+    int fd;          /* of the file */
+    int64_t give_up; /* when the reader of a pipe has had its time; 0: not known yet */
+    int error;       /* of the file; the writer's until it has ended */
     struct interface_counts *interfaces;
     unsigned n_interfaces;
     uint64_t seen, dropped;
@@ -288,15 +296,57 @@ static void *writer(void *arg)
     return NULL;
 }
 
-/* With a buffer of ours: glibc takes no size for its own. */
+/* Return: whether to try again. */
+static bool wait_for_reader(struct capture *c)
+{
+    struct pollfd room = {.fd = c->fd, .events = POLLOUT};
+    if (!c->give_up && atomic_load(&c->stopping))
+        c->give_up = clock_now() + PATIENCE_NS;
+    if (c->give_up && clock_now() >= c->give_up) {
+        errno = ETIMEDOUT;
+        return false;
+    }
+    poll(&room, 1, LOOK_MS);
+    return true;
+}
+
+/* All of it. Return: 0 on failure, as fopencookie() wants. */
+static ssize_t write_file(void *cookie, const char *data, size_t n)
+{
+    struct capture *c = cookie;
+    size_t at = 0;
+    while (at < n) {
+        ssize_t written = write(c->fd, data + at, n - at);
+        if (written >= 0)
+            at += (size_t)written;
+        else if (errno != EINTR && (errno != EAGAIN || !wait_for_reader(c)))
+            return 0;
+    }
+    return (ssize_t)n;
+}
+
+static int close_file(void *cookie)
+{
+    struct capture *c = cookie;
+    return close(c->fd);
+}
+
+/* A pipe that nobody reads must not hold up who opens it, nor who ends the capture. The buffer is
+ * ours: glibc takes no size for its own. */
 static int open_file(struct capture *c, const char *path)
 {
     c->buffer = malloc(FILE_BUFFER);
     if (!c->buffer)
         return -ENOMEM;
-    c->file = fopen(path, "wbe");
-    if (!c->file)
+    c->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
+    if (c->fd < 0)
         return -errno;
+    c->file =
+        fopencookie(c, "w", (cookie_io_functions_t){.write = write_file, .close = close_file});
+    if (!c->file) {
+        close(c->fd);
+        return -ENOMEM;
+    }
     setvbuf(c->file, c->buffer, _IOFBF, FILE_BUFFER);
     return 0;
 }

@@ -412,7 +412,8 @@ struct fabric_capture_stats {
     uint64_t dropped; /* of these not captured: the disk was too slow, or failed */
 };
 
-/** Start a capture into a pcapng file at @path. Return: its id or negative errno of the file. */
+/** Start a capture into a pcapng file at @path, or a pipe. Return: its id or negative errno of the
+ * file; -ENXIO: a pipe that nobody reads. */
 int fabric_capture_add(struct fabric *f, const char *path);
 
 /** Have a capture record a link, as an interface of this name. A packet is outbound from a to b,

@@ -302,22 +302,20 @@ static void unblock(struct plane *p, struct port *port)
     port->blocked = false;
 }
 
-/* Reading takes an error off a socket. What stays is watched no longer: a socket's hang-up, and a
- * tap's error, which says that its interface has gone. */
-static bool has_gone(const struct port *port, uint32_t events)
-{
-    return (events & EPOLLHUP) || (port->is_tap && (events & EPOLLERR));
-}
-
+/* Reading takes an error off a socket; a hang-up stays, so the socket is watched no longer. A tap
+ * whose interface was deleted keeps its error until it has another one: meanwhile it is watched for
+ * changes alone. */
 int port_event(struct plane *p, struct port *port, uint32_t events, struct receiver *r)
 {
     int n = events & (EPOLLIN | EPOLLERR) ? receive(p, port, r) : 0;
-    if (has_gone(port, events)) {
+    bool deleted = port->is_tap && (events & EPOLLERR);
+    if (events & EPOLLHUP) {
         unblock(p, port);
         watch(p, port, EPOLL_CTL_DEL, 0);
-    } else if (events & EPOLLOUT) {
+    } else if (deleted != port->deleted || (events & EPOLLOUT)) {
+        port->deleted = deleted;
         unblock(p, port);
-        watch(p, port, EPOLL_CTL_MOD, EPOLLIN);
+        watch(p, port, EPOLL_CTL_MOD, deleted ? EPOLLIN | EPOLLET : EPOLLIN);
     }
     return n;
 }

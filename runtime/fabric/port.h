@@ -13,6 +13,7 @@ struct direction;
 struct port {
     int fd;
     bool is_tap;
+    bool deleted;          /* a tap's interface was, at its last event */
     struct direction *out; /* of the link, leaves here; or NULL. out->reverse comes in */
     struct packet_list held;
     uint32_t held_len;

@@ -30,7 +30,7 @@ local function check_unused(full, where)
 end
 
 local function start(path, where)
-    if type(path) ~= "string" or path == "" then errors.raise(where .. ": want the path of a file") end
+    if type(path) ~= "string" or path == "" or path:find("\0", 1, true) then errors.raise(where .. ": want the path of a file") end
     local full = full_path(path)
     check_unused(full, where)
     testbed.prepare()

@@ -122,18 +122,33 @@ function Link:set(opts)
     apply(self, ab, ba, 2)
 end
 
--- Tells a machine's interface about the cable; a machine that has ended need not know.
-function Link:carrier(nic, up)
+local function carrier_problem(self, nic, up)
     local why = nic.node:set_carrier(nic, up)
-    if why then errors.raise(("link %s: cannot switch the carrier at %s: %s"):format(self.name, nic.node.name, why)) end
+    return why and ("link %s: cannot switch the carrier at %s: %s"):format(self.name, nic.node.name, why)
 end
 
+-- Tells a machine's interface about the cable; a machine that has ended need not know.
+function Link:carrier(nic, up)
+    local problem = carrier_problem(self, nic, up)
+    if problem then errors.raise(problem) end
+end
+
+local function tell_all(self, up, told)
+    local problem
+    for _, nic in ipairs(self.nics) do problem = carrier_problem(self, nic, up) or problem end
+    told:set(problem)
+end
+
+-- All ends are told, also when the calling task is cancelled meanwhile.
 local function switch_to(self, up)
     if self.is_up == up then return end
     self.is_up = up
     core.link_up(self.id, up)
     core.event { t = core.now(), kind = "link", link = self.name, event = up and "up" or "down" }
-    for _, nic in ipairs(self.nics) do self:carrier(nic, up) end
+    local told = core.future()
+    tasks.detach(tell_all, self, up, told)
+    core.wait { told }
+    if told:values() then errors.raise(told:values()) end
 end
 
 --- l:down(): unplugs the cable: what waits and travels on it is lost, and both ends lose their carrier.

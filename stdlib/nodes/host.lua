@@ -17,6 +17,9 @@ local OPTIONS = { files = { type = "table" }, setup = { type = "table" } }
 -- How long a host that is shut down waits for processes that do not end when they are asked to.
 local PATIENCE_MS = 1000
 
+-- How long an interface may take to leave a namespace that ends, in seconds.
+local LEAVES = 5
+
 --- Called before the first stack is made: whether this process has a network namespace of its own, and if not why; set by
 --- the run.
 host.prepare = function() return true end
@@ -89,16 +92,25 @@ local function new_stack(self)
     return stack
 end
 
--- Its network, there from its first link on. After an end the taps, which its links hold, move to a fresh one, and all else
--- that was configured in the old one is gone, as after a power loss.
+-- Has a tap in the stack, wherever it was. A namespace of the host's own takes a moment to end, and the tap with it.
+local function take_tap(self, stack, nic)
+    local deadline = core.now() + LEAVES
+    local ok, why = stack:take_tap(nic.fd, nic.ifname)
+    while not ok and core.now() < deadline do
+        core.wait({}, 0.01)
+        ok, why = stack:take_tap(nic.fd, nic.ifname)
+    end
+    if not ok then machinery(self, "move its interface " .. nic.ifname, why) end
+    self:set_carrier(nic, nic.link.is_up)
+end
+
+-- Its network, there from its first link on. After an end the taps, which its links hold, move to a fresh one, whatever
+-- became of them, and all else that was configured in the old one is gone, as after a power loss.
 local function fresh_stack(self)
     local old = self.stack
     if old and not self.stack_used then return old end
     local stack = new_stack(self)
-    for _, nic in ipairs(old and self.nics or {}) do
-        local ok, why = old:move(nic.ifname, stack)
-        if not ok then machinery(self, "move its interface " .. nic.ifname, why) end
-    end
+    for _, nic in ipairs(old and self.nics or {}) do take_tap(self, stack, nic) end
     if old then old:close() end
     self.stack, self.stack_used = stack, false
     return stack
@@ -121,7 +133,7 @@ end
 
 local function on_end(self, machine, state, why)
     if self.machine ~= machine then return end
-    for _, nic in ipairs(self.nics) do self.stack:quiet(nic.ifname) end
+    for _, nic in ipairs(self.nics) do core.quiet_tap(nic.fd) end
     computer.has_ended(self, state, why)
     self.is_up:set(false)
 end

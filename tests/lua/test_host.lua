@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Hosts: the commands of every node (see command_cases), and what is theirs: namespaces, network, states.
 
+local core = require "qemunet.core"
 local job = require "qemunet.nodes.job"
 
 -- The tools that the machine may not have. Files of a test's commands are not left on the machine.
@@ -120,6 +121,25 @@ test("a link that is down at a crash is down afterwards", function()
     check.equal(b:succeed("cat /sys/class/net/eth0/carrier"), "0\n")
     cable:up()
     check.is_true(ping(a, "b") >= 10)
+end)
+
+test("interfaces that a host renames or deletes are whole after its next boot", function()
+    local c = host("careless")
+    local deleted, renamed = link(a, c), link(a, c)
+    c:boot()
+    local ip = BUSYBOX .. "ip link "
+    c:succeed(ip .. "set eth1 down && " .. ip .. "set eth1 name other && " .. ip .. "set other up && " .. ip .. "del eth0")
+    local turns = core.fabric_totals().turns
+    sleep("50ms")
+    check.less(core.fabric_totals().turns - turns, 2000, "the fabric is busy with what is not there")
+    deleted:down()
+    c:reboot()
+    check.equal(c:succeed("ls /sys/class/net; cat /sys/class/net/eth0/carrier"), "eth0\neth1\nlo\n0\n")
+    deleted:up()
+    for i = 1, 2 do check.is_true(a:ok(BUSYBOX .. "ping -c 1 -W 10 " .. c:ip(i))) end
+    c:succeed(BUSYBOX .. "ip link del eth0")
+    deleted:remove()
+    renamed:remove()
 end)
 
 test("shutdown asks first; the system call of a shut-down works too", function()
@@ -242,9 +262,9 @@ test("switches that are joined are one network", function()
     check.is_true(ping(near, "far") >= 0)
 end)
 
-test("many hosts on one switch reach each other", function()
+test("many hosts on two switches reach each other", function()
     local many = hosts(20, "m%d")
-    lan(many, { subnet = "10.79.0.0/24" })
+    link(lan(many, { subnet = "10.79.0.0/24" }), switch("others", { ip = false }))
     boot(many)
     local jobs = {}
     for i, h in ipairs(many) do jobs[i] = h:spawn((BUSYBOX .. "ping -c 1 -W 20 m%d"):format(i % #many + 1)) end

@@ -302,6 +302,25 @@ static void a_full_disk_is_told_and_counted(void)
     net_cable_free(&c);
 }
 
+/* Neither the start of a capture nor its end waits for who does not read. */
+static void a_pipe_that_nobody_reads_holds_nobody_up(void)
+{
+    static uint8_t large[LARGE];
+    struct scratch scratch;
+    scratch_open(&scratch);
+    struct net_cable c = net_cable_new(&(struct link_config){.loss = 1});
+    CHECK_INT(mkfifo(PATH, 0600), 0);
+    CHECK_INT(fabric_capture_add(c.f, PATH), -ENXIO);
+    int fd = open(PATH, O_RDWR | O_CLOEXEC);
+    int id = capture(&c, PATH);
+    for (int i = 0; i < 10; i++)
+        CHECK_INT(fabric_link_send(c.f, c.link, 0, large, LARGE), 0);
+    CHECK_INT(fabric_capture_remove(c.f, id, NULL), -ETIMEDOUT);
+    close(fd);
+    net_cable_free(&c);
+    scratch_close(&scratch);
+}
+
 /* Reads a pipe until it is told to stop and finds nothing more. */
 struct drain {
     int fd;
@@ -426,6 +445,7 @@ static const struct check_test tests[] = {
     {"marks are told together", marks_are_told_together},
     {"a path that cannot be written is refused", a_path_that_cannot_be_written_is_refused},
     {"a full disk is told and counted", a_full_disk_is_told_and_counted},
+    {"a pipe that nobody reads holds nobody up", a_pipe_that_nobody_reads_holds_nobody_up},
     {"a slow disk costs packets of the capture alone",
      a_slow_disk_costs_packets_of_the_capture_alone},
     {"captures come and go under traffic", captures_come_and_go_under_traffic},
