@@ -33,3 +33,8 @@ bool thread_become_urgent(void)
     return has_processors_to_choose() &&
            pthread_setschedparam(pthread_self(), SCHED_RR, &param) == 0;
 }
+
+void thread_become_ordinary(void)
+{
+    pthread_setschedparam(pthread_self(), SCHED_OTHER, &(struct sched_param){0});
+}

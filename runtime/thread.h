@@ -16,4 +16,7 @@ int thread_start(pthread_t *out, void *(*fn)(void *arg), void *arg);
  * Return: whether it has the policy. */
 bool thread_become_urgent(void);
 
+/** Take the policy back. */
+void thread_become_ordinary(void);
+
 #endif

@@ -11,6 +11,7 @@
 #include "runtime/fabric/receiver.h"
 #include "runtime/fabric/table.h"
 #include "runtime/fabric/trigger.h"
+#include "runtime/fabric/urgency.h"
 
 struct capture;
 
@@ -24,6 +25,7 @@ struct engine {
     int64_t timer_at; /* what the timer is set to; SCHEDULE_NEVER: it is off */
     bool no_timeouts; /* epoll_pwait2() cannot be called */
     bool stopping;
+    struct urgency urgency;
 };
 
 /** Make an engine in zeroed @e that is told of commands by @q. Return: 0 or negative errno, and

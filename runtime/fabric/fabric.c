@@ -7,6 +7,7 @@
 #include "runtime/fabric/capture.h"
 #include "runtime/fabric/engine.h"
 #include "runtime/fabric/flow.h"
+#include "runtime/fabric/urgency.h"
 #include "runtime/thread.h"
 
 #include <errno.h>
@@ -27,7 +28,8 @@ static void *thread_main(void *arg)
 {
     struct fabric *f = arg;
     prctl(PR_SET_NAME, "fabric");
-    f->engine.plane.totals.realtime = thread_become_urgent();
+    urgency_begin(&f->engine.urgency);
+    f->engine.plane.totals.realtime = f->engine.urgency.may;
     engine_run(&f->engine, &f->commands);
     return NULL;
 }

@@ -191,7 +191,7 @@ struct fabric_totals {
     uint64_t verdicts_missed; /* held frames that went on because no verdict came */
     uint64_t turns;           /* times the thread woke */
     uint64_t cpu_ns;          /* processor time that the thread has used */
-    bool realtime;            /* it is scheduled before all else: see runtime/thread.h */
+    bool realtime; /* it may be scheduled before all else: see runtime/fabric/urgency.h */
     struct fabric_lateness lateness; /* of every link's frames, also of links that were removed */
 };
 

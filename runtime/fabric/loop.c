@@ -93,9 +93,11 @@ static void turn(struct engine *e, struct command_queue *q)
     int n = wait_for_events(e, events);
     e->plane.totals.turns++;
     e->plane.now = clock_now();
+    uint64_t received = e->plane.totals.received;
     release_due(&e->plane);
     bool commands = dispatch_all(e, events, n, q);
     ports_flush(&e->plane);
+    urgency_note(&e->urgency, e->plane.totals.received - received, e->plane.now);
     if (commands) {
         e->plane.now = clock_now();
         command_serve(q, e);

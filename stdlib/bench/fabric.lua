@@ -456,6 +456,7 @@ end
 --- opts: {rounds=, json=}.
 function run.run(opts)
     core.isolate()
+    on_cpu(PATH_CPU, core.switch_add, 0, false) -- with which the fabric's thread starts
     local report = { rows = { { "way", "packets", "processor" } }, bars = { { "bar", "measured", "wanted", "" } }, outcome = {} }
     sockets(opts, report)
     hosts(opts, report)
