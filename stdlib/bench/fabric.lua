@@ -40,10 +40,13 @@ end
 
 local function fabric_cpu() return core.fabric_totals().cpu end
 
--- The processor time of a process of one thread.
+-- The processor time of a process of one thread, and of its children.
 local function process_cpu(pid)
     local file <close> = assert(io.open(("/proc/%d/schedstat"):format(pid)))
-    return file:read("n") / 1e9
+    local children <close> = assert(io.open(("/proc/%d/task/%d/children"):format(pid, pid)))
+    local sum = file:read("n") / 1e9
+    for child in children:read("a"):gmatch("%d+") do sum = sum + process_cpu(child) end
+    return sum
 end
 
 -- The ways ------------------------------------------------------------------------------------------------------------
