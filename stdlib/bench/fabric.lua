@@ -31,6 +31,21 @@ local function must(value, why)
     return value
 end
 
+-- Descriptors that are to be closed at the end.
+local kept = {}
+
+-- Keeps descriptors, and returns them; raises when the first is nil, and why is in the place of the second.
+local function keep(fd, other)
+    must(fd, other)
+    kept[#kept + 1], kept[#kept + 2] = fd, other
+    return fd, other
+end
+
+local function close_kept()
+    for _, fd in ipairs(kept) do core.close_fd(fd) end
+    kept = {}
+end
+
 -- Calls fn with the calling thread, and so what it starts, on one processor.
 local function on_cpu(cpu, fn, ...)
     core.bench_affinity(cpu)
@@ -55,14 +70,15 @@ end
 local function two_ports()
     local port_a, fd_a = core.port_add()
     local port_b, fd_b = core.port_add()
+    keep(fd_a, fd_b)
     return { "port", port_a }, { "port", port_b }, fd_a, fd_b
 end
 
 local function join(a, b, config) return core.link_add(a[1], a[2], b[1], b[2], config, config) end
 
 local function relay_way()
-    local out, own = core.bench_pair()
-    local far, to = core.bench_pair()
+    local out, own = keep(core.bench_pair())
+    local far, to = keep(core.bench_pair())
     local relay = on_cpu(PATH_CPU, core.bench_relay, own, far, false)
     return { name = "bare relay", from = { out }, to = { to }, cpu = function() return relay:cpu() end, relay = relay }
 end
@@ -219,15 +235,16 @@ end
 
 -- What sends from interface `from` of one host to "eth0" of another, where it is counted, and thrown away by a UDP socket.
 local function udp_way(name, ns_a, ns_b, frame_sent, cpu, from)
-    return { name = name, from = { must(core.bench_netns_packet(ns_a, from or "eth0")) }, frame = frame_sent, cpu = cpu,
-        sink = must(core.bench_netns_sink(ns_b, PORT)),
+    return { name = name, from = { keep(core.bench_netns_packet(ns_a, from or "eth0")) }, frame = frame_sent, cpu = cpu,
+        sink = keep(core.bench_netns_sink(ns_b, PORT)),
         received = function() return must(core.bench_netns_received(ns_b, "eth0")) end }
 end
 
 local function direct_frame() return udp_frame(MAC_B, MAC_A, ADDRESS_A, ADDRESS_B) end
 
-local function two_namespaces() return must(core.bench_netns()), must(core.bench_netns()) end
+local function two_namespaces() return keep(core.bench_netns()), keep(core.bench_netns()) end
 
+-- The taps are the caller's to keep, or the fabric's.
 local function two_taps()
     local ns_a, ns_b = two_namespaces()
     local tap_a, tap_b = must(core.bench_netns_tap(ns_a, "eth0")), must(core.bench_netns_tap(ns_b, "eth0"))
@@ -238,6 +255,7 @@ end
 
 local function tap_relay_way()
     local ns_a, ns_b, tap_a, tap_b = two_taps()
+    keep(tap_a, tap_b)
     local relay = on_cpu(PATH_CPU, core.bench_relay, tap_a, tap_b, true)
     local way = udp_way("bare tap relay", ns_a, ns_b, direct_frame(), function() return relay:cpu() end)
     way.relay = relay
@@ -272,7 +290,7 @@ end
 
 local function bridge_way()
     local ns_a, ns_b = two_namespaces()
-    local middle = must(core.bench_netns())
+    local middle = keep(core.bench_netns())
     in_ns(middle, NO_IPV6)
     bridge(middle, "bridge1", { { ns = ns_a, name = "eth0" }, { ns = ns_b, name = "eth0" } })
     configure(ns_a, MAC_A, ADDRESS_A)
@@ -282,9 +300,9 @@ end
 
 -- `n` bridges with an IP router between each two; network i is 10.8.i.0/24, its left end .1, its right end .2.
 local function kernel_chain_way(n)
-    local middle, nodes = must(core.bench_netns()), {}
+    local middle, nodes = keep(core.bench_netns()), {}
     for i = 0, n do
-        nodes[i] = must(core.bench_netns())
+        nodes[i] = keep(core.bench_netns())
         in_ns(nodes[i], NO_IPV6 .. "; sysctl -w net.ipv4.ip_forward=1")
     end
     in_ns(middle, NO_IPV6)
@@ -311,6 +329,7 @@ local function ns3(name, program)
     local best = 0
     for _, rate in ipairs(NS3_RATES) do
         local ns_a, ns_b, tap_a, tap_b = two_taps()
+        keep(tap_a, tap_b)
         local child = must(on_cpu(PATH_CPU, core.bench_child, program, tap_a, tap_b))
         core.wait({}, 1)
         local way = udp_way(name, ns_a, ns_b, direct_frame())
@@ -392,8 +411,11 @@ end
 local function lateness(opts, report, cost)
     local way = link_way("half busy", LINK)
     way.rate, way.burst = math.floor(0.5 / cost), 8
-    local rate, cpu = measure(way) -- a packet costs more when fewer come at once
-    way.rate = math.floor(way.rate * 0.5 / (rate * cpu))
+    local rate, cpu
+    for _ = 1, 3 do -- a packet costs more when fewer come at once
+        rate, cpu = measure(way)
+        way.rate = math.floor(way.rate * 0.5 / (rate * cpu))
+    end
     local p50s, p99s, busy = {}, {}, {}
     for i = 1, opts.rounds do
         local before = core.link_stats(way.link).lateness
@@ -459,6 +481,7 @@ end
 --- opts: {rounds=, json=}.
 function run.run(opts)
     core.isolate()
+    local closing <close> = setmetatable({}, { __close = close_kept })
     on_cpu(PATH_CPU, core.switch_add, 0, false) -- with which the fabric's thread starts
     local report = { rows = { { "way", "packets", "processor" } }, bars = { { "bar", "measured", "wanted", "" } }, outcome = {} }
     sockets(opts, report)

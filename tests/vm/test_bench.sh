@@ -25,4 +25,10 @@ result $? "every way and load is in the table"
 [ "$(grep -c '"median": [0-9.e-]*[1-9]' json)" -ge 25 ] && grep -q '"memory": 1*[0-9.]' json
 result $? "and in the JSON"
 
+"$QEMUNET" bench fabric --rounds 1 --json json >out 2>err
+ended=$?
+[ $ended = 0 ] && says out '^ *bare relay .* k/s' '^ *5 links, 4 switches .* k/s' '^ *hosts over a link .* k/s' \
+    '^ *veth, bridge, htb .* k/s' '^ *source, link, sink .* k/s' '^ *1000 links .* k/s' '^lateness, 99th percentile '
+result $? "the fabric's: every way is in the table"
+
 finish
