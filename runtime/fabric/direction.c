@@ -244,6 +244,17 @@ int direction_send(struct plane *p, struct direction *d, const void *data, uint3
 
 /* Up to the time that was scheduled, not to p->now: what enters in between must find the queue as
  * it is then, however late the thread is. */
+/* With many thousands on their way, those that are next have long left the cache: have the frame of
+ * the next and the packet behind it fetched meanwhile. */
+static void fetch_ahead(const struct dqueue *q)
+{
+    const struct dqueue_node *next = q->head;
+    if (!next)
+        return;
+    __builtin_prefetch(((const struct packet *)next)->frame);
+    __builtin_prefetch(next->next);
+}
+
 static void step(struct plane *p, struct schedule_entry *e)
 {
     struct direction *d = direction_of(e);
@@ -255,6 +266,7 @@ static void step(struct plane *p, struct schedule_entry *e)
         d->delay_line_weight -= packet_weight(pkt);
     }
     reschedule(p, d);
+    fetch_ahead(&d->delay_line);
     if (pkt)
         deliver(p, d, pkt);
 }

@@ -16,6 +16,8 @@
 #define FRAME_STANDARD_ROOM 2028 /* an Ethernet frame of MTU 1500 and any tags */
 #define FRAME_MAX FABRIC_FRAME_MAX
 
+#define CACHE_LINE 64
+
 struct frame {
     uint32_t refs;
     uint32_t visits; /* switches passed, over all copies */
@@ -27,7 +29,7 @@ struct frame {
 
 /* The node is first: a packet's deadline is its due time at whatever it is on its way to. */
 struct packet {
-    struct dqueue_node node;
+    _Alignas(CACHE_LINE) struct dqueue_node node;
     struct frame *frame;
     int64_t entered;    /* when it came to the direction at hand; for captures */
     uint16_t hops;      /* switches this copy has passed */
