@@ -26,9 +26,15 @@ qn_nic() {
 }
 ]]
 
--- A system that renames what is new does it at once.
+-- A guest can miss the notice of a device that comes while it lets another go: it looks for itself now and then. A system that
+-- renames what is new does it at once.
 local AWAIT = [[
-until qn_nic %s; do sleep 0.05 2>/dev/null || sleep 1; done
+n=0
+until qn_nic %s; do
+    sleep 0.05 2>/dev/null || sleep 1
+    n=$((n + 1))
+    [ $((n %% 40)) != 0 ] || { echo 1 >/sys/bus/pci/rescan; } 2>/dev/null || :
+done
 ! command -v udevadm >/dev/null || { udevadm settle --timeout=10; qn_nic %s; }
 ]]
 
