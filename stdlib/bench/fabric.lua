@@ -5,6 +5,7 @@ local address = require "qemunet.network.address"
 local bench = require "qemunet.bench.shared"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local packet = require "qemunet.network.packet"
 local stats = require "qemunet.stats"
 local units = require "qemunet.units"
 
@@ -202,20 +203,13 @@ end
 
 local ADDRESS_A, ADDRESS_B, PORT = "10.9.0.1", "10.9.0.2", 9
 
-local function checksum(header)
-    local sum = 0
-    for i = 1, #header, 2 do sum = sum + string.unpack(">I2", header, i) end
-    while sum > 0xffff do sum = (sum & 0xffff) + (sum >> 16) end
-    return ~sum & 0xffff
-end
-
 -- A frame of FRAME bytes with a UDP packet without a checksum.
 local function udp_frame(mac_to, mac_from, ip_from, ip_to)
     local function ip_header(sum)
         return string.pack(">BBI2 I2I2 BBI2 c4c4", 0x45, 0, FRAME - 14, 0, 0, 64, 17, sum, address.ip_bytes(ip_from),
             address.ip_bytes(ip_to))
     end
-    return mac_to .. mac_from .. "\x08\0" .. ip_header(checksum(ip_header(0))) ..
+    return mac_to .. mac_from .. "\x08\0" .. ip_header(packet.checksum(ip_header(0))) ..
         string.pack(">I2I2I2I2", PORT, PORT, FRAME - 34, 0) .. ("\0"):rep(FRAME - 42)
 end
 

@@ -138,8 +138,8 @@ function Packet:icmp()
     return { type = p:byte(1), code = p:byte(2), payload = p:sub(5), ip = ip }
 end
 
--- RFC 1071.
-local function checksum(data)
+--- packet.checksum(data) -> the Internet checksum of bytes, RFC 1071.
+function packet.checksum(data)
     local sum = 0
     if #data % 2 == 1 then data = data .. "\0" end
     for i = 1, #data, 2 do sum = sum + string.unpack(">I2", data, i) end
@@ -164,7 +164,7 @@ local function sealed_payload(ip, addresses)
     if not at or not is_whole or #p < at + 1 then return p end
     local unused = ip.protocol == UDP and ip.version == 4 and string.unpack(">I2", p, at) == 0
     if unused then return p end
-    local sum = checksum(pseudo_header(ip, addresses) .. patch(p, at, "\0\0"))
+    local sum = packet.checksum(pseudo_header(ip, addresses) .. patch(p, at, "\0\0"))
     if sum == 0 and ip.protocol == UDP then sum = 0xffff end
     return patch(p, at, string.pack(">I2", sum))
 end
@@ -178,7 +178,7 @@ local function sealed(frame)
     data = patch(data, at + ip.header, sealed_payload(ip, addresses))
     if ip.version == 6 then return data end
     local header = patch(data:sub(at, at + ip.header - 1), 11, "\0\0")
-    return patch(data, at + 10, string.pack(">I2", checksum(header)))
+    return patch(data, at + 10, string.pack(">I2", packet.checksum(header)))
 end
 
 --- pkt:replace(at, bytes) -> the frame's bytes with those from place `at` on (1 is the first) replaced, and the checksums of

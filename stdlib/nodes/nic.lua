@@ -4,6 +4,7 @@
 -- with the backend netN.
 
 local computer = require "qemunet.nodes.computer"
+local computer = require "qemunet.nodes.computer"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local job = require "qemunet.nodes.job"
