@@ -178,6 +178,8 @@ static void read_spec(lua_State *L, struct job_spec *spec)
 {
     lua_getfield(L, 2, "stdin");
     spec->with_stdin = lua_toboolean(L, -1);
+    lua_getfield(L, 2, "identity");
+    spec->identity = lua_toboolean(L, -1);
     lua_getfield(L, 2, "hold");
     spec->hold = lua_toboolean(L, -1);
     lua_getfield(L, 2, "max_output");

@@ -5,8 +5,10 @@
 
 #include "interp/bind.h"
 #include "interp/bind_job.h"
+#include "interp/bind_template.h"
 #include "interp/host.h"
 #include "interp/json.h"
+#include "interp/machine_config.h"
 #include "runtime/bytes.h"
 #include "runtime/clock.h"
 #include "runtime/command.h"
@@ -17,10 +19,9 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MACHINE "qemunet.machine"
-#define MAX_NICS 64
-#define MAX_EXTRA 256
 
 struct lua_machine {
     struct host *host;
@@ -118,6 +119,46 @@ static int machine_state_method(lua_State *L)
     return 1;
 }
 
+static const struct channel *check_channel(lua_State *L)
+{
+    const struct channel *channel = machine_channel(check_machine(L)->machine);
+    if (!channel)
+        luaL_error(L, "the machine has ended");
+    return channel;
+}
+
+/* machine:is_served() -> whether its guest takes identities; see start{identity=true} */
+static int machine_served_method(lua_State *L)
+{
+    struct channel *channel = machine_channel(check_machine(L)->machine);
+    lua_pushboolean(L, channel && channel_is_served(channel));
+    return 1;
+}
+
+/* machine:prepare(whether): have the units that a template is to have started, or as ever */
+static int machine_prepare_method(lua_State *L)
+{
+    struct channel *channel = machine_channel(check_machine(L)->machine);
+    if (channel)
+        channel_prepare(channel, lua_toboolean(L, 2));
+    return 0;
+}
+
+/* machine:channel_note() -> what a copy of the machine goes on with; false while it is busy; or nil
+ * and why there is none */
+static int machine_note_method(lua_State *L)
+{
+    char note[CHANNEL_NOTE_MAX];
+    int err = channel_note(check_channel(L), note);
+    if (err == -EAGAIN)
+        lua_pushboolean(L, false);
+    else if (err)
+        return push_outcome(L, err);
+    else
+        lua_pushstring(L, note);
+    return 1;
+}
+
 /* machine:console_tail() -> text */
 static int machine_tail_method(lua_State *L)
 {
@@ -197,58 +238,6 @@ static int machine_close_method(lua_State *L)
 
 /* Opening */
 
-static const char *text_field(lua_State *L, const char *name)
-{
-    lua_getfield(L, 1, name);
-    return luaL_optstring(L, -1, NULL); /* kept alive by its place in the table at 1 */
-}
-
-static lua_Number number_field(lua_State *L, const char *name, lua_Number otherwise)
-{
-    lua_getfield(L, 1, name);
-    return luaL_optnumber(L, -1, otherwise);
-}
-
-static size_t read_nics(lua_State *L, struct qemu_nic *nics)
-{
-    lua_getfield(L, 1, "nics");
-    size_t n = lua_istable(L, -1) ? lua_rawlen(L, -1) : 0;
-    if (n > MAX_NICS)
-        luaL_error(L, "more than %d network interfaces", MAX_NICS);
-    for (size_t i = 0; i < n; i++) {
-        lua_rawgeti(L, -1, (lua_Integer)i + 1);
-        lua_getfield(L, -1, "fd");
-        nics[i].fd = (int)luaL_checkinteger(L, -1);
-        lua_getfield(L, -2, "number");
-        nics[i].number = (unsigned)luaL_checkinteger(L, -1);
-        lua_getfield(L, -3, "mac");
-        unsigned m[6];
-        if (sscanf(luaL_checkstring(L, -1), "%2x:%2x:%2x:%2x:%2x:%2x", &m[0], &m[1], &m[2], &m[3],
-                   &m[4], &m[5]) != 6)
-            luaL_error(L, "bad MAC address");
-        for (int k = 0; k < 6; k++)
-            nics[i].mac[k] = (uint8_t)m[k];
-        lua_pop(L, 4);
-    }
-    lua_pop(L, 1);
-    return n;
-}
-
-static void read_extra(lua_State *L, const char **extra)
-{
-    lua_getfield(L, 1, "extra");
-    size_t n = lua_istable(L, -1) ? lua_rawlen(L, -1) : 0;
-    if (n > MAX_EXTRA)
-        luaL_error(L, "more than %d extra arguments", MAX_EXTRA);
-    for (size_t i = 0; i < n; i++) {
-        lua_rawgeti(L, -1, (lua_Integer)i + 1);
-        extra[i] = luaL_checkstring(L, -1);
-        lua_pop(L, 1);
-    }
-    extra[n] = NULL;
-    lua_pop(L, 1);
-}
-
 /* core.guest_file(name) -> the text of a file of runtime/guest */
 static int guest_file(lua_State *L)
 {
@@ -257,6 +246,13 @@ static int guest_file(lua_State *L)
     if (!file)
         return luaL_error(L, "no file %s for guests", name);
     lua_pushlstring(L, (const char *)file->data, file->size);
+    return 1;
+}
+
+/* core.guest_version() -> a text that changes with the programs that are put into guests */
+static int guest_version(lua_State *L)
+{
+    lua_pushfstring(L, "%I", (lua_Integer)channel_version());
     return 1;
 }
 
@@ -271,13 +267,14 @@ static int needs_shell(lua_State *L)
 
 /* core.machine{name=, kernel=, initrd=, append=, disk=, disk_format=, disk_writable=, memory=bytes,
  * cpus=, kvm=, nics={{number=,fd=,mac=},...}, extra={...}, console_log=, boot_timeout=s,
+ * template= to go on from, with channel_note=, or draft= to make a template of,
  * on_state=fn(state, why), on_event=fn(name, data), on_console=fn(data)} -> machine, or nil and why
  */
 static int open_machine(lua_State *L)
 {
     struct host *host = host_of(L);
-    struct qemu_nic nics[MAX_NICS];
-    const char *extra[MAX_EXTRA + 1];
+    struct lua_config description;
+    struct machine_source source;
     char *why = NULL;
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
@@ -286,31 +283,18 @@ static int open_machine(lua_State *L)
     luaL_setmetatable(L, MACHINE);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, 2, 1);
+    config_read(L, &description);
     struct machine_config config = {
-        .console_log = text_field(L, "console_log"),
-        .boot_timeout_ns = (int64_t)(number_field(L, "boot_timeout", 60) * CLOCK_NS_PER_S),
+        .qemu = description.qemu,
+        .console_log = config_text(L, "console_log"),
+        .boot_timeout_ns = (int64_t)(config_number(L, "boot_timeout", 60) * CLOCK_NS_PER_S),
         .handler = &machine_handler,
         .arg = machine,
     };
-    config.qemu = (struct qemu_config){
-        .name = text_field(L, "name"),
-        .kernel = text_field(L, "kernel"),
-        .initrd = text_field(L, "initrd"),
-        .append = text_field(L, "append"),
-        .disk = text_field(L, "disk"),
-        .disk_format = text_field(L, "disk_format"),
-        .memory = (uint64_t)number_field(L, "memory", 0),
-        .cpus = (unsigned)number_field(L, "cpus", 1),
-        .nics = nics,
-        .n_nics = read_nics(L, nics),
-        .extra = extra,
-    };
-    lua_getfield(L, 1, "kvm");
-    config.qemu.kvm = lua_toboolean(L, -1);
-    lua_getfield(L, 1, "disk_writable");
-    config.qemu.disk_writable = lua_toboolean(L, -1);
-    read_extra(L, extra);
+    template_apply(L, &config, &source);
     int err = machine_open(&machine->machine, &host->loop, host->timers, &config, &why);
+    if (source.state >= 0)
+        close(source.state);
     if (err) {
         lua_pushnil(L);
         lua_pushstring(L, why ? why : strerror(-err));
@@ -337,6 +321,9 @@ void machine_bind(lua_State *L)
         {"poweroff", machine_poweroff_method},
         {"settle", machine_settle_method},
         {"state", machine_state_method},
+        {"is_served", machine_served_method},
+        {"prepare", machine_prepare_method},
+        {"channel_note", machine_note_method},
         {"console_tail", machine_tail_method},
         {"console_write", machine_write_method},
         {"qmp", machine_qmp_method},
@@ -349,6 +336,8 @@ void machine_bind(lua_State *L)
     lua_setfield(L, -2, "machine");
     lua_pushcfunction(L, guest_file);
     lua_setfield(L, -2, "guest_file");
+    lua_pushcfunction(L, guest_version);
+    lua_setfield(L, -2, "guest_version");
     lua_pushcfunction(L, needs_shell);
     lua_setfield(L, -2, "needs_shell");
 }

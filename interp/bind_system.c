@@ -42,6 +42,13 @@ static int wall_start(lua_State *L)
     return 1;
 }
 
+/* core.wall() -> the Unix time now, in nanoseconds */
+static int wall(lua_State *L)
+{
+    lua_pushinteger(L, clock_wall_now());
+    return 1;
+}
+
 /* core.isolate() -> whether we are in a network namespace of our own now, and if not, why. To be
  * called before the first link. */
 static int isolate(lua_State *L)
@@ -303,6 +310,7 @@ void system_bind(lua_State *L)
     static const luaL_Reg functions[] = {
         {"now", now},
         {"wall_start", wall_start},
+        {"wall", wall},
         {"isolate", isolate},
         {"finish", finish},
         {"set_seed", set_seed},

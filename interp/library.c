@@ -14,6 +14,7 @@
 #include "interp/bind_rng.h"
 #include "interp/bind_stream.h"
 #include "interp/bind_system.h"
+#include "interp/bind_template.h"
 #include "interp/bind_traffic.h"
 #include "interp/bind_trigger.h"
 #include "interp/bind_xml.h"
@@ -79,6 +80,7 @@ static int open_core(lua_State *L)
     task_bind(L);
     job_bind(L);
     machine_bind(L);
+    template_bind(L);
     container_bind(L);
     expect_bind(L);
     fabric_bind(L);

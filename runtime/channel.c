@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/channel_private.h"
 #include "runtime/embed.h"
+#include "vmctl/cache.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -10,13 +12,14 @@
 #define SHELL_TAIL 2048
 /* Bytes of a program in one command of the shell. */
 #define PRINTF_PIECE 1024
+#define KEY_START '\036' /* ASCII record separator */
 
 static int make_key(char *key)
 {
     unsigned char random[(FRAMING_KEY_LEN - 1) / 2];
     if (getrandom(random, sizeof(random), 0) != sizeof(random))
         return -errno;
-    key[0] = '\036'; /* ASCII record separator */
+    key[0] = KEY_START;
     for (size_t i = 0; i < sizeof(random); i++)
         snprintf(key + 1 + 2 * i, 3, "%02x", random[i]);
     return 0;
@@ -55,17 +58,18 @@ static size_t count_queue(const struct channel *channel)
     return n;
 }
 
-/* One unit is kept in reserve, started ahead of the command that will need it. */
+/* One unit at least is kept in reserve, started ahead of the command that will need it. */
 static void add_units(struct channel *channel)
 {
     size_t idle = count_units(channel, UNIT_IDLE);
     struct unit *unused = find_unit(channel, UNIT_UNUSED),
                 *absent = find_unit(channel, UNIT_ABSENT);
-    if (!channel->answered || one_is_coming(channel) || idle >= count_queue(channel) + 1)
+    if (!channel->answered || one_is_coming(channel) ||
+        idle >= count_queue(channel) + channel->reserve)
         return;
     if (unused)
         unit_start(unused);
-    else if (absent && channel->up)
+    else if (absent && channel->up && channel->reserve == 1)
         unit_plug(absent);
 }
 
@@ -189,6 +193,10 @@ static int greet(struct channel *channel)
 
 static void on_shell_port(struct channel *channel, bool open)
 {
+    bool known = channel->resumed && open;
+    channel->resumed = false;
+    if (known)
+        return;
     channel->answered = false;
     if (open && channel->shell_seen) {
         bytes_free(&channel->shell_tail);
@@ -245,8 +253,67 @@ void channel_plugged(struct channel *channel, unsigned number, const int fds[2])
     channel_assign(channel);
 }
 
+/* Where another channel was with the guest that this one is a copy of. */
+
+bool channel_is_served(const struct channel *channel)
+{
+    return channel->units[0].served;
+}
+
+void channel_prepare(struct channel *channel, bool on)
+{
+    channel->reserve = on ? CHANNEL_UNITS : 1;
+    channel_assign(channel);
+}
+
+int channel_note(const struct channel *channel, char note[CHANNEL_NOTE_MAX])
+{
+    int at = snprintf(note, CHANNEL_NOTE_MAX, "%s", channel->key + 1);
+    for (int i = 0; i < CHANNEL_UNITS; i++) {
+        const struct unit *unit = &channel->units[i];
+        if (unit->state == UNIT_IDLE && !unit->served)
+            return -ENOTSUP;
+        if (unit->state != UNIT_IDLE)
+            return unit->state == UNIT_DEAD ? -ENOTSUP : -EAGAIN;
+        at += snprintf(note + at, (size_t)(CHANNEL_NOTE_MAX - at), " %" PRIu64, unit->seq);
+    }
+    return channel->queue ? -EAGAIN : 0;
+}
+
+static int resume(struct channel *channel, const char *note)
+{
+    int at = 0, used;
+    if (sscanf(note, "%32[0-9a-f]%n", channel->key + 1, &at) != 1 || at != FRAMING_KEY_LEN - 1)
+        return -EINVAL;
+    channel->key[0] = KEY_START;
+    channel->answered = channel->shell_seen = channel->resumed = true;
+    for (int i = 0; i < CHANNEL_UNITS; i++, at += used) {
+        uint64_t seq;
+        if (sscanf(note + at, "%" SCNu64 "%n", &seq, &used) != 1)
+            return -EINVAL;
+        unit_resume(&channel->units[i], seq);
+    }
+    return 0;
+}
+
+static int begin(struct channel *channel, const char *note)
+{
+    if (note)
+        return resume(channel, note);
+    int err = make_key(channel->key);
+    return err ? err : greet(channel);
+}
+
+uint64_t channel_version(void)
+{
+    uint64_t hash = CACHE_HASH_START;
+    for (const struct embedded_file *file = embedded_guest; file->name; file++)
+        hash = cache_hash(hash, file->data, file->size);
+    return hash;
+}
+
 int channel_open(struct channel **out, uv_loop_t *loop, struct timers *timers, int shell_fd,
-                 const int unit_fds[CHANNEL_UNITS][2], size_t max_units,
+                 const int unit_fds[CHANNEL_UNITS][2], size_t max_units, const char *note,
                  const struct channel_handler *handler, void *arg)
 {
     struct channel *channel = calloc(1, sizeof(*channel));
@@ -258,11 +325,10 @@ int channel_open(struct channel **out, uv_loop_t *loop, struct timers *timers, i
     channel->arg = arg;
     channel->queue_end = &channel->queue;
     init_units(channel, unit_fds, max_units);
-    int err = make_key(channel->key);
+    channel->reserve = 1;
+    int err = stream_open(&channel->shell, loop, shell_fd, &shell_handler, channel);
     if (!err)
-        err = stream_open(&channel->shell, loop, shell_fd, &shell_handler, channel);
-    if (!err)
-        err = greet(channel);
+        err = begin(channel, note);
     if (err) {
         channel_close(channel, strerror(-err));
         return err;

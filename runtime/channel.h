@@ -30,12 +30,13 @@ struct channel_handler {
     void (*lost)(void *arg, const char *why);
 };
 
-/** @shell_fd and @unit_fds (two a unit: qn.cN, qn.eN) are our ends of the ports' socket pairs; they
+/** @note: as from channel_note(), or NULL for a guest that was started anew.
+ * @shell_fd and @unit_fds (two a unit: qn.cN, qn.eN) are our ends of the ports' socket pairs; they
  * pass to the channel, on failure too. @max_units: how many units the guest's memory has room for.
  * Return: 0 or negative errno. */
 int channel_open(struct channel **out, uv_loop_t *loop, struct timers *timers, int shell_fd,
                  const int unit_fds[CHANNEL_UNITS][2], size_t max_units,
-                 const struct channel_handler *handler, void *arg);
+                 const char *note, const struct channel_handler *handler, void *arg);
 
 /** The ports of unit @number were added; @fds are our ends, which pass to the channel. NULL: they
  * could not be. */
@@ -49,6 +50,22 @@ void channel_close(struct channel *channel, const char *why);
 
 /** Start a command. Return: 0 or negative errno. */
 int channel_start(struct channel *channel, const struct job_spec *spec, struct job **out);
+
+/** Return: whether the guest runs the units' program, and not their script. */
+bool channel_is_served(const struct channel *channel);
+
+/** Have the first CHANNEL_UNITS units started, and none beyond; or, if not @on, one ahead of need. */
+void channel_prepare(struct channel *channel, bool on);
+
+/** What another channel needs to go on where this one is, in a copy of the guest as it is now: text
+ * of at most CHANNEL_NOTE_MAX bytes with the NUL.
+ * Return: 0, -EAGAIN while a unit is starting or busy, or -ENOTSUP where the guest's units are not
+ * served. */
+#define CHANNEL_NOTE_MAX (64 + 24 * CHANNEL_UNITS)
+int channel_note(const struct channel *channel, char note[CHANNEL_NOTE_MAX]);
+
+/** Return: a number that changes with the programs that the channel puts into guests. */
+uint64_t channel_version(void);
 
 /** Send a line to the shell itself, which starts no process for it. */
 int channel_shell(struct channel *channel, const char *line);

@@ -26,7 +26,7 @@ struct unit_job {
     struct unit *unit;
     enum job_state state;
     struct bytes command, stdin_wait;
-    bool with_stdin, stdin_closed;
+    bool with_stdin, stdin_closed, identity;
     enum job_hold hold;
     struct bytes word; /* what has come of "armed" or "started", where they come as output */
     bool killing;      /* past its deadline; the kill was sent */
@@ -84,6 +84,8 @@ struct channel {
     struct bytes shell_tail;
     bool answered, up, lost, closing;
     bool shell_seen; /* the guest has opened the shell port before */
+    bool resumed;    /* the guest has had it open from the start, and that is still to be said */
+    size_t reserve;  /* units kept ready for commands that are still to come */
     struct unit units[CHANNEL_UNITS_MAX];
     size_t max_units;
     struct unit_job *queue, **queue_end;
@@ -102,6 +104,9 @@ void unit_plug(struct unit *unit);
 
 /** Start an UNUSED unit: open its ports, and have the shell run it. */
 void unit_start(struct unit *unit);
+
+/** Find the unit as it was, served, after its command number @seq: it goes on to IDLE. */
+void unit_resume(struct unit *unit, uint64_t seq);
 
 /** Run a queued job, which has left the queue, on an idle unit. */
 void unit_run(struct unit *unit, struct unit_job *job);

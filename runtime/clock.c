@@ -38,3 +38,8 @@ int64_t clock_wall_at_start(void)
 {
     return start_wall;
 }
+
+int64_t clock_wall_now(void)
+{
+    return read_clock(CLOCK_REALTIME);
+}

@@ -44,6 +44,9 @@ struct job_spec {
     size_t n;
     bool with_stdin;    /* false: standard input is /dev/null */
     bool hold;          /* ready on the node, but not begun before job_release() */
+    /* The command is not for a shell but for take_identity() of the machine's own program, see
+     * guest/identity.h, and may have NUL bytes. Only for channel_is_served(). */
+    bool identity;
     size_t max_output;  /* bytes kept of each stream; more is dropped and the result is truncated */
     int64_t timeout_ns; /* from now, waiting for its turn included; 0: none */
     const struct job_handler *handler;

@@ -58,9 +58,37 @@ static void ignore_reply(void *arg, json_t *value, const char *error)
     (void)error;
 }
 
+static void on_incoming_reply(void *arg, json_t *value, const char *error)
+{
+    struct machine *machine = arg;
+    (void)value;
+    if (!error)
+        return;
+    bytes_add_tail(&machine->error_tail, error, strlen(error), STDERR_TAIL);
+    kill(machine->child.pid, SIGKILL);
+}
+
+static void take_state(struct machine *machine)
+{
+    char uri[24];
+    snprintf(uri, sizeof(uri), "fd:%d", machine->incoming_fd);
+    machine_qmp(machine, "migrate-set-capabilities",
+                json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "x-ignore-shared",
+                          "state", 1),
+                on_incoming_reply, machine);
+    /* Its interfaces are not to announce themselves: they have the saved machine's addresses. */
+    machine_qmp(machine, "migrate-set-parameters", json_pack("{s:i}", "announce-rounds", 0),
+                on_incoming_reply, machine);
+    machine_qmp(machine, "migrate-incoming", json_pack("{s:s}", "uri", uri), on_incoming_reply,
+                machine);
+}
+
 static void on_greeting(void *arg)
 {
-    machine_qmp(arg, "qmp_capabilities", NULL, ignore_reply, NULL);
+    struct machine *machine = arg;
+    machine_qmp(machine, "qmp_capabilities", NULL, ignore_reply, NULL);
+    if (machine->incoming_fd >= 0)
+        take_state(machine);
 }
 
 static void on_reply(void *arg, uint64_t id, json_t *value, const char *error)
@@ -436,7 +464,7 @@ static int take(int *fd)
     return taken;
 }
 
-static int open_streams(struct machine *machine, struct sockets *s)
+static int open_streams(struct machine *machine, struct sockets *s, const char *channel_note)
 {
     int units[CHANNEL_UNITS][2];
     int err = stream_open(&machine->monitor, machine->loop, take(&s->monitor[0]), &monitor_handler,
@@ -454,7 +482,7 @@ static int open_streams(struct machine *machine, struct sockets *s)
         units[i][1] = take(&s->units[i][1][0]);
     }
     return channel_open(&machine->channel, machine->loop, machine->timers, take(&s->shell[0]),
-                        units, machine->max_units, &channel_handler, machine);
+                        units, machine->max_units, channel_note, &channel_handler, machine);
 }
 
 static void on_handle_freed(uv_handle_t *handle)
@@ -490,7 +518,7 @@ static int start(struct machine *machine, const struct machine_config *config)
     err = spawn_qemu(machine, config, &sockets);
     close_sockets(&sockets, 1);
     if (!err)
-        err = open_streams(machine, &sockets);
+        err = open_streams(machine, &sockets, config->channel_note);
     close_sockets(&sockets, 0);
     return err ? err : open_watches(machine);
 }
@@ -509,6 +537,7 @@ int machine_open(struct machine **out, uv_loop_t *loop, struct timers *timers,
     machine->boot_timeout_ns = config->boot_timeout_ns;
     machine->max_units = CHANNEL_UNITS + config->qemu.memory / UNIT_MEMORY;
     machine->child.pidfd = -1;
+    machine->incoming_fd = config->qemu.incoming ? config->state_fd : -1;
     qmp_init(&machine->qmp, &qmp_handler, machine);
     int err = start(machine, config);
     if (err) {

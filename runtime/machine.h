@@ -39,6 +39,11 @@ struct machine_config {
     struct qemu_config qemu; /* the port, monitor and console descriptors are filled in */
     const char *console_log; /* path, or NULL */
     int64_t boot_timeout_ns;
+    /* Of a machine that goes on from a saved state, or NULL: qemu.incoming is then set too. What
+     * channel_note() said when it was saved, and the descriptor of the state, which is among
+     * qemu.inherited. */
+    const char *channel_note;
+    int state_fd;
     const struct machine_handler *handler;
     void *arg;
 };

@@ -35,6 +35,7 @@ struct machine {
     struct bytes console_tail, error_tail;
     int64_t boot_timeout_ns;
     size_t max_units;
+    int incoming_fd; /* QEMU's number of the state that it goes on from; -1: none */
     bool was_up, killed, boot_expired, closing;
     const struct machine_handler *handler;
     void *arg;

@@ -236,12 +236,12 @@ static void send_key(struct unit *unit, enum job_stream which)
     stream_write(unit->port[which].stream, text, (size_t)n);
 }
 
-void unit_start(struct unit *unit)
+/* Its ports are open, and the key is sent: it is to answer. Return: 0, or -1 when it is DEAD. */
+static int call(struct unit *unit)
 {
-    char text[32];
     if (set_deadline(unit) || open_port(unit, JOB_STDOUT) || open_port(unit, JOB_STDERR)) {
         unit->state = UNIT_DEAD;
-        return;
+        return -1;
     }
     unit->state = UNIT_STARTING;
     unit->served = unit->ready = false;
@@ -249,8 +249,23 @@ void unit_start(struct unit *unit)
     unit->port[0].ended = unit->port[1].ended = false;
     send_key(unit, JOB_STDOUT);
     send_key(unit, JOB_STDERR);
+    return 0;
+}
+
+void unit_start(struct unit *unit)
+{
+    char text[32];
+    if (call(unit))
+        return;
     snprintf(text, sizeof(text), "qn_unit %u\n", unit->number);
     channel_shell(unit->channel, text);
+}
+
+/* Its numbers go on, since it takes standard input for a lower one to be of a command that is over. */
+void unit_resume(struct unit *unit, uint64_t seq)
+{
+    unit->seq = seq;
+    call(unit);
 }
 
 void unit_start_again(struct unit *unit)
@@ -384,9 +399,21 @@ static int write_served_script(struct bytes *script, enum command_need need,
            bytes_add_quoted(script, job->command.data) || bytes_add_text(script, "; exit\n");
 }
 
+static int write_identity(struct bytes *request, const struct unit *unit,
+                          const struct unit_job *job)
+{
+    char head[64];
+    snprintf(head, sizeof(head), "run %" PRIu64 " c 0 %zu\n", unit->seq, job->command.n);
+    return bytes_add_text(request, head) || bytes_add(request, job->command.data, job->command.n)
+               ? -ENOMEM
+               : 0;
+}
+
 /* See serve.c for its form. */
 static int write_request(struct bytes *request, const struct unit *unit, const struct unit_job *job)
 {
+    if (job->identity)
+        return write_identity(request, unit, job);
     struct bytes words = {0}, script = {0};
     enum command_need need = command_need(job->command.data, &words);
     char head[96];
@@ -406,6 +433,10 @@ static int write_request(struct bytes *request, const struct unit *unit, const s
 void unit_run(struct unit *unit, struct unit_job *job)
 {
     struct bytes script = {0};
+    if (job->identity && !unit->served) {
+        unit_job_end(job, "the guest does not run the program that takes identities");
+        return;
+    }
     if (unit->served)
         unit->seq++;
     if (unit->served ? write_request(&script, unit, job) : write_script(&script, unit, job)) {

@@ -179,6 +179,7 @@ int channel_start(struct channel *channel, const struct job_spec *spec, struct j
         return -ENOMEM;
     job->channel = channel;
     job->with_stdin = spec->with_stdin;
+    job->identity = spec->identity;
     job->stdin_closed = !spec->with_stdin;
     job->hold = spec->hold ? JOB_HELD : JOB_STARTED;
     if (bytes_add(&job->command, spec->command, spec->n) ||

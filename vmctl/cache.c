@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,20 +57,75 @@ static int wait_for_lock(int fd, int (*interrupted)(void))
     return 0;
 }
 
-int cache_lock(const char *name, int (*interrupted)(void))
+/* Return: the malloc'ed path of the lock's file, or NULL with errno set. */
+static char *lock_path(const char *name)
 {
     char *folder = cache_folder(), *path = NULL;
-    if (!folder || asprintf(&path, "%s/%s.lock", folder, name) < 0) {
-        free(folder);
+    if (!folder || asprintf(&path, "%s/%s.lock", folder, name) < 0)
+        path = NULL;
+    free(folder);
+    return path;
+}
+
+int cache_lock(const char *name, int (*interrupted)(void))
+{
+    char *path = lock_path(name);
+    if (!path)
         return -errno;
-    }
     int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     int err = fd < 0 ? -errno : wait_for_lock(fd, interrupted);
     free(path);
-    free(folder);
     if (err && fd >= 0)
         close(fd);
     return err ? err : fd;
+}
+
+/* The file may have been removed by who held it before. */
+static bool is_current(int fd, const char *path)
+{
+    struct stat ours, there;
+    return fstat(fd, &ours) == 0 && stat(path, &there) == 0 && ours.st_ino == there.st_ino &&
+           ours.st_dev == there.st_dev;
+}
+
+int cache_try_lock(const char *name)
+{
+    char *path = lock_path(name);
+    if (!path)
+        return -errno;
+    int err = 0, fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0)
+        err = -errno;
+    else if (flock(fd, LOCK_EX | LOCK_NB))
+        err = -errno;
+    else if (!is_current(fd, path))
+        err = -EWOULDBLOCK;
+    free(path);
+    if (err && fd >= 0)
+        close(fd);
+    return err ? err : fd;
+}
+
+void cache_unlock(const char *name, int fd)
+{
+    char *path = lock_path(name);
+    if (path)
+        unlink(path);
+    free(path);
+    close(fd);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+void cache_remove_tree(const char *path)
+{
+    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 uint64_t cache_hash(uint64_t hash, const void *data, size_t n)

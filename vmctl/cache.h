@@ -16,6 +16,16 @@ char *cache_folder(void);
  * Return: a descriptor, or negative errno (-EINTR: interrupted). */
 int cache_lock(const char *name, int (*interrupted)(void));
 
+/** Take the lock if it is free. Return: a descriptor for cache_unlock(), -EWOULDBLOCK when another
+ * holds it, or another negative errno. */
+int cache_try_lock(const char *name);
+
+/** Release a lock, and remove its file. */
+void cache_unlock(const char *name, int fd);
+
+/** Remove a folder and all that is in it. */
+void cache_remove_tree(const char *path);
+
 /* FNV-1a, 64 bit: http://www.isthe.com/chongo/tech/comp/fnv/ */
 #define CACHE_HASH_START 0xcbf29ce484222325U
 

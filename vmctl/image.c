@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <glob.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -33,19 +32,6 @@ static uint64_t tiny_key(void)
         return hash;
     hash = cache_hash(hash, &busybox.st_size, sizeof(busybox.st_size));
     return cache_hash(hash, &busybox.st_mtim.tv_sec, sizeof(busybox.st_mtim.tv_sec));
-}
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static void remove_tree(const char *path)
-{
-    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static int write_file(const char *folder, const struct embedded_file *file)
@@ -138,13 +124,13 @@ static int build(const char *final, int (*interrupted)(void), char **why)
     if (asprintf(&work, "%s.tmp", final) < 0 || asprintf(&sources, "%s/sources", work) < 0 ||
         asprintf(&out, "%s/out", work) < 0)
         return -ENOMEM;
-    remove_tree(work);
+    cache_remove_tree(work);
     int err = mkdir(work, 0700) || mkdir(out, 0700) ? -errno : write_sources(sources);
     if (!err)
         err = run_recipe(sources, out, interrupted, why);
     if (!err && rename(out, final))
         err = -errno;
-    remove_tree(work);
+    cache_remove_tree(work);
     free(work);
     free(sources);
     free(out);
@@ -236,7 +222,7 @@ int image_each(bool remove, void (*fn)(void *arg, const char *path), void *arg)
         for (size_t i = 0; i < found.gl_pathc; i++) {
             fn(arg, found.gl_pathv[i]);
             if (remove)
-                remove_tree(found.gl_pathv[i]);
+                cache_remove_tree(found.gl_pathv[i]);
         }
     }
     globfree(&found);

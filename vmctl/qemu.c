@@ -92,12 +92,28 @@ static int add_machine(struct qemu_args *args, const struct qemu_config *c)
     int err = add(args, QEMU_PROGRAM) || add(args, "-name") ||
               add(args, "%s,debug-threads=on", name ? name : "vm") || add_words(args, fixed) ||
               add(args, "-machine") ||
-              add(args, "pc,accel=%s,usb=off,vmport=off,hpet=off", c->kvm ? "kvm" : "tcg") ||
+              add(args, "pc,accel=%s,usb=off,vmport=off,hpet=off%s", c->kvm ? "kvm" : "tcg",
+                  c->memory_in_file ? ",memory-backend=ram" : "") ||
               add(args, "-cpu") || add(args, "%s", c->kvm ? "host" : "max") || add(args, "-m") ||
               add(args, "%" PRIu64 "k", c->memory / 1024) || add(args, "-smp") ||
               add(args, "%u", c->cpus);
     free(name);
     return err;
+}
+
+static int add_memory(struct qemu_args *args, const struct qemu_config *c)
+{
+    if (!c->memory_in_file)
+        return 0;
+    return add_fd(args, c->memory_fd) || add(args, "-object") ||
+           add(args,
+               "memory-backend-file,id=ram,size=%" PRIu64 "k,mem-path=/proc/self/fd/%d,share=%s",
+               c->memory / 1024, c->memory_fd, c->memory_shared ? "on" : "off");
+}
+
+static int add_incoming(struct qemu_args *args, const struct qemu_config *c)
+{
+    return c->incoming ? add(args, "-incoming") || add(args, "defer") : 0;
 }
 
 static int add_kernel(struct qemu_args *args, const struct qemu_config *c)
@@ -153,8 +169,10 @@ static int add_nic(struct qemu_args *args, const struct qemu_nic *nic)
 int qemu_args_build(struct qemu_args *args, const struct qemu_config *c)
 {
     *args = (struct qemu_args){0};
-    int err =
-        add_machine(args, c) || add_kernel(args, c) || add_disk(args, c) || add_control(args, c);
+    int err = add_machine(args, c) || add_memory(args, c) || add_incoming(args, c) ||
+              add_kernel(args, c) || add_disk(args, c) || add_control(args, c);
+    for (size_t i = 0; i < c->n_inherited && !err; i++)
+        err = add_fd(args, c->inherited[i]);
     for (size_t i = 0; i < c->n_ports && !err; i++)
         err = add_port(args, &c->ports[i]);
     for (size_t i = 0; i < c->n_nics && !err; i++)

@@ -29,6 +29,12 @@ struct qemu_config {
     const char *disk, *disk_format;
     bool disk_writable;
     uint64_t memory; /* bytes */
+    /* The file that holds the memory, if it is one, and whether what the guest writes goes there or
+     * stays private to it. */
+    bool memory_in_file, memory_shared;
+    int memory_fd;
+    /* Do not boot, but wait for the monitor's migrate-incoming. */
+    bool incoming;
     unsigned cpus;
     bool kvm;
     int monitor_fd, console_fd; /* QEMU's ends of stream socket pairs */
@@ -36,6 +42,8 @@ struct qemu_config {
     size_t n_nics;
     const struct qemu_port *ports;
     size_t n_ports;
+    const int *inherited; /* descriptors that other values name as /proc/self/fd/N */
+    size_t n_inherited;
     const char *const *extra; /* NULL-terminated further arguments, or NULL */
 };
 

@@ -11,7 +11,8 @@
  *
  * HOW is p (a program: exec the words, or run the script in a shell if that cannot be), k (the
  * script leaves the shell as it was, and says its status on descriptor 4: keep the shell) or s (the
- * shell ends with the script); with i for standard input from the host, h for a command that is
+ * shell ends with the script) or c (the script is for take_identity(), in this process; what it says
+ * is its standard output, and what fails, with the errno as the status, its standard error); with i for standard input from the host, h for a command that is
  * held. On qn.eN come lines "SEQ SIZE", each followed by that many bytes of standard input; 0 ends
  * it.
  *
@@ -22,7 +23,9 @@
  * Each command has pipes of its own and is the leader of its own session. A shell for the next one
  * is started ahead and waits for its script. Pipes that something left behind still holds open are
  * emptied to nowhere. */
+#include "identity.h"
 #include "signals.h"
+#include "words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -472,9 +475,32 @@ static int run_program(void)
     return err;
 }
 
+static void say(const char *line)
+{
+    select_stream(OUT);
+    send_all(line, strlen(line));
+    send_all("\n", 1);
+}
+
+static void configure(void)
+{
+    struct command *c = &unit.command;
+    const char *failed = take_identity(c->script, c->n_script, say);
+    int status = failed ? errno & 255 : 0;
+    if (failed) {
+        select_stream(ERR);
+        send_all(failed, strlen(failed));
+    }
+    finish(status, false);
+}
+
 static void begin(void)
 {
     unit.state = RUNNING;
+    if (unit.command.how == 'c') {
+        configure();
+        return;
+    }
     int err = unit.command.how == 'p' ? run_program() : run_in_shell();
     /* The shell says in its own words what it cannot find, and runs what the kernel does not. */
     if (err && unit.command.how == 'p')
@@ -546,28 +572,6 @@ static void read_block(struct input *input, char *to, size_t n)
     }
 }
 
-/* Return: the word at @*at, ended there by a NUL; "" at the line's end. */
-static char *next_word(char **at)
-{
-    char *word = *at, *end = strchrnul(word, ' ');
-    *at = *end ? end + 1 : end;
-    *end = '\0';
-    return word;
-}
-
-/* What is no number ends the unit. */
-static unsigned long next_number(char **at)
-{
-    const char *digit = next_word(at);
-    unsigned long value = 0;
-    do {
-        if (*digit < '0' || *digit > '9')
-            _exit(1);
-        value = value * 10 + (unsigned long)(*digit - '0');
-    } while (*++digit);
-    return value;
-}
-
 /* What is left in a port by a unit that was killed is over with the line that holds the key. */
 static void read_key(struct input *input)
 {
@@ -592,6 +596,7 @@ static void take_run(char *line)
         !(c->words = malloc(words + script + 1)))
         _exit(1);
     read_block(&unit.commands, c->words, words + script);
+    c->words[words + script] = '\0';
     c->script = c->words + words;
     c->n_words = words;
     c->n_script = script;

@@ -111,7 +111,8 @@ function Job:release() return rawget(self, "handle") and self.handle:release() e
 
 --- Starts a command on a machine of the core. `spec`: {text= what the shell runs, cmd= as shown, stdin= the data, or
 --- pipe=true to leave it open for job:write, max_output=, timeout=, stream= whether lines are kept for lines(),
---- hold= whether it waits in the node, its field `armed` a future, for release()}.
+--- hold= whether it waits in the node, its field `armed` a future, for release(), identity= whether the text is for the
+--- program's take_identity() (see runtime/guest/identity.h)}.
 --- Without a machine, `why` says why there is none. Returns the job, which has ended already when it could not start.
 function job.start(node, machine, spec, why)
     local self = setmetatable({
@@ -122,7 +123,7 @@ function job.start(node, machine, spec, why)
     }, Job)
     if not machine then return end_unstarted(self, why) end
     local handle, problem = machine:start {
-        command = spec.text, hold = spec.hold, stdin = spec.pipe or spec.stdin ~= nil,
+        command = spec.text, identity = spec.identity, hold = spec.hold, stdin = spec.pipe or spec.stdin ~= nil,
         max_output = spec.max_output, timeout = spec.timeout,
         output = spec.stream and function(stream, data) on_output(self, stream, data) end or nil,
         armed = spec.hold and function() self.armed:set(true) end or nil,

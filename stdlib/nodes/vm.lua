@@ -5,6 +5,7 @@ local computer = require "qemunet.nodes.computer"
 local console = require "qemunet.nodes.console"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local identity = require "qemunet.nodes.identity"
 local job = require "qemunet.nodes.job"
 local login = require "qemunet.nodes.login"
 local nic = require "qemunet.nodes.nic"
@@ -12,6 +13,7 @@ local node = require "qemunet.nodes.node"
 local options = require "qemunet.options"
 local qmp = require "qemunet.nodes.qmp"
 local tasks = require "qemunet.tasks"
+local template = require "qemunet.nodes.template"
 local testbed = require "qemunet.testbed"
 local units = require "qemunet.units"
 
@@ -90,9 +92,9 @@ function vm.accel_used() return accel_found and (accel_found.kvm and "kvm" or "t
 -- Of these, only a guest that is logged in to makes use.
 local LOGIN_OPTIONS = { "user", "password", "prompt" }
 
-local function check_disk(name, checked, tiny_boots, level)
+local function check_disk(name, checked, ours, level)
     for _, option in ipairs(LOGIN_OPTIONS) do
-        if checked[option] and tiny_boots then
+        if checked[option] and ours then
             error(("vm %s: %s= is for a guest that is logged in to (disk= or kernel=); the tiny guest needs no log-in"):format(name,
                 option), level + 1)
         end
@@ -110,13 +112,13 @@ local function declare(name, opts, level)
     if checked.image ~= "tiny" then
         error(("vm: unknown image %q (this version has \"tiny\")"):format(checked.image), level + 1)
     end
-    local tiny_boots = not checked.kernel and (not checked.disk or opts.image ~= nil)
-    check_disk(name, checked, tiny_boots, level + 1)
-    if tiny_boots and checked.mem < TINY_MIN_MEMORY then
+    local ours = not checked.kernel and (not checked.disk or opts.image ~= nil)
+    check_disk(name, checked, ours, level + 1)
+    if ours and checked.mem < TINY_MIN_MEMORY then
         error(("vm %s: mem %s is too small: the tiny guest needs at least %s to boot"):format(name,
             units.format_size(checked.mem), units.format_size(TINY_MIN_MEMORY)), level + 1)
     end
-    local self = computer.add(class, name, checked, { tiny_boots = tiny_boots, parting = {}, gone = {} })
+    local self = computer.add(class, name, checked, { ours = ours, parting = {}, gone = {} })
     self.console = console.new(self, function() return vm.console_path and vm.console_path(name) end)
     return self
 end
@@ -150,7 +152,7 @@ end
 local function kernel_of(self)
     local opts = self.opts
     if opts.kernel then return opts.kernel, opts.initrd, opts.append end
-    if not self.tiny_boots then return end
+    if not self.ours then return end
     return tiny.kernel, opts.initrd or tiny.initrd, nil
 end
 
@@ -163,7 +165,7 @@ local function disk_format(path)
 end
 
 local function append_of(self, kvm, own)
-    if own or not (self.tiny_boots or self.opts.kernel) then return own end
+    if own or not (self.ours or self.opts.kernel) then return own end
     local text = APPEND .. (kvm and "" or APPEND_TCG)
     if self.opts.disk and self.opts.kernel and not self.opts.initrd then text = text .. " root=/dev/vda rw" end
     return self.opts.append and text .. " " .. self.opts.append or text
@@ -171,6 +173,7 @@ end
 
 local function on_machine_state(self, machine, state, why)
     if self.machine ~= machine then return end
+    if self.saving and state == "paused" then return end
     if state == "up" and self.state == "booting" then
         self.shell_up:set(true)
     elseif state == "up" then
@@ -193,7 +196,7 @@ end
 
 -- The boots under way share the processor, and so the patience with each grows with their number.
 local function boot_timeout(self)
-    return self.opts.boot_timeout or (self.tiny_boots and BOOT_TIMEOUT or BOOT_TIMEOUT_SYSTEM) + BOOT_TIMEOUT_EACH * computer.booting
+    return self.opts.boot_timeout or (self.ours and BOOT_TIMEOUT or BOOT_TIMEOUT_SYSTEM) + BOOT_TIMEOUT_EACH * computer.booting
 end
 
 -- What carries commands is not for the console's readers.
@@ -202,68 +205,47 @@ local function on_console(self, data)
     if not self.line then self.console.stream:feed(data) end
 end
 
-local function start_machine(self)
-    vm.prepare()
+-- What the machine is, as core.machine takes it.
+local function describe(self)
     local kvm = wants_kvm(self)
     local kernel, initrd, own_append = kernel_of(self)
-    if self.machine then self.machine:close() end
-    self.machine, self.why, self.expected_end, self.not_root = nil, nil, false, false
-    self.shell_up, self.ended = core.future(), core.future()
-    self.console.stream:restart()
-    self.line, self.watcher = false, false
     local disk = self.opts.disk
-    local machine, why
-    machine, why = core.machine {
+    return {
         name = self.name, kernel = kernel, initrd = initrd, append = append_of(self, kvm, own_append),
         disk = disk, disk_format = disk and disk_format(disk), disk_writable = self.opts.persistent,
         memory = self.opts.mem, cpus = self.opts.cpus, kvm = kvm, nics = nic.take_all(self),
         extra = self.opts.qemu, console_log = vm.console_path and vm.console_path(self.name),
         boot_timeout = boot_timeout(self),
-        on_state = function(state, reason) on_machine_state(self, machine, state, reason) end,
-        on_event = function(name, data) on_event(self, name, data) end,
-        on_console = function(data) on_console(self, data) end,
     }
+end
+
+local function forget_machine(self)
+    local machine = self.machine
+    self.machine = nil
+    if machine then machine:close() end
+end
+
+-- Starts QEMU. `config`: as from describe(), and what there is of template=, channel_note=, draft=.
+local function start_machine(self, config)
+    forget_machine(self)
+    self.why, self.expected_end, self.not_root, self.saving = nil, false, false, false
+    self.shell_up, self.ended = core.future(), core.future()
+    self.console.stream:restart()
+    self.line, self.watcher = false, false
+    local machine, why
+    config.on_state = function(state, reason) on_machine_state(self, machine, state, reason) end
+    config.on_event = function(name, data) on_event(self, name, data) end
+    config.on_console = function(data) on_console(self, data) end
+    machine, why = core.machine(config)
     if not machine then errors.machinery(("vm %s: cannot start: %s"):format(self.name, why)) end
     self.machine = machine
     computer.set_state(self, "booting")
 end
 
-local NOT_ROOT = "not root"
-
--- A shell script that gives the guest its name, addresses and hosts file, and prints the name of each interface of the list.
-local function configuration(self, nics)
-    local hosts = ("printf %%s %s >/etc/hosts"):format(node.quote(testbed.hosts_of(self)))
-    local lines = { ("hostname %s 2>/dev/null || echo %s >/proc/sys/kernel/hostname"):format(self.name, self.name) }
-    if self.tiny_boots then
-        lines[2] = hosts
-    else
-        table.insert(lines, 1, ('[ "$(id -u)" = 0 ] || { echo %s; exit 0; }'):format(NOT_ROOT))
-        lines[3] = ("{ %s; } 2>/dev/null || :"):format(hosts) -- which may be read-only there
-    end
-    return "set -e; " .. table.concat(lines, "; ") .. "\n" .. nic.script(nics)
-end
-
-local function configure(self)
-    local nics = nic.plugged(self)
-    local names = computer.internal(self, configuration(self, nics), "the configuration of its network")
-    self.not_root = names == NOT_ROOT .. "\n"
-    if self.not_root then
-        return core.log(0, ("%s: the user logged in is not root: the name and addresses are left as they are"):format(self.name))
-    end
-    local i = 0
-    for name in names:gmatch("[^\n]+") do
-        i = i + 1
-        nics[i].ifname = name
-    end
-    for _, one in ipairs(nics) do
-        if not one.link.is_up and not one.link.removed then one.link:carrier(one, false) end
-    end
-end
-
 -- Until commands can be given; a guest that is not ours may have to be logged in to for that.
 local function await_shell(self)
     local entry
-    if not self.tiny_boots then
+    if not self.ours then
         entry = login.enter(self, core.now() + math.max(boot_timeout(self) - LOGIN_MARGIN, 0))
         core.wait { self.shell_up, entry.done }
         if not self.shell_up:is_set() and entry.problem then
@@ -277,12 +259,74 @@ local function await_shell(self)
     if not self.shell_up:values() then computer.boot_failed(self) end
 end
 
+-- Templates -----------------------------------------------------------------------------------------------------------
+
+-- A disk that is written to has no state that could be gone on from; what qemu= adds is the script's own affair.
+local function may_be_copied(self)
+    local opts = self.opts
+    if opts.template ~= nil then return opts.template end
+    return not opts.persistent and not opts.qemu
+end
+
+-- What makes a difference to a booted machine besides QEMU's command line: a text, none of whose parts can be taken for
+-- another.
+local function particulars(self)
+    local opts = self.opts
+    local prompt = type(opts.prompt) == "table" and opts.prompt or { shell = opts.prompt }
+    local parts = { core.VERSION, core.guest_version(), opts.user or "", opts.password or "", prompt.user or "",
+        prompt.password or "", prompt.shell or "" }
+    for i, part in ipairs(parts) do parts[i] = ("%q"):format(part) end
+    return table.concat(parts, ",")
+end
+
+-- What the machine would have shown at its console, had it booted itself.
+local function show_console(self, text)
+    local path = vm.console_path and vm.console_path(self.name)
+    local log = path and io.open(path, "ab")
+    if log then
+        log:write(text)
+        log:close()
+    end
+    self.console.stream:feed(text)
+end
+
+-- Starts it as a copy. Returns the addresses by which its guest knows its interfaces, or nil if it does not come to life.
+local function start_copy(self, config, found, has_shown)
+    local note = template.note(found)
+    config.template, config.channel_note, config.draft = found, note.channel, nil
+    nic.take_all(self)
+    if has_shown then forget_machine(self) else show_console(self, note.console) end
+    start_machine(self, config)
+    if has_shown then self.console.stream:feed(note.console) end
+    core.wait { self.shell_up }
+    if self.shell_up:values() then return note.macs end
+    core.log(0, ("%s: could not go on from its template, which is removed: %s"):format(self.name, self.why or self.state))
+    template.distrust(found)
+end
+
+-- Starts it and waits until it can be commanded. Returns the addresses by which a copied guest knows its interfaces.
+local function start(self, config)
+    local found, draft
+    if may_be_copied(self) then found, draft = template.obtain(self.name, config, particulars(self)) end
+    local guard <close> = draft
+    if not found then
+        config.draft = draft and draft.handle
+        start_machine(self, config)
+        await_shell(self)
+        found = draft and template.save(self, draft)
+        if not found then return end
+    end
+    local macs = start_copy(self, config, found, draft ~= nil)
+    if macs then return macs end
+    config.template, config.channel_note = nil, nil
+    start_machine(self, config)
+    await_shell(self)
+end
+
 --- Starts it; returns when it is configured.
 function VM:power_on()
-    start_machine(self)
-    await_shell(self)
-    self.hosts_known = testbed.hosts_of(self)
-    configure(self)
+    vm.prepare()
+    identity.give(self, start(self, describe(self)))
 end
 
 -- Writes the guest's hosts file, again as long as there is news.
@@ -362,7 +406,7 @@ function VM:close()
 end
 
 -- Fields that are nil until they are set; a class has no unknown ones.
-for _, field in ipairs { "shell_up", "hosts_task", "line", "not_root", "watcher" } do
+for _, field in ipairs { "shell_up", "hosts_task", "line", "not_root", "watcher", "saving", "clock_doubt" } do
     VM[field] = false
 end
 

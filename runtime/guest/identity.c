@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/* By system calls alone: each program that a fresh clone of a machine starts costs it some 10 ms,
+ * its translator being cold. */
+#include "identity.h"
+#include "words.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <net/route.h>
+#include <stdbool.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define NS_PER_S 1000000000L
+/* Interfaces are numbered from 1; each that comes gets the next number. */
+#define IFINDEX_MAX 65536
+#define IFINDEX_GAP 256
+
+/* From linux/random.h, which the small C library does not have. */
+#define RNDADDENTROPY _IOW('R', 0x03, int[2])
+#define RNDRESEEDCRNG _IO('R', 0x07)
+
+struct lines {
+    char *at, *end;
+    void (*say)(const char *line);
+    int socket; /* -1: not open yet */
+};
+
+static char *next_line(struct lines *lines)
+{
+    char *line = lines->at, *end = memchr(line, '\n', (size_t)(lines->end - line));
+    if (!end)
+        _exit(1);
+    *end = '\0';
+    lines->at = end + 1;
+    return line;
+}
+
+static const char *next_block(struct lines *lines, size_t n)
+{
+    char *block = lines->at;
+    if (n > (size_t)(lines->end - block))
+        _exit(1);
+    lines->at += n;
+    return block;
+}
+
+static int write_file(const char *path, const char *data, size_t n)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return -1;
+    ssize_t written = 0;
+    while (n && (written = write(fd, data, n)) > 0) {
+        data += written;
+        n -= (size_t)written;
+    }
+    close(fd);
+    return n ? -1 : 0;
+}
+
+static const char *take_file(struct lines *lines, char *at)
+{
+    const char *path = next_word(&at);
+    size_t n = next_number(&at);
+    return write_file(path, next_block(lines, n), n) ? path : NULL;
+}
+
+/* Writing to /dev/urandom would mix it in without a reseed: the next bytes read would still be
+ * those of every other clone. */
+static const char *take_entropy(struct lines *lines, char *at)
+{
+    struct {
+        int bits, size;
+        unsigned char data[ENTROPY_MAX];
+    } pool;
+    size_t n = next_number(&at);
+    if (n > ENTROPY_MAX)
+        _exit(1);
+    pool.bits = (int)n * 8;
+    pool.size = (int)n;
+    memcpy(pool.data, next_block(lines, n), n);
+    int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+    int failed = fd < 0 || ioctl(fd, RNDADDENTROPY, &pool) || ioctl(fd, RNDRESEEDCRNG);
+    close(fd);
+    return failed ? "the seed of the random generator" : NULL;
+}
+
+/* Network interfaces */
+
+static unsigned hex_digit(char c)
+{
+    return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10) & 15;
+}
+
+static void read_mac(const char *text, unsigned char *mac)
+{
+    for (int i = 0; i < 6 && text[0] && text[1]; i++, text += 2 + (text[2] == ':'))
+        mac[i] = (unsigned char)(hex_digit(text[0]) << 4 | hex_digit(text[1]));
+}
+
+/* Finds the name of the interface with this hardware address. */
+static int find_interface(int fd, const unsigned char *mac, struct ifreq *found)
+{
+    int last = 0;
+    for (int i = 1; i < IFINDEX_MAX && i < last + IFINDEX_GAP; i++) {
+        struct ifreq r = {.ifr_ifindex = i};
+        if (ioctl(fd, SIOCGIFNAME, &r))
+            continue;
+        last = i;
+        memcpy(found->ifr_name, r.ifr_name, IFNAMSIZ);
+        if (ioctl(fd, SIOCGIFHWADDR, &r) == 0 && memcmp(r.ifr_hwaddr.sa_data, mac, 6) == 0)
+            return 0;
+    }
+    errno = ENODEV;
+    return -1;
+}
+
+static void set_address(struct sockaddr *to, in_addr_t address)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = address};
+    memcpy(to, &in, sizeof(in));
+}
+
+/* The kernel derives the broadcast address from both. */
+static int add_address(int fd, struct ifreq *r, const char *address, unsigned long length)
+{
+    set_address(&r->ifr_addr, inet_addr(address));
+    if (ioctl(fd, SIOCSIFADDR, r))
+        return -1;
+    set_address(&r->ifr_netmask, htonl(length ? 0xffffffffU << (32 - length) : 0));
+    return ioctl(fd, SIOCSIFNETMASK, r);
+}
+
+static int add_default_route(int fd, char *interface, const char *gateway)
+{
+    struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY, .rt_dev = interface};
+    set_address(&route.rt_dst, 0);
+    set_address(&route.rt_genmask, 0);
+    set_address(&route.rt_gateway, inet_addr(gateway));
+    return ioctl(fd, SIOCADDRT, &route);
+}
+
+static int set_up(int fd, struct ifreq *r)
+{
+    if (ioctl(fd, SIOCGIFFLAGS, r))
+        return -1;
+    r->ifr_flags |= IFF_UP;
+    return ioctl(fd, SIOCSIFFLAGS, r);
+}
+
+/* Before it is up, so that it makes its IPv6 address from the new one. */
+static int set_mac(int fd, struct ifreq *r, const unsigned char *mac)
+{
+    r->ifr_hwaddr.sa_family = ARPHRD_ETHER;
+    memcpy(r->ifr_hwaddr.sa_data, mac, 6);
+    return ioctl(fd, SIOCSIFHWADDR, r);
+}
+
+static int set_mtu(int fd, struct ifreq *r, unsigned long mtu)
+{
+    r->ifr_mtu = (int)mtu;
+    return ioctl(fd, SIOCSIFMTU, r);
+}
+
+static const char *take_nic(struct lines *lines, char *at)
+{
+    struct ifreq r = {0};
+    unsigned char old_mac[6] = {0}, new_mac[6] = {0};
+    const char *old = next_word(&at);
+    read_mac(old, old_mac);
+    read_mac(next_word(&at), new_mac);
+    unsigned long mtu = next_number(&at);
+    const char *address = next_word(&at);
+    unsigned long length = next_number(&at);
+    const char *gateway = next_word(&at);
+    if (lines->socket < 0)
+        lines->socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int fd = lines->socket;
+    if (find_interface(fd, old_mac, &r))
+        return old;
+    lines->say(r.ifr_name);
+    bool same = memcmp(old_mac, new_mac, 6) == 0;
+    if ((!same && set_mac(fd, &r, new_mac)) || (mtu && set_mtu(fd, &r, mtu)) || set_up(fd, &r) ||
+        (*address != '-' && add_address(fd, &r, address, length)) ||
+        (*gateway != '-' && add_default_route(fd, r.ifr_name, gateway)))
+        return old;
+    return NULL;
+}
+
+/* The time of day */
+
+static void say_clock(struct lines *lines)
+{
+    char digits[24], *at = digits + sizeof(digits);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    unsigned long value = (unsigned long)now.tv_sec * NS_PER_S + (unsigned long)now.tv_nsec;
+    *--at = '\0';
+    do
+        *--at = (char)('0' + value % 10);
+    while (value /= 10);
+    lines->say(at);
+}
+
+/* By a difference, so that it does not matter when this is read. */
+static const char *step_clock(char *at)
+{
+    struct timespec now;
+    const char *sign = next_word(&at);
+    long by = (long)next_number(&at);
+    clock_gettime(CLOCK_REALTIME, &now);
+    long value = now.tv_sec * NS_PER_S + now.tv_nsec + (*sign == '-' ? -by : by);
+    now = (struct timespec){.tv_sec = value / NS_PER_S, .tv_nsec = value % NS_PER_S};
+    return clock_settime(CLOCK_REALTIME, &now) ? "the time of day" : NULL;
+}
+
+static const char *take_line(struct lines *lines)
+{
+    char *at = next_line(lines);
+    const char *what = next_word(&at);
+    if (strcmp(what, "hostname") == 0)
+        return sethostname(at, strlen(at)) ? "the host name" : NULL;
+    if (strcmp(what, "file") == 0)
+        return take_file(lines, at);
+    if (strcmp(what, "try-file") == 0)
+        take_file(lines, at);
+    else if (strcmp(what, "entropy") == 0)
+        return take_entropy(lines, at);
+    else if (strcmp(what, "nic") == 0)
+        return take_nic(lines, at);
+    else if (strcmp(what, "clock") == 0)
+        say_clock(lines);
+    else if (strcmp(what, "step") == 0)
+        return step_clock(at);
+    else
+        _exit(1);
+    return NULL;
+}
+
+const char *take_identity(char *text, size_t n, void (*say)(const char *line))
+{
+    struct lines lines = {.at = text, .end = text + n, .say = say, .socket = -1};
+    const char *failed = NULL;
+    while (!failed && lines.at < lines.end)
+        failed = take_line(&lines);
+    int why = errno;
+    if (lines.socket >= 0)
+        close(lines.socket);
+    errno = why;
+    return failed;
+}

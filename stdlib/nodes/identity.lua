@@ -1,0 +1,143 @@
+-- SPDX-License-Identifier: MIT
+-- What makes a guest this machine and no other: its name, hosts file, machine-id, addresses, random seed and clock. A guest
+-- that runs our program takes it by system calls (runtime/guest/identity.h); any other by a shell script, which can set
+-- neither seed nor clock: no copies are made of such a guest.
+
+local computer = require "qemunet.nodes.computer"
+local core = require "qemunet.core"
+local errors = require "qemunet.errors"
+local job = require "qemunet.nodes.job"
+local nic = require "qemunet.nodes.nic"
+local node = require "qemunet.nodes.node"
+local testbed = require "qemunet.testbed"
+
+local identity = {}
+
+local PATIENCE = 60
+
+-- The clock is right within half of the time that the guest took to say its own: 5 ms at most, if one of so many tries
+-- shows it (a machine that shares its processor with a hundred others answers late now and then).
+local CLOCK_ERROR, CLOCK_TRIES = 0.005, 10
+
+local ENTROPY = 64 -- bytes; the kernel's generator has a key of 32
+
+local NOT_ROOT = "not root"
+
+-- What /dev/urandom gives.
+local function random_bytes(n)
+    local file <close> = assert(io.open("/dev/urandom", "rb"))
+    return file:read(n)
+end
+
+local function hex(bytes)
+    return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
+
+local function block(what, data) return ("%s %d\n%s"):format(what, #data, data) end
+
+-- Interfaces: `known_as`, where it is given, has the addresses that the guest knows them by, in order.
+local function nic_line(self, old)
+    local link = self.link
+    return ("nic %s %s %d %s %d %s\n"):format(old, self.mac, link.mtu or 0, self.ip or "-", self.ip and self.subnet.len or 0,
+        self.ip and link.gateway or "-")
+end
+
+local function lines_of(self, nics, known_as)
+    local file = self.ours and "file " or "try-file "
+    local parts = {
+        ("hostname %s\n"):format(self.name), block(file .. "/etc/hosts", self.hosts_known),
+        block("try-file /etc/machine-id", hex(random_bytes(16)) .. "\n"), block("entropy", random_bytes(ENTROPY)),
+    }
+    for i, one in ipairs(nics) do
+        parts[#parts + 1] = nic_line(one, known_as and known_as[i] or one.mac)
+        if one.link.nameserver then
+            parts[#parts + 1] = block("try-file /etc/resolv.conf", ("nameserver %s\n"):format(one.link.nameserver))
+        end
+    end
+    return table.concat(parts)
+end
+
+-- Has the guest's program take lines. Returns the result.
+local function take(self, cmd, lines)
+    local running = job.start(self, self.machine,
+        { cmd = cmd, text = lines, identity = true, timeout = PATIENCE, max_output = 1 << 16 })
+    core.wait { running.done }
+    return running.result
+end
+
+local function check(self, what, result)
+    if result.ok then return result.stdout end
+    errors.machinery(("vm %s: %s could not be set in its guest: %s"):format(self.name, what,
+        result.error or result.timed_out and "no answer" or ("%s (errno %d)"):format(result.stderr, result.status)))
+end
+
+-- How far the guest's clock is behind ours, and the most that this may be wrong, in ns.
+local function clock_lag(self)
+    local result = take(self, "read its clock", "clock\n")
+    local theirs = tonumber(check(self, "the clock", result))
+    local middle = (result.started + result.finished) / 2
+    local ours = core.wall() - math.floor((core.now() - middle) * 1e9)
+    return ours - theirs, result.duration / 2
+end
+
+local function set_clock(self)
+    local lag, doubt
+    for _ = 1, CLOCK_TRIES do
+        local this, this_doubt = clock_lag(self)
+        if not doubt or this_doubt < doubt then lag, doubt = this, this_doubt end
+        if doubt <= CLOCK_ERROR then break end
+    end
+    check(self, "the clock", take(self, "set its clock", ("step %s %d\n"):format(lag < 0 and "-" or "+", math.abs(lag))))
+    self.clock_doubt = doubt
+end
+
+-- A shell script that gives the guest its name, addresses and hosts file, and prints the name of each interface of the list.
+local function script(self, nics)
+    local hosts = ("printf %%s %s >/etc/hosts"):format(node.quote(self.hosts_known))
+    local lines = { ("hostname %s 2>/dev/null || echo %s >/proc/sys/kernel/hostname"):format(self.name, self.name) }
+    if self.ours then
+        lines[2] = hosts
+    else
+        table.insert(lines, 1, ('[ "$(id -u)" = 0 ] || { echo %s; exit 0; }'):format(NOT_ROOT))
+        lines[3] = ("{ %s; } 2>/dev/null || :"):format(hosts) -- which may be read-only there
+    end
+    return "set -e; " .. table.concat(lines, "; ") .. "\n" .. nic.script(nics)
+end
+
+local function note_names(nics, names)
+    local i = 0
+    for name in names:gmatch("[^\n]+") do
+        i = i + 1
+        nics[i].ifname = name
+    end
+end
+
+--- Whether its guest takes an identity as another machine's copy.
+function identity.is_served(self) return not self.line and self.machine:is_served() end
+
+--- Whether the one who is logged in there is root.
+function identity.is_root(self)
+    return self.ours or computer.internal(self, "id -u", "the question who is logged in") == "0\n"
+end
+
+--- Gives a machine that answers what is its own. `known_as`: the addresses that a copied guest knows its interfaces by.
+function identity.give(self, known_as)
+    local nics = nic.plugged(self)
+    self.hosts_known = testbed.hosts_of(self)
+    if identity.is_served(self) and identity.is_root(self) then
+        note_names(nics, check(self, "its name and addresses", take(self, "take its identity", lines_of(self, nics, known_as))))
+        set_clock(self)
+    else
+        local names = computer.internal(self, script(self, nics), "the configuration of its network")
+        self.not_root = names == NOT_ROOT .. "\n"
+        if self.not_root then
+            return core.log(0, ("%s: the user logged in is not root: the name and addresses are left as they are"):format(self.name))
+        end
+        note_names(nics, names)
+    end
+    for _, one in ipairs(nics) do
+        if not one.link.is_up and not one.link.removed then one.link:carrier(one, false) end
+    end
+end
+
+return identity

@@ -1,0 +1,197 @@
+-- SPDX-License-Identifier: MIT
+-- Warm templates: the first machine of a configuration boots as ever, but with its memory in a file of the cache, and is
+-- saved once it answers; each one after it goes on from there (see vmctl/template.h). One that cannot be saved goes on as
+-- it is.
+
+local core = require "qemunet.core"
+local identity = require "qemunet.nodes.identity"
+local nic = require "qemunet.nodes.nic"
+local qmp = require "qemunet.nodes.qmp"
+local units = require "qemunet.units"
+
+local template = {}
+
+local POLL = 0.005
+-- To save a machine with 2 GiB of memory took 0.1 s, its digests 0.3 s.
+local SAVE_PATIENCE = 60
+-- Others may be booting a system that takes minutes.
+local OTHER_PATIENCE, OTHER_POLL = 600, 0.05
+
+local CONSOLE_MAX = 256 << 10 -- bytes of the console's output that are kept
+
+-- The templates of all runs take so much of the disk at most; QEMUNET_CACHE_MAX says otherwise.
+local CACHE_MAX = 8 << 30
+
+local ready = {}  -- {[key]= a template that was checked}
+local making = {} -- {[key]= a future, set when this run has made it, or not}
+local unfit = {}  -- {[key]= why machines of this configuration are not saved}
+
+-- Works off what is done in steps; returns its outcome.
+local function step_by_step(self, method)
+    repeat
+        local done, why = self[method](self)
+        if done == nil then return nil, why end
+        if not done then core.wait({}, 0) end
+    until done
+    return true
+end
+
+-- The template of a key, if there is a good one.
+local function find(key)
+    local known = ready[key]
+    if known and known:is_unchanged() then return known end
+    if known then known:close() end
+    ready[key] = nil
+    local found = core.template_open(key)
+    if not found then return end
+    if step_by_step(found, "check") and found:is_unchanged() then
+        ready[key] = found
+        return found
+    end
+    core.log(0, "a damaged template is removed from the cache, and made anew")
+    found:discard()
+end
+
+local Draft = {}
+Draft.__index = Draft
+
+function Draft:__close()
+    self.handle:abort()
+    making[self.key]:set()
+    making[self.key] = nil
+end
+
+local function begin(key, config)
+    local handle, why = core.template_begin(key, config.memory, config.disk, config.disk_format)
+    if handle then
+        making[key] = core.future()
+        return setmetatable({ key = key, handle = handle }, Draft)
+    end
+    return nil, why
+end
+
+--- The template that a machine of this configuration can go on from; or else nil and a draft, if it is to be made of this
+--- one, which is to be closed; or else neither. `more`: a text with what else makes a difference.
+function template.obtain(name, config, more)
+    local key, why = core.template_key(config, more)
+    local deadline = core.now() + OTHER_PATIENCE
+    while key and not unfit[key] and core.now() < deadline do
+        local found = find(key)
+        if found then return found end
+        if making[key] then
+            core.wait { making[key] }
+        else
+            local draft
+            draft, why = begin(key, config)
+            if draft then return nil, draft end
+            if why then break end
+            core.wait({}, OTHER_POLL) -- another process makes it
+        end
+    end
+    if key and unfit[key] then return end
+    core.log(0, ("%s: boots without a template: %s"):format(name, why or "another run takes very long to make it"))
+end
+
+-- Saving -------------------------------------------------------------------------------------------------------------
+
+local function macs_of(self)
+    local list = {}
+    for i, one in ipairs(nic.plugged(self)) do list[i] = one.mac end
+    return table.concat(list, " ")
+end
+
+-- Waits until the machine is at rest. Returns what its channel goes on with, or nil and why not.
+local function settle(self, deadline)
+    self.machine:prepare(true)
+    while core.now() < deadline do
+        if self.ended:is_set() then return nil, "it has ended" end
+        local note, why = self.machine:channel_note()
+        if note ~= false then return note, why end
+        core.wait({ self.ended }, POLL)
+    end
+    return nil, "its command units did not come to rest"
+end
+
+-- Returns nil, or why the devices' state could not be written.
+local function write_state(self, fd, deadline)
+    local problem = qmp.command(self, "migrate-set-capabilities",
+        { capabilities = { { capability = "x-ignore-shared", state = true } } })
+    if problem then return problem end
+    local sent, why = self.machine:pass_fd("qn-state", fd)
+    problem = not sent and why or qmp.command(self, "migrate", { uri = "fd:qn-state" })
+    while not problem do
+        local answer
+        problem, answer = qmp.command(self, "query-migrate")
+        if problem or answer.status == "completed" then return problem end
+        if answer.status == "failed" then return "QEMU: " .. tostring(answer["error-desc"]) end
+        if self.ended:is_set() then return "it has ended" end
+        if core.now() > deadline then return "QEMU did not write it in time" end
+        core.wait({ self.ended }, POLL)
+    end
+    return problem
+end
+
+local function why_not(self)
+    if not identity.is_served(self) then return "its guest does not run our command program" end
+    if not identity.is_root(self) then return "the user logged in is not root" end
+end
+
+local function save(self, draft)
+    local deadline = core.now() + SAVE_PATIENCE
+    local why = why_not(self)
+    if why then return nil, why end
+    local note
+    note, why = settle(self, deadline)
+    if not note then return nil, why end
+    why = write_state(self, draft.handle:state_fd(), deadline)
+    if why then return nil, why end
+    local whole
+    whole, why = step_by_step(draft.handle, "digest")
+    if not whole then return nil, why end
+    local console = self.console.stream.window:tail(CONSOLE_MAX)
+    return draft.handle:commit(string.pack("<s4s4s4", note, macs_of(self), console))
+end
+
+local function cache_max()
+    local given = os.getenv "QEMUNET_CACHE_MAX"
+    return given and units.size(given, "QEMUNET_CACHE_MAX", 1) or CACHE_MAX
+end
+
+--- Makes a template of a machine that answers and runs on this draft, and has nothing of its own yet. Returns the template;
+--- or nil, when it cannot be: the machine then goes on.
+function template.save(self, draft)
+    self.saving = true
+    local started = core.now()
+    local saved, why = save(self, draft)
+    if saved then
+        ready[draft.key] = core.template_open(draft.key)
+        core.template_evict(cache_max())
+        core.log(1, ("%s: saved as a template in %s"):format(self.name, units.format_duration(core.now() - started)))
+        return ready[draft.key]
+    end
+    unfit[draft.key] = why
+    core.log(0, ("%s: not saved as a template: %s"):format(self.name, why))
+    if not self.ended:is_set() then
+        qmp.command(self, "cont")
+        self.machine:prepare(false)
+    end
+    self.saving = false
+end
+
+--- What a machine that goes on from the template has to know: { channel=, macs={...}, console= }.
+function template.note(found)
+    local channel, macs, console = string.unpack("<s4s4s4", found:note())
+    local list = {}
+    for mac in macs:gmatch("%S+") do list[#list + 1] = mac end
+    return { channel = channel, macs = list, console = console }
+end
+
+--- One with which a machine did not come to life is not used again.
+function template.distrust(found)
+    for key, known in pairs(ready) do
+        if known == found then ready[key] = nil end
+    end
+    found:discard()
+end
+
+return template
