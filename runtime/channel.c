@@ -257,7 +257,11 @@ void channel_plugged(struct channel *channel, unsigned number, const int fds[2])
 
 bool channel_is_served(const struct channel *channel)
 {
-    return channel->units[0].served;
+    for (size_t i = 0; i < channel->max_units; i++) {
+        if (channel->units[i].served)
+            return true;
+    }
+    return false;
 }
 
 void channel_prepare(struct channel *channel, bool on)

@@ -65,7 +65,8 @@ static void on_incoming_reply(void *arg, json_t *value, const char *error)
     if (!error)
         return;
     bytes_add_tail(&machine->error_tail, error, strlen(error), STDERR_TAIL);
-    kill(machine->child.pid, SIGKILL);
+    if (machine->child.pid)
+        kill(machine->child.pid, SIGKILL);
 }
 
 static void take_state(struct machine *machine)

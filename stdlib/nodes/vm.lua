@@ -279,25 +279,24 @@ local function particulars(self)
     return table.concat(parts, ",")
 end
 
--- What the machine would have shown at its console, had it booted itself.
-local function show_console(self, text)
+-- Adds what the saved machine showed to the log of one that did not boot itself.
+local function log_console(self, text)
     local path = vm.console_path and vm.console_path(self.name)
     local log = path and io.open(path, "ab")
-    if log then
-        log:write(text)
-        log:close()
-    end
-    self.console.stream:feed(text)
+    if not log then return end
+    log:write(text)
+    log:close()
 end
 
--- Starts it as a copy. Returns the addresses by which its guest knows its interfaces, or nil if it does not come to life.
+-- Starts it as a copy. `has_shown`: this machine has booted itself until now, and what it showed is in its log. Returns the
+-- addresses by which its guest knows its interfaces, or nil if it does not come to life.
 local function start_copy(self, config, found, has_shown)
     local note = template.note(found)
     config.template, config.channel_note, config.draft = found, note.channel, nil
     nic.take_all(self)
-    if has_shown then forget_machine(self) else show_console(self, note.console) end
+    if not has_shown then log_console(self, note.console) end
     start_machine(self, config)
-    if has_shown then self.console.stream:feed(note.console) end
+    self.console.stream:feed(note.console)
     core.wait { self.shell_up }
     if self.shell_up:values() then return note.macs end
     core.log(0, ("%s: could not go on from its template, which is removed: %s"):format(self.name, self.why or self.state))
