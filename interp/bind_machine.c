@@ -269,9 +269,10 @@ static int needs_shell(lua_State *L)
     return 1;
 }
 
-/* core.machine{name=, kernel=, initrd=, append=, disk=, disk_format=, disk_writable=, memory=bytes,
- * cpus=, kvm=, nics={{number=,fd=,mac=},...}, extra={...}, console_log=, boot_timeout=s,
- * on_state=fn(state, why), on_event=fn(name, data), on_console=fn(data)} -> machine, or nil and why
+/* core.machine{name=, arch=, kernel=, initrd=, append=, disk=, disk_format=, disk_writable=,
+ * memory=bytes, cpus=, kvm=, nics={{number=,fd=,mac=},...}, extra={...}, console_log=,
+ * boot_timeout=s, on_state=fn(state, why), on_event=fn(name, data), on_console=fn(data)} ->
+ * machine, or nil and why
  */
 static int open_machine(lua_State *L)
 {
@@ -305,6 +306,9 @@ static int open_machine(lua_State *L)
         .n_nics = read_nics(L, nics),
         .extra = extra,
     };
+    const char *arch = text_field(L, "arch");
+    config.qemu.arch = arch ? arch_find(arch) : arch_default();
+    luaL_argcheck(L, config.qemu.arch, 1, "unknown architecture");
     lua_getfield(L, 1, "kvm");
     config.qemu.kvm = lua_toboolean(L, -1);
     lua_getfield(L, 1, "disk_writable");

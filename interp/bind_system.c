@@ -95,12 +95,31 @@ static void push_image(lua_State *L, struct image *image)
     lua_setfield(L, -2, "version");
 }
 
-/* core.tiny() -> {kernel=, initrd=, version=}, or nil and why; builds the image at its first use */
+/* Return: the architecture that the argument names; x86_64 if it is absent. */
+static const struct arch *check_arch(lua_State *L, int arg)
+{
+    const char *name = luaL_optstring(L, arg, NULL);
+    const struct arch *arch = name ? arch_find(name) : arch_default();
+    luaL_argcheck(L, arch, arg, "unknown architecture");
+    return arch;
+}
+
+/* core.arch_is_native(name) -> whether this machine's processors can run it */
+static int is_native(lua_State *L)
+{
+    lua_pushboolean(L, arch_is_native(check_arch(L, 1)));
+    return 1;
+}
+
+/* core.tiny(arch) -> {kernel=, initrd=, version=}, or nil and why; builds the image at its first
+ * use
+ */
 static int tiny(lua_State *L)
 {
+    const struct arch *arch = check_arch(L, 1);
     struct image image;
     char *why;
-    int err = image_tiny(&image, tell_building, host_interrupted, &why);
+    int err = image_tiny(&image, arch, tell_building, host_interrupted, &why);
     if (err)
         return push_failure(L, err, why);
     push_image(L, &image);
@@ -132,10 +151,10 @@ static int accel(lua_State *L)
     struct image image;
     struct accel found;
     char *why;
-    int err = image_tiny(&image, tell_building, host_interrupted, &why);
+    int err = image_tiny(&image, arch_default(), tell_building, host_interrupted, &why);
     if (err)
         return push_failure(L, err, why);
-    err = accel_probe(&found, device, qemu_version(), &image, host_interrupted);
+    err = accel_probe(&found, device, qemu_version(arch_default()), &image, host_interrupted);
     image_free(&image);
     if (err)
         return push_failure(L, err, NULL);
@@ -145,16 +164,18 @@ static int accel(lua_State *L)
     return 3;
 }
 
-/* core.qemu_version() -> "7.2.22", or nil and why */
+/* core.qemu_version(arch) -> "7.2.22", or nil and why */
 static int version(lua_State *L)
 {
-    int v = qemu_version();
+    const struct arch *arch = check_arch(L, 1);
+    int v = qemu_version(arch);
     if (v == -ENOENT)
-        return push_failure(L, v,
-                            strdup(QEMU_PROGRAM " is not installed (or not on PATH): install the "
-                                                "package " QEMU_PACKAGE));
-    if (v < 0)
-        return push_failure(L, v, strdup(QEMU_PROGRAM " --version says nothing that is known"));
+        return push_failure(L, v, qemu_missing(arch));
+    if (v < 0) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "%s --version says nothing that is known", arch->program);
+        return 2;
+    }
     lua_pushfstring(L, "%d.%d.%d", v / 10000, v / 100 % 100, v % 100);
     return 1;
 }
@@ -307,6 +328,7 @@ void system_bind(lua_State *L)
         {"finish", finish},
         {"set_seed", set_seed},
         {"random_seed", random_seed},
+        {"arch_is_native", is_native},
         {"tiny", tiny},
         {"images", images},
         {"accel", accel},

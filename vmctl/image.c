@@ -105,12 +105,13 @@ static char *read_tail(const char *path)
     return text;
 }
 
-static int run_recipe(const char *sources, const char *out, int (*interrupted)(void), char **why)
+static int run_recipe(const struct arch *arch, const char *sources, const char *out,
+                      int (*interrupted)(void), char **why)
 {
     char *recipe = NULL, *log = NULL;
     if (asprintf(&recipe, "%s/build.sh", sources) < 0 || asprintf(&log, "%s/log", sources) < 0)
         return -ENOMEM;
-    const char *argv[] = {"sh", recipe, sources, out, NULL};
+    const char *argv[] = {"sh", recipe, sources, out, arch->dpkg, NULL};
     struct child child;
     int log_fd = open(log, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     int err = child_spawn(
@@ -132,7 +133,7 @@ static int run_recipe(const char *sources, const char *out, int (*interrupted)(v
 
 /* Builds beside the final place and renames, under the lock: a folder with the final name is whole.
  */
-static int build(const char *final, int (*interrupted)(void), char **why)
+static int build(const struct arch *arch, const char *final, int (*interrupted)(void), char **why)
 {
     char *work = NULL, *sources = NULL, *out = NULL;
     if (asprintf(&work, "%s.tmp", final) < 0 || asprintf(&sources, "%s/sources", work) < 0 ||
@@ -141,7 +142,7 @@ static int build(const char *final, int (*interrupted)(void), char **why)
     remove_tree(work);
     int err = mkdir(work, 0700) || mkdir(out, 0700) ? -errno : write_sources(sources);
     if (!err)
-        err = run_recipe(sources, out, interrupted, why);
+        err = run_recipe(arch, sources, out, interrupted, why);
     if (!err && rename(out, final))
         err = -errno;
     remove_tree(work);
@@ -177,8 +178,9 @@ static int open_image(struct image *image, const char *folder)
     return 0;
 }
 
-static int build_locked(const char *name, const char *folder, struct image *image,
-                        void (*building)(const char *), int (*interrupted)(void), char **why)
+static int build_locked(const struct arch *arch, const char *name, const char *folder,
+                        struct image *image, void (*building)(const char *),
+                        int (*interrupted)(void), char **why)
 {
     int lock = cache_lock(name, interrupted);
     if (lock < 0)
@@ -187,7 +189,7 @@ static int build_locked(const char *name, const char *folder, struct image *imag
     if (err == -ENOENT) {
         if (building)
             building("building the tiny guest image (once; downloads a kernel package)");
-        err = build(folder, interrupted, why);
+        err = build(arch, folder, interrupted, why);
         if (!err)
             err = open_image(image, folder);
     }
@@ -195,20 +197,23 @@ static int build_locked(const char *name, const char *folder, struct image *imag
     return err;
 }
 
-int image_tiny(struct image *image, void (*building)(const char *text), int (*interrupted)(void),
-               char **why)
+int image_tiny(struct image *image, const struct arch *arch, void (*building)(const char *text),
+               int (*interrupted)(void), char **why)
 {
-    char name[40], *cache = cache_folder(), *folder = NULL;
+    char name[60], *cache = cache_folder(), *folder = NULL;
     *image = (struct image){0};
     *why = NULL;
-    snprintf(name, sizeof(name), "tiny-%016" PRIx64, tiny_key());
+    if (arch == arch_default())
+        snprintf(name, sizeof(name), "tiny-%016" PRIx64, tiny_key());
+    else
+        snprintf(name, sizeof(name), "tiny-%s-%016" PRIx64, arch->name, tiny_key());
     if (!cache || asprintf(&folder, "%s/%s", cache, name) < 0) {
         free(cache);
         return -errno;
     }
     int err = open_image(image, folder);
     if (err == -ENOENT)
-        err = build_locked(name, folder, image, building, interrupted, why);
+        err = build_locked(arch, name, folder, image, building, interrupted, why);
     if (err)
         image_free(image);
     free(folder);
@@ -224,23 +229,31 @@ void image_free(struct image *image)
     *image = (struct image){0};
 }
 
+/* Of the default architecture, and of another. Return: 0 or negative errno. */
+static int find_images(const char *cache, glob_t *found)
+{
+    static const char *const names[] = {"tiny-????????????????", "tiny-*-????????????????"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        char *pattern = NULL;
+        if (asprintf(&pattern, "%s/%s", cache, names[i]) < 0)
+            return -ENOMEM;
+        glob(pattern, i ? GLOB_APPEND : 0, NULL, found);
+        free(pattern);
+    }
+    return 0;
+}
+
 int image_each(bool remove, void (*fn)(void *arg, const char *path), void *arg)
 {
-    char *cache = cache_folder(), *pattern = NULL;
+    char *cache = cache_folder();
     glob_t found = {0};
-    if (!cache || asprintf(&pattern, "%s/tiny-????????????????", cache) < 0) {
-        free(cache);
-        return -errno;
-    }
-    if (glob(pattern, 0, NULL, &found) == 0) {
-        for (size_t i = 0; i < found.gl_pathc; i++) {
-            fn(arg, found.gl_pathv[i]);
-            if (remove)
-                remove_tree(found.gl_pathv[i]);
-        }
+    int err = cache ? find_images(cache, &found) : -errno;
+    for (size_t i = 0; i < found.gl_pathc && !err; i++) {
+        fn(arg, found.gl_pathv[i]);
+        if (remove)
+            remove_tree(found.gl_pathv[i]);
     }
     globfree(&found);
-    free(pattern);
     free(cache);
-    return 0;
+    return err;
 }

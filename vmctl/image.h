@@ -4,6 +4,8 @@
 #ifndef QN_VMCTL_IMAGE_H
 #define QN_VMCTL_IMAGE_H
 
+#include "vmctl/arch.h"
+
 #include <stdbool.h>
 
 struct image {
@@ -16,8 +18,8 @@ struct image {
  * @interrupted  asked from time to time; non-zero ends the build; may be NULL
  * @why          on failure a message to free, or NULL
  * Return: 0 or negative errno. */
-int image_tiny(struct image *image, void (*building)(const char *text), int (*interrupted)(void),
-               char **why);
+int image_tiny(struct image *image, const struct arch *arch, void (*building)(const char *text),
+               int (*interrupted)(void), char **why);
 void image_free(struct image *image);
 
 /** Call @fn with the path of each built image in the cache, and remove it after that if @remove.

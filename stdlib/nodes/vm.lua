@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- QEMU virtual machines: vm, vms.
 
+local arch = require "qemunet.nodes.arch"
 local computer = require "qemunet.nodes.computer"
 local console = require "qemunet.nodes.console"
 local core = require "qemunet.core"
@@ -18,11 +19,9 @@ local units = require "qemunet.units"
 local vm = {}
 
 -- What a kernel of ours is told. norandmaps: address-space randomisation makes QEMU's translator start over at each exec
--- (measured with bash: 50 ms, without 8 ms). no_timer_check: on a machine that is short of processors the kernel finds its
--- timer too slow and panics ("IO-APIC + timer doesn't work", 1 of 20 booted at once). panic=-1: a panicked guest ends at
--- once instead of hanging.
-local APPEND = "console=ttyS0 quiet panic=-1"
-local APPEND_TCG = " norandmaps no_timer_check"
+-- (measured with bash: 50 ms, without 8 ms). panic=-1: a panicked guest ends at once instead of hanging.
+local APPEND = "console=%s quiet panic=-1"
+local APPEND_TCG = " norandmaps"
 
 -- The tiny guest with its modules and ports: 88M runs out of memory at boot, 92M boots with 8 MB free (measured with QEMU
 -- 7.2 and kernel 6.1).
@@ -39,6 +38,7 @@ local OPTIONS = {
     image = { type = "string", default = "tiny" },
     mem = { type = "size", default = 256 << 20, min = 1 << 20 },
     cpus = { type = "integer", default = 1, min = 1, max = 64 },
+    arch = { type = "string", default = "x86_64", choices = arch.NAMES },
     accel = { type = "string", choices = { "auto", "kvm", "tcg" } },
     template = { type = "boolean" },
     kernel = { type = "string" },
@@ -78,14 +78,25 @@ local function find_accel()
     return kvm
 end
 
+local foreign_said = false -- that machines of another architecture are emulated
+
 local function wants_kvm(self)
+    local guest = self.opts.arch
+    if not core.arch_is_native(guest) then
+        if not foreign_said then core.log(0, ("accelerator of %s machines: TCG, software emulation"):format(guest)) end
+        foreign_said = true
+        return false
+    end
     local accel = self.opts.accel or vm.accel
     if accel == "auto" then return find_accel() end
     return accel == "kvm"
 end
 
 --- What a run records of the accelerator: "kvm", "tcg" or nil when no machine has asked.
-function vm.accel_used() return accel_found and (accel_found.kvm and "kvm" or "tcg") or vm.accel ~= "auto" and vm.accel or nil end
+function vm.accel_used()
+    if accel_found then return accel_found.kvm and "kvm" or "tcg" end
+    return vm.accel ~= "auto" and vm.accel or foreign_said and "tcg" or nil
+end
 
 -- Of these, only a guest that is logged in to makes use.
 local LOGIN_OPTIONS = { "user", "password", "prompt" }
@@ -105,6 +116,8 @@ local function check_disk(name, checked, tiny_boots, level)
     if kind == "folder" then error(("vm %s: disk %s is a folder"):format(name, checked.disk), level + 1) end
 end
 
+local wanted = {} -- the architectures for which the tiny image is needed
+
 local function declare(name, opts, level)
     local checked = options.check(opts, OPTIONS, "vm", level + 1)
     if checked.image ~= "tiny" then
@@ -112,17 +125,19 @@ local function declare(name, opts, level)
     end
     local tiny_boots = not checked.kernel and (not checked.disk or opts.image ~= nil)
     check_disk(name, checked, tiny_boots, level + 1)
+    arch.check(name, checked, tiny_boots, level + 1)
     if tiny_boots and checked.mem < TINY_MIN_MEMORY then
         error(("vm %s: mem %s is too small: the tiny guest needs at least %s to boot"):format(name,
             units.format_size(checked.mem), units.format_size(TINY_MIN_MEMORY)), level + 1)
     end
     local self = computer.add(class, name, checked, { tiny_boots = tiny_boots, parting = {}, gone = {} })
+    wanted[checked.arch] = true
     self.console = console.new(self, function() return vm.console_path and vm.console_path(name) end)
     return self
 end
 
 --- vm(name, opts): declares a virtual machine; it boots on boot() or at its first use.
---- opts: image="tiny", mem="256M", cpus=1, accel="auto"|"kvm"|"tcg", kernel=, initrd=, append= (added to the kernel's
+--- opts: image="tiny", mem="256M", cpus=1, arch="x86_64"|"aarch64", accel="auto"|"kvm"|"tcg", kernel=, initrd=, append= (added to the kernel's
 --- command line), disk=path of an image to boot from, which is written to only if persistent=true (with kernel= or
 --- image="tiny" a disk beside it), user="root", password=, prompt= for its log-in at the serial console (see login),
 --- files={[guest_path]=host_path}, setup={"command", ...} run after each boot, qemu={extra arguments},
@@ -134,24 +149,34 @@ vm.vms = computer.declaring_many("vm", "machines", "node%d", declare)
 
 -- Booting ------------------------------------------------------------------------------------------------------------
 
-local tiny -- the image, once found
+local tiny = {} -- architecture -> its image, once found
 
 --- Whether a value is a machine.
 function vm.is(v) return getmetatable(v) == class end
 
---- Finds the tiny image, which builds it at its first use on this machine. `advice`: what else to say if it cannot be.
+local function find_tiny(guest, advice)
+    local image, why = core.tiny(guest)
+    if not image then errors.machinery(("cannot build the tiny guest image for %s: %s%s"):format(guest, why, advice or "")) end
+    tiny[guest] = image
+    vm.kernel_version = vm.kernel_version and vm.kernel_version .. ", " .. image.version or image.version
+end
+
+--- Finds the tiny image of each architecture that a machine was declared for, which builds it at its first use on this
+--- machine; unless QEMU for it is missing, which is the fault of those machines that boot. `advice`: what else to say if it
+--- cannot be.
 function vm.find_image(advice)
-    local image, why = core.tiny()
-    if not image then errors.machinery(("cannot build the tiny guest image: %s%s"):format(why, advice or "")) end
-    tiny = image
-    vm.kernel_version = image.version
+    for guest in pairs(wanted) do
+        if not tiny[guest] and core.qemu_version(guest) then find_tiny(guest, advice) end
+    end
 end
 
 local function kernel_of(self)
     local opts = self.opts
     if opts.kernel then return opts.kernel, opts.initrd, opts.append end
     if not self.tiny_boots then return end
-    return tiny.kernel, opts.initrd or tiny.initrd, nil
+    local image = tiny[opts.arch]
+    if not image then errors.machinery(("vm %s: %s"):format(self.name, select(2, core.qemu_version(opts.arch)))) end
+    return image.kernel, opts.initrd or image.initrd, nil
 end
 
 -- The formats that QEMU would find by itself, but a raw image can have any first bytes, by its guest's will.
@@ -164,7 +189,8 @@ end
 
 local function append_of(self, kvm, own)
     if own or not (self.tiny_boots or self.opts.kernel) then return own end
-    local text = APPEND .. (kvm and "" or APPEND_TCG)
+    local guest = self.opts.arch
+    local text = APPEND:format(arch.console(guest)) .. (kvm and "" or APPEND_TCG .. arch.tcg_options(guest))
     if self.opts.disk and self.opts.kernel and not self.opts.initrd then text = text .. " root=/dev/vda rw" end
     return self.opts.append and text .. " " .. self.opts.append or text
 end
@@ -214,7 +240,7 @@ local function start_machine(self)
     local disk = self.opts.disk
     local machine, why
     machine, why = core.machine {
-        name = self.name, kernel = kernel, initrd = initrd, append = append_of(self, kvm, own_append),
+        name = self.name, arch = self.opts.arch, kernel = kernel, initrd = initrd, append = append_of(self, kvm, own_append),
         disk = disk, disk_format = disk and disk_format(disk), disk_writable = self.opts.persistent,
         memory = self.opts.mem, cpus = self.opts.cpus, kvm = kvm, nics = nic.take_all(self),
         extra = self.opts.qemu, console_log = vm.console_path and vm.console_path(self.name),

@@ -25,7 +25,7 @@ local STOPPED = {
         error = "deadlock: every task waits, and nothing is left that could wake one" },
 }
 
-local image_found, isolation = false, nil
+local isolation
 
 -- Leaves this machine's network, and a process for nat in it.
 local function isolate()
@@ -37,8 +37,7 @@ end
 -- off from the network that the image's packages come from. Returns whether the isolation succeeded, and if not why.
 local function prepare(with_image)
     recorder.folder()
-    if with_image and not image_found then
-        image_found = true
+    if with_image then
         vm.find_image(isolation and "; build it first (qemunet image build), or declare a vm before the first link of a host")
     end
     if not isolation then

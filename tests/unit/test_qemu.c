@@ -55,7 +55,7 @@ static void the_basics(void)
 {
     struct qemu_args args;
     CHECK_INT(qemu_args_build(&args, &plain), 0);
-    CHECK_STR(args.argv[0], QEMU_PROGRAM);
+    CHECK_STR(args.argv[0], "qemu-system-x86_64");
     CHECK(args.argv[args.n] == NULL);
     CHECK(has(&args, "-m", "262144k"));
     CHECK(has(&args, "-smp", "2"));
@@ -177,14 +177,15 @@ static void the_installed_version(void)
     const char *old = getenv("PATH");
     char folder[] = "/tmp/qn-test-qemu-XXXXXX", path[128], *before = strdup(old ? old : "/bin");
     CHECK(mkdtemp(folder));
-    snprintf(path, sizeof(path), "%s/" QEMU_PROGRAM, folder);
+    snprintf(path, sizeof(path), "%s/qemu-system-x86_64", folder);
     setenv("PATH", folder, 1);
-    CHECK_INT(qemu_version(), -ENOENT);
+    CHECK_INT(qemu_version(arch_default()), -ENOENT);
     FILE *program = fopen(path, "w");
     fputs("#!/bin/sh\necho 'QEMU emulator version 8.2.1 (made up)'\n", program);
     fchmod(fileno(program), 0755);
     fclose(program);
-    CHECK_INT(qemu_version(), 80201);
+    CHECK_INT(qemu_version(arch_default()), 80201);
+    CHECK_INT(qemu_version(arch_find("aarch64")), -ENOENT);
     setenv("PATH", before, 1);
     free(before);
     unlink(path);

@@ -1,15 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Builds the tiny guest: build.sh SOURCES OUT
-#   SOURCES  folder with init.sh, portshell.sh, inittab, modules
+# Builds the tiny guest: build.sh SOURCES OUT [ARCH]
+#   SOURCES  folder with foreign.sh, init.sh, portshell.sh, inittab, modules
 #   OUT      existing empty folder; gets vmlinuz, initrd.gz, version
+#   ARCH     the guest's architecture as dpkg calls it; without it, this machine's
 # The kernel is the distribution's cloud kernel, downloaded with apt-get and unpacked, not installed.
 # Needs no root. Says on standard error what it does and what is missing.
 set -eu
+PATH=$PATH:/usr/sbin:/sbin
 sources=$1 out=$2
 work=$out/work
 mkdir "$work"
-PATH=$PATH:/usr/sbin:/sbin
+# shellcheck source=vmctl/tiny/foreign.sh
+. "$sources/foreign.sh"
 
 fail() {
     echo "tiny image: $*" >&2
@@ -26,9 +29,12 @@ need depmod kmod
 need cpio cpio
 need busybox busybox-static
 
-case $(dpkg --print-architecture) in
-amd64) meta=linux-image-cloud-amd64 ;;
-*) fail "no cloud kernel known for $(dpkg --print-architecture)" ;;
+native=$(dpkg --print-architecture)
+arch=${3:-$native}
+case $arch in
+amd64) meta=linux-image-cloud-amd64 console=ttyS0 ;;
+arm64) meta=linux-image-cloud-arm64 console=ttyAMA0 ;;
+*) fail "no cloud kernel known for $arch" ;;
 esac
 
 # The meta package names the kernel of the day as its only versioned dependency.
@@ -37,15 +43,34 @@ kernel_package() {
         sed -n 's/^ *Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1
 }
 
+fetch() { # fetch PACKAGE FOLDER - download it, and unpack it into the folder
+    echo "tiny image: downloading $1" >&2
+    (cd "$work" && apt-get -q download "$1" >apt.log 2>&1) || {
+        cat "$work/apt.log" >&2
+        fail "apt-get could not download $1; run 'apt-get update' as root and try again"
+    }
+    dpkg-deb -x "$work/$1"_*.deb "$2"
+}
+
 fetch_kernel() {
     package=$(kernel_package)
     [ -n "$package" ] || fail "apt knows no $meta; run 'apt-get update' as root and try again"
-    echo "tiny image: downloading $package" >&2
-    (cd "$work" && apt-get -q download "$package" >apt.log 2>&1) || {
-        cat "$work/apt.log" >&2
-        fail "apt-get could not download $package; run 'apt-get update' as root and try again"
-    }
-    dpkg-deb -x "$work/$package"_*.deb "$work/kernel"
+    fetch "$package" "$work/kernel"
+}
+
+# Sets busybox: the guest's. Its applets are those of this machine's, which can be asked.
+find_busybox() {
+    busybox=$(command -v busybox)
+    busybox ls / >/dev/null || fail "busybox does not run"
+    if [ "$arch" != "$native" ]; then
+        fetch busybox-static "$work/busybox"
+        for busybox in "$work"/busybox/bin/busybox "$work"/busybox/usr/bin/busybox; do
+            [ ! -e "$busybox" ] || return 0
+        done
+        fail "the package busybox-static holds no busybox"
+    elif ldd "$busybox" >/dev/null 2>&1; then
+        fail "$busybox is not static; install the package busybox-static"
+    fi
 }
 
 # From Debian 13 on, the package holds /usr/lib/modules.
@@ -71,7 +96,9 @@ copy_module() {
     done
 }
 
+[ "$arch" = "$native" ] || use_apt_for "$arch" "$work/apt"
 fetch_kernel
+find_busybox
 modules=$(modules_folder)
 version=$(basename "$modules")
 depmod_root=${modules%/lib/modules/*}
@@ -84,12 +111,8 @@ ln -s ../run "$root/var/run"
 ln -s ../tmp "$root/var/tmp"
 chmod 1777 "$root/tmp"
 
-cp "$(command -v busybox)" "$root/bin/busybox"
-"$root/bin/busybox" ls / >/dev/null || fail "busybox does not run"
-if ldd "$root/bin/busybox" >/dev/null 2>&1; then
-    fail "$(command -v busybox) is not static; install the package busybox-static"
-fi
-for applet in $("$root/bin/busybox" --list-full); do
+cp "$busybox" "$root/bin/busybox"
+for applet in $(busybox --list-full); do
     target=$root/bin/${applet##*/}
     case $applet in
     *busybox) continue ;;
@@ -108,7 +131,7 @@ done
 
 install -m 755 "$sources/init.sh" "$root/etc/rc"
 install -m 755 "$sources/portshell.sh" "$root/sbin/portshell"
-install -m 644 "$sources/inittab" "$root/etc/inittab"
+sed "s/^ttyS0:/$console:/" "$sources/inittab" >"$root/etc/inittab"
 printf 'root::0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/tmp:/bin/sh\n' >"$root/etc/passwd"
 printf 'root:x:0:\ntty:x:5:\nnogroup:x:65534:\n' >"$root/etc/group"
 printf 'root::19000:0:99999:7:::\n' >"$root/etc/shadow"
