@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The command line: qemunet COMMAND [OPTIONS]. A chunk that returns a function for the words of the command line.
 
+local arch = require "qemunet.nodes.arch"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local options = require "qemunet.options"
@@ -16,8 +17,8 @@ usage: qemunet COMMAND ...
                       run an experiment
   test FILE... [--filter PATTERN] [--accel A] [--seed N] [--timeout D] [-q|-v]
                       run the tests of suite files
-  image list|build tiny|remove tiny
-                      the guest images in the cache
+  image list|build tiny [--arch A]|remove tiny
+                      the guest images in the cache; A is x86_64 (default) or aarch64
   bench [NAME] [--rounds N] [--vms N] [--json FILE]
                       run a benchmark; without a name, list them
   version             what version this is
@@ -159,12 +160,22 @@ function commands.test(words)
     return status
 end
 
+local function to_arch(value)
+    for _, known in ipairs(arch.NAMES) do
+        if value == known then return value end
+    end
+    usage(("--arch %s: want %s"):format(value, table.concat(arch.NAMES, " or ")))
+end
+
+local IMAGE = { ["--arch"] = { true, set("arch", to_arch) } }
+
 function commands.image(words)
-    local verb, name = words[1], words[2] or "tiny"
+    local opts = parse(words, IMAGE)
+    local verb, name = opts.files[1], opts.files[2] or "tiny"
     if verb ~= "list" and verb ~= "build" and verb ~= "remove" then usage("image wants list, build or remove") end
     if name ~= "tiny" then usage(('unknown image %q (this version has "tiny")'):format(name)) end
     if verb == "build" then
-        local image, why = core.tiny()
+        local image, why = core.tiny(opts.arch)
         if not image then errors.machinery("cannot build the tiny guest image: " .. why) end
         print(("tiny: kernel %s, %s"):format(image.version, image.initrd:match("^(.*)/")))
         return run.PASSED
