@@ -24,12 +24,12 @@ function arch.tcg_options(name) return KNOWN[name].tcg end
 function arch.bus(name, number) return KNOWN[name].ports and "plug" .. number or nil end
 
 --- Checks the options of a machine that go with its architecture; raises at `level`.
-function arch.check(name, opts, tiny_boots, level)
+function arch.check(name, opts, prepared, level)
     if opts.accel == "kvm" and not core.arch_is_native(opts.arch) then
         error(('vm %s: accel="kvm" cannot run arch=%q here: this machine has processors of another architecture'):format(name,
             opts.arch), level + 1)
     end
-    if KNOWN[opts.arch].no_firmware and not (tiny_boots or opts.kernel or opts.qemu) then
+    if KNOWN[opts.arch].no_firmware and not (prepared or opts.kernel or opts.qemu) then
         error(("vm %s: an %s machine has no firmware to boot a disk with: give kernel=, or a firmware by qemu={\"-bios\", path}")
             :format(name, opts.arch), level + 1)
     end

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# For build.sh: packages of an architecture that is not this machine's. dpkg is told nothing of it:
+# For common.sh: packages of an architecture that is not this machine's. dpkg is told nothing of it:
 # apt gets package lists of its own.
+# shellcheck shell=sh
 
 # use_apt_for ARCH FOLDER - from here on, apt-get and apt-cache speak of ARCH, and keep what they
 # fetch in FOLDER. Of this machine they take the sources, their keys, the preferences and how to
@@ -25,7 +26,7 @@ Dir::Etc::main "/dev/null";
 END
     } >"$2/apt.conf"
     export APT_CONFIG="$2/apt.conf"
-    echo "tiny image: fetching apt's package lists for $1" >&2
+    say "fetching apt's package lists for $1"
     apt-get -q update >"$2/update.log" 2>&1 || {
         cat "$2/update.log" >&2
         fail "apt-get could not fetch the package lists for $1"
