@@ -6,7 +6,7 @@
 # It sets sources, out and arch, and sources this file.
 # The kernel is the distribution's cloud kernel, downloaded with apt-get and unpacked, not installed.
 # Needs no root. Says on standard error what it does and what is missing.
-# shellcheck shell=sh disable=SC2154 # its variables are the recipe's
+# shellcheck shell=sh disable=SC2034,SC2154 # its variables are also the recipe's, and the other way round
 set -eu
 umask 022
 work=$out/work
