@@ -306,7 +306,7 @@ int image_get(struct image *image, const struct image_spec *spec,
               void (*building)(const char *text), int (*interrupted)(void), char **why)
 {
     char *name = NULL, *cache = cache_folder(), *folder = NULL;
-    uint64_t key;
+    uint64_t key = 0;
     *image = (struct image){0};
     *why = NULL;
     int err = cache ? image_key(&key, spec, why) : -errno;
