@@ -2,6 +2,7 @@
 #include "interp/bind.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 void bind_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc)
@@ -15,6 +16,22 @@ void bind_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFun
         lua_setfield(L, -2, "__gc");
     }
     lua_pop(L, 1);
+}
+
+int push_problem(lua_State *L, int err, char *why)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, why && *why ? why : strerror(-err));
+    free(why);
+    return 2;
+}
+
+const struct arch *check_arch(lua_State *L, int arg)
+{
+    const char *name = luaL_optstring(L, arg, NULL);
+    const struct arch *arch = name ? arch_find(name) : arch_default();
+    luaL_argcheck(L, arch, arg, "unknown architecture");
+    return arch;
 }
 
 int push_outcome(lua_State *L, int err)

@@ -3,6 +3,8 @@
 #ifndef QN_INTERP_BIND_H
 #define QN_INTERP_BIND_H
 
+#include "vmctl/arch.h"
+
 #include <lauxlib.h>
 #include <stdbool.h>
 
@@ -12,6 +14,13 @@ void bind_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFun
 
 /** Push true, or for a negative errno @err nil and why. Return: the number of values. */
 int push_outcome(lua_State *L, int err);
+
+/** Push nil and @why, which is freed, or if that is NULL or empty, the text of the negative errno
+ * @err. Return: the number of values. */
+int push_problem(lua_State *L, int err, char *why);
+
+/** Return: the architecture that the argument names; the default if it is absent. Raises. */
+const struct arch *check_arch(lua_State *L, int arg);
 
 /** Keep the object at @index in the registry under @key, its address; let go of it. */
 void bind_anchor(lua_State *L, int index, const void *key);

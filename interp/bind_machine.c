@@ -265,9 +265,9 @@ static int needs_shell(lua_State *L)
     return 1;
 }
 
-/* core.machine{name=, kernel=, initrd=, append=, disk=, disk_format=, disk_writable=, memory=bytes,
- * cpus=, kvm=, nics={{number=,fd=,mac=},...}, extra={...}, console_log=, boot_timeout=s,
- * template= to go on from, with channel_note=, or draft= to make a template of,
+/* core.machine{name=, arch=, kernel=, initrd=, append=, disk=, disk_format=, disk_writable=, root=,
+ * memory=bytes, cpus=, kvm=, nics={{number=,fd=,mac=},...}, extra={...}, console_log=,
+ * boot_timeout=s, template= to go on from, with channel_note=, or draft= to make a template of,
  * on_state=fn(state, why), on_event=fn(name, data), on_console=fn(data)} -> machine, or nil and why
  */
 static int open_machine(lua_State *L)

@@ -73,6 +73,7 @@ void config_read(lua_State *L, struct lua_config *config)
         .append = config_text(L, "append"),
         .disk = config_text(L, "disk"),
         .disk_format = config_text(L, "disk_format"),
+        .root = config_text(L, "root"),
         .disk_writable = flag_field(L, "disk_writable"),
         .memory = (uint64_t)config_number(L, "memory", 0),
         .cpus = (unsigned)config_number(L, "cpus", 1),
@@ -82,4 +83,7 @@ void config_read(lua_State *L, struct lua_config *config)
         .extra = config->extra,
     };
     read_extra(L, config->extra);
+    const char *arch = config_text(L, "arch");
+    config->qemu.arch = arch ? arch_find(arch) : arch_default();
+    luaL_argcheck(L, config->qemu.arch, 1, "unknown architecture");
 }

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/random.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #define SHELL_TAIL 2048
@@ -162,7 +163,8 @@ static int greet(struct channel *channel)
 {
     static const char place[] =
         "qn_serve=''\n"
-        "for qn_p in /run /dev/shm /tmp /var/tmp; do\n"
+        /* A shell may take a program that its kernel refuses for a script. */
+        "[ \"$(uname -m)\" != \"$qn_machine\" ] || for qn_p in /run /dev/shm /tmp /var/tmp; do\n"
         "qn_d=$qn_p/$qn_name\n"
         "mkdir -m 700 \"$qn_d\" 2>/dev/null || [ -w \"$qn_d\" ] || continue\n"
         "[ -x \"$qn_d/serve\" ] || { qn_print_serve >\"$qn_d/serve\"; chmod 700 \"$qn_d/serve\"; } "
@@ -172,6 +174,7 @@ static int greet(struct channel *channel)
         "unset -f qn_print_serve\n"
         "[ \"$qn_serve\" ] || for qn_p in /run /dev/shm /tmp /var/tmp; do\n"
         "qn_d=$qn_p/$qn_name\n"
+        "mkdir -m 700 \"$qn_d\" 2>/dev/null\n"
         "[ ! -w \"$qn_d\" ] || break\n"
         "done\n"
         /* The second setsid goes into the background, not the shell: a shell would have SIGINT
@@ -180,7 +183,10 @@ static int greet(struct channel *channel)
         "else setsid setsid sh \"$qn_d/unit\" \"$1\"; fi </dev/null >/dev/null 2>&1; }\n"
         "if [ ! \"$qn_serve\" ]; then\n";
     struct bytes text = {0};
+    struct utsname host = {0};
+    uname(&host); /* which the program was built for */
     int err = bytes_add_text(&text, "\nqn_name=.qn.") || bytes_add(&text, channel->key + 1, 8) ||
+              bytes_add_text(&text, "\nqn_machine=") || bytes_add_text(&text, host.machine) ||
               bytes_add_text(&text, "\n") || add_serve(&text) || bytes_add_text(&text, place) ||
               add_script(&text, "unit.sh", "unit") || add_script(&text, "feed.sh", "feed") ||
               bytes_add_text(&text, "fi\necho ") || bytes_add_text(&text, channel->key) ||

@@ -543,8 +543,7 @@ int machine_open(struct machine **out, uv_loop_t *loop, struct timers *timers,
     int err = start(machine, config);
     if (err) {
         if (err == -ENOENT)
-            *why = strdup(QEMU_PROGRAM
-                          " is not installed (or not on PATH): install the package " QEMU_PACKAGE);
+            *why = qemu_missing(config->qemu.arch ? config->qemu.arch : arch_default());
         machine_close(machine);
         return err;
     }

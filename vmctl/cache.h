@@ -23,8 +23,8 @@ int cache_try_lock(const char *name);
 /** Release a lock, and remove its file. */
 void cache_unlock(const char *name, int fd);
 
-/** Remove a folder and all that is in it. */
-void cache_remove_tree(const char *path);
+/** Remove the file or the folder at @path with all that is in it, as far as that can be done. */
+void cache_remove(const char *path);
 
 /* FNV-1a, 64 bit: http://www.isthe.com/chongo/tech/comp/fnv/ */
 #define CACHE_HASH_START 0xcbf29ce484222325U

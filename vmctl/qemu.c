@@ -12,6 +12,9 @@
  * only once it exists. */
 #define QEMU_MAX_PORTS 256
 
+/* In the PCI bus: behind the places that devices get by themselves. A slot has eight functions. */
+#define PLUG_FIRST_SLOT 16
+
 static int grow(void **items, size_t *room, size_t n, size_t size)
 {
     if (n < *room)
@@ -82,20 +85,25 @@ static int add_socket(struct qemu_args *args, const char *id, int fd)
     return add_fd(args, fd) || add(args, "-chardev") || add(args, "socket,id=%s,fd=%d", id, fd);
 }
 
+static const struct arch *arch_of(const struct qemu_config *c)
+{
+    return c->arch ? c->arch : arch_default();
+}
+
 static int add_machine(struct qemu_args *args, const struct qemu_config *c)
 {
-    /* Nothing is there that is not asked for: each default device costs boot time. HPET off: its
-     * emulation wakes QEMU for ticks that the guest does not need. */
+    const struct arch *arch = arch_of(c);
+    /* Nothing is there that is not asked for: each default device costs boot time. */
     const char *const fixed[] = {"-nodefaults", "-no-user-config", "-display",
                                  "none",        "-no-reboot",      NULL};
     char *name = escape_commas(c->name);
-    int err = add(args, QEMU_PROGRAM) || add(args, "-name") ||
+    int err = add(args, "%s", arch->program) || add(args, "-name") ||
               add(args, "%s,debug-threads=on", name ? name : "vm") || add_words(args, fixed) ||
               add(args, "-machine") ||
-              add(args, "pc,accel=%s,usb=off,vmport=off,hpet=off%s", c->kvm ? "kvm" : "tcg",
+              add(args, "%s,accel=%s%s", arch->machine, c->kvm ? "kvm" : "tcg",
                   c->memory_in_file ? ",memory-backend=ram" : "") ||
-              add(args, "-cpu") || add(args, "%s", c->kvm ? "host" : "max") || add(args, "-m") ||
-              add(args, "%" PRIu64 "k", c->memory / 1024) || add(args, "-smp") ||
+              add(args, "-cpu") || add(args, "%s", c->kvm ? "host" : arch->cpu) ||
+              add(args, "-m") || add(args, "%" PRIu64 "k", c->memory / 1024) || add(args, "-smp") ||
               add(args, "%u", c->cpus);
     free(name);
     return err;
@@ -138,6 +146,19 @@ static int add_disk(struct qemu_args *args, const struct qemu_config *c)
     return err;
 }
 
+/* After the disk, which is the first for the guest whatever else there is. */
+static int add_root(struct qemu_args *args, const struct qemu_config *c)
+{
+    if (!c->root)
+        return 0;
+    char *path = escape_commas(c->root);
+    int err = !path || add(args, "-drive") ||
+              add(args, "file=file:%s,format=raw,if=none,id=root,readonly=on", path) ||
+              add(args, "-device") || add(args, "virtio-blk-pci,drive=root,serial=qn.root");
+    free(path);
+    return err;
+}
+
 static int add_control(struct qemu_args *args, const struct qemu_config *c)
 {
     return add_socket(args, "qmp", c->monitor_fd) || add(args, "-mon") ||
@@ -155,32 +176,59 @@ static int add_port(struct qemu_args *args, const struct qemu_port *port)
                port->name, port->name);
 }
 
-/* guest_announce=off: a machine that goes on from a template is not to announce the addresses of the
- * saved one; and QEMU 7.2, told by announce-rounds=0 alone, crashes when such a device is reset. */
-static int add_nic(struct qemu_args *args, const struct qemu_nic *nic)
+/* They need no place for old-style I/O, of which there is little. */
+static int add_plug_ports(struct qemu_args *args, const struct qemu_config *c)
+{
+    unsigned n = arch_of(c)->spare_ports;
+    int err = 0;
+    for (size_t i = 0; i < c->n_nics && arch_of(c)->spare_ports; i++) {
+        unsigned at_least = c->nics[i].number + 1 + arch_of(c)->spare_ports;
+        n = n < at_least ? at_least : n;
+    }
+    for (unsigned i = 0; i < n && !err; i++)
+        err = add(args, "-device") ||
+              add(args,
+                  "pcie-root-port,id=plug%u,chassis=%u,addr=%x.%u,multifunction=on,io-reserve=0", i,
+                  i + 1, PLUG_FIRST_SLOT + i / 8, i % 8);
+    return err;
+}
+
+/* guest_announce=off: a machine that goes on from a template is not to announce the addresses of
+ * the saved one; and QEMU 7.2, told by announce-rounds=0 alone, crashes when such a device is
+ * reset. */
+static int add_nic(struct qemu_args *args, const struct qemu_nic *nic, bool in_port)
 {
     const uint8_t *m = nic->mac;
+    char place[24] = "";
+    if (in_port)
+        snprintf(place, sizeof(place), ",bus=plug%u", nic->number);
     return add_fd(args, nic->fd) || add(args, "-netdev") ||
            add(args, "dgram,id=net%u,local.type=fd,local.str=%d", nic->number, nic->fd) ||
            add(args, "-device") ||
            add(args,
                "virtio-net-pci,id=nic%u,netdev=net%u,romfile=,guest_announce=off,"
-               "mac=%02x:%02x:%02x:%02x:%02x:%02x",
-               nic->number, nic->number, m[0], m[1], m[2], m[3], m[4], m[5]);
+               "mac=%02x:%02x:%02x:%02x:%02x:%02x%s",
+               nic->number, nic->number, m[0], m[1], m[2], m[3], m[4], m[5], place);
+}
+
+static int add_nics(struct qemu_args *args, const struct qemu_config *c)
+{
+    int err = add_plug_ports(args, c);
+    for (size_t i = 0; i < c->n_nics && !err; i++)
+        err = add_nic(args, &c->nics[i], arch_of(c)->spare_ports > 0);
+    return err;
 }
 
 int qemu_args_build(struct qemu_args *args, const struct qemu_config *c)
 {
     *args = (struct qemu_args){0};
     int err = add_machine(args, c) || add_memory(args, c) || add_incoming(args, c) ||
-              add_kernel(args, c) || add_disk(args, c) || add_control(args, c);
+              add_kernel(args, c) || add_disk(args, c) || add_root(args, c) || add_control(args, c);
     for (size_t i = 0; i < c->n_inherited && !err; i++)
         err = add_fd(args, c->inherited[i]);
     for (size_t i = 0; i < c->n_ports && !err; i++)
         err = add_port(args, &c->ports[i]);
-    for (size_t i = 0; i < c->n_nics && !err; i++)
-        err = add_nic(args, &c->nics[i]);
-    err = err || add_words(args, c->extra);
+    err = err || add_nics(args, c) || add_words(args, c->extra);
     return err ? -ENOMEM : 0;
 }
 
@@ -202,10 +250,11 @@ int qemu_version_parse(const char *line)
     return major * 10000 + minor * 100 + micro;
 }
 
-int qemu_version(void)
+int qemu_version(const struct arch *arch)
 {
-    char line[256] = "";
-    FILE *out = popen(QEMU_PROGRAM " --version 2>/dev/null", "re");
+    char line[256] = "", command[64];
+    snprintf(command, sizeof(command), "%s --version 2>/dev/null", arch->program);
+    FILE *out = popen(command, "re");
     if (!out)
         return -errno;
     char *got = fgets(line, sizeof(line), out);
@@ -213,4 +262,13 @@ int qemu_version(void)
     if (!got)
         return status ? -ENOENT : -EPROTO;
     return qemu_version_parse(line);
+}
+
+char *qemu_missing(const struct arch *arch)
+{
+    char *text = NULL;
+    if (asprintf(&text, "%s is not installed (or not on PATH): install the package %s",
+                 arch->program, arch->package) < 0)
+        return NULL;
+    return text;
 }

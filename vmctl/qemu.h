@@ -3,12 +3,11 @@
 #ifndef QN_VMCTL_QEMU_H
 #define QN_VMCTL_QEMU_H
 
+#include "vmctl/arch.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define QEMU_PROGRAM "qemu-system-x86_64"
-#define QEMU_PACKAGE "qemu-system-x86"
 
 struct qemu_nic {
     unsigned number; /* its names in QEMU: device nicN, backend netN */
@@ -23,11 +22,14 @@ struct qemu_port {
 
 struct qemu_config {
     const char *name;
+    const struct arch *arch;              /* NULL: the default */
     const char *kernel, *initrd, *append; /* direct kernel boot; append may be NULL */
     /* A disk image, or NULL, and its format in QEMU's words. Written to only if disk_writable; else
      * what the guest writes goes to an unlinked file of QEMU's in TMPDIR. */
     const char *disk, *disk_format;
     bool disk_writable;
+    const char
+        *root;       /* a raw image that is never written to, of serial number "qn.root", or NULL */
     uint64_t memory; /* bytes */
     /* The file that holds the memory, if it is one, and whether what the guest writes goes there or
      * stays private to it. */
@@ -59,11 +61,16 @@ struct qemu_args {
 int qemu_args_build(struct qemu_args *args, const struct qemu_config *config);
 void qemu_args_free(struct qemu_args *args);
 
-/** Return: the version as major * 10000 + minor * 100 + micro, or negative errno (-ENOENT: not
+/** Which QEMU there is for an architecture.
+ * Return: the version as major * 10000 + minor * 100 + micro, or negative errno (-ENOENT: not
  * installed). */
-int qemu_version(void);
+int qemu_version(const struct arch *arch);
 
-/** Parse the first line of `qemu-system-x86_64 --version`. Return: as above, or -EPROTO. */
+/** Return: in words, to free, that QEMU for this architecture is missing and which package holds
+ * it. */
+char *qemu_missing(const struct arch *arch);
+
+/** Parse the first line of `qemu-system-... --version`. Return: as above, or -EPROTO. */
 int qemu_version_parse(const char *line);
 
 #endif

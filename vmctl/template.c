@@ -93,13 +93,13 @@ static int add_file(XXH3_state_t *hash, const char *path)
 }
 
 /* QEMU as it is found on PATH. */
-static int add_qemu(XXH3_state_t *hash)
+static int add_qemu(XXH3_state_t *hash, const char *program)
 {
     const char *at = getenv("PATH");
     for (size_t n; at && *at; at += n + (at[n] == ':')) {
         char *path = NULL;
         n = strcspn(at, ":");
-        if (asprintf(&path, "%.*s/%s", (int)n, at, QEMU_PROGRAM) < 0)
+        if (asprintf(&path, "%.*s/%s", (int)n, at, program) < 0)
             return -ENOMEM;
         int err = access(path, X_OK) ? -ENOENT : add_file(hash, path);
         free(path);
@@ -152,13 +152,15 @@ static int add_all(XXH3_state_t *hash, const struct qemu_config *config, const c
         add_processor(hash);
     int err = add_command_line(hash, config);
     if (!err)
-        err = add_qemu(hash);
+        err = add_qemu(hash, (config->arch ? config->arch : arch_default())->program);
     if (!err)
         err = add_file(hash, config->kernel);
     if (!err)
         err = add_file(hash, config->initrd);
     if (!err)
         err = add_file(hash, config->disk);
+    if (!err)
+        err = add_file(hash, config->root);
     return err;
 }
 
@@ -372,7 +374,7 @@ void template_close(struct template *t)
 
 void template_discard(struct template *t)
 {
-    cache_remove_tree(t->folder);
+    cache_remove(t->folder);
     template_close(t);
 }
 
@@ -422,7 +424,7 @@ static int make_disk(struct template_draft *draft, const char *disk, const char 
 
 static int make_parts(struct template_draft *draft, uint64_t memory)
 {
-    cache_remove_tree(draft->folder); /* of a maker that was killed */
+    cache_remove(draft->folder); /* of a maker that was killed */
     if (mkdir(draft->folder, 0700))
         return -errno;
     draft->fd[MEMORY] = open_part(draft->folder, MEMORY, O_RDWR | O_CREAT);
@@ -501,7 +503,7 @@ int template_commit(struct template_draft *draft, const char *note, size_t n)
 {
     int err = n > NOTE_MAX ? -EMSGSIZE : write_about(draft, note, n);
     if (!err) {
-        cache_remove_tree(draft->final); /* one that was not good */
+        cache_remove(draft->final); /* one that was not good */
         err = rename(draft->folder, draft->final) ? -errno : 0;
     }
     if (err)
@@ -513,6 +515,6 @@ int template_commit(struct template_draft *draft, const char *note, size_t n)
 
 void template_abort(struct template_draft *draft)
 {
-    cache_remove_tree(draft->folder);
+    cache_remove(draft->folder);
     close_draft(draft);
 }

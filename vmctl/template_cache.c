@@ -59,7 +59,7 @@ int template_each(bool (*fn)(void *arg, const char *path, uint64_t bytes, int64_
     for (size_t i = 0; !err && i < found.gl_pathc; i++) {
         struct entry entry = measure(found.gl_pathv[i]);
         if (fn(arg, entry.path, entry.bytes, entry.used))
-            cache_remove_tree(entry.path);
+            cache_remove(entry.path);
     }
     globfree(&found);
     return err;
@@ -85,7 +85,7 @@ int template_evict(uint64_t limit)
         qsort(entries, found.gl_pathc, sizeof(*entries), by_use);
     for (size_t i = 0; entries && i < found.gl_pathc && total > limit; i++) {
         total -= entries[i].bytes;
-        cache_remove_tree(entries[i].path);
+        cache_remove(entries[i].path);
     }
     free(entries);
     globfree(&found);

@@ -43,7 +43,7 @@ local function nic_line(self, old)
 end
 
 local function lines_of(self, nics, known_as)
-    local file = self.ours and "file " or "try-file "
+    local file = self.image and "file " or "try-file "
     local parts = {
         ("hostname %s\n"):format(self.name), block(file .. "/etc/hosts", self.hosts_known),
         block("try-file /etc/machine-id", hex(random_bytes(16)) .. "\n"), block("entropy", random_bytes(ENTROPY)),
@@ -95,7 +95,7 @@ end
 local function script(self, nics)
     local hosts = ("printf %%s %s >/etc/hosts"):format(node.quote(self.hosts_known))
     local lines = { ("hostname %s 2>/dev/null || echo %s >/proc/sys/kernel/hostname"):format(self.name, self.name) }
-    if self.ours then
+    if self.image then
         lines[2] = hosts
     else
         table.insert(lines, 1, ('[ "$(id -u)" = 0 ] || { echo %s; exit 0; }'):format(NOT_ROOT))
@@ -117,7 +117,7 @@ function identity.is_served(self) return not self.line and self.machine:is_serve
 
 --- Whether the one who is logged in there is root.
 function identity.is_root(self)
-    return self.ours or computer.internal(self, "id -u", "the question who is logged in") == "0\n"
+    return self.image or computer.internal(self, "id -u", "the question who is logged in") == "0\n"
 end
 
 --- Gives a machine that answers what is its own. `known_as`: the addresses that a copied guest knows its interfaces by.

@@ -3,7 +3,7 @@
 -- come and go while it runs; one that does not run has those that it will boot with. In QEMU, interface n is the device nicN
 -- with the backend netN.
 
-local computer = require "qemunet.nodes.computer"
+local arch = require "qemunet.nodes.arch"
 local computer = require "qemunet.nodes.computer"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
@@ -139,7 +139,10 @@ function nic.set_carrier(self, up)
     return qmp.command(vm, "set_link", { name = device(self), up = up })
 end
 
+local NO_PORT = "its machine has no port left for one more interface: declare some links before it boots"
+
 local function in_words(why)
+    if why:find("^Bus 'plug%d+' not found") then return NO_PORT end
     return why:find("no slot", 1, true) and "no PCI slot is left for one more interface" or "QEMU: " .. why
 end
 
@@ -152,7 +155,8 @@ local function put_in(self)
     why = not sent and why
         or qmp.command(vm, "netdev_add", { type = "dgram", id = name, ["local"] = { type = "fd", str = name } })
         or qmp.command(vm, "device_add",
-            { driver = "virtio-net-pci", id = device(self), netdev = name, romfile = "", mac = self.mac })
+            { driver = "virtio-net-pci", id = device(self), netdev = name, romfile = "", mac = self.mac,
+                bus = arch.bus(vm.opts.arch, self.index - 1) })
     return why and in_words(why)
 end
 

@@ -1,11 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- QEMU virtual machines: vm, vms.
 
+local arch = require "qemunet.nodes.arch"
 local computer = require "qemunet.nodes.computer"
 local console = require "qemunet.nodes.console"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local identity = require "qemunet.nodes.identity"
+local image = require "qemunet.nodes.image"
 local job = require "qemunet.nodes.job"
 local login = require "qemunet.nodes.login"
 local nic = require "qemunet.nodes.nic"
@@ -20,15 +22,9 @@ local units = require "qemunet.units"
 local vm = {}
 
 -- What a kernel of ours is told. norandmaps: address-space randomisation makes QEMU's translator start over at each exec
--- (measured with bash: 50 ms, without 8 ms). no_timer_check: on a machine that is short of processors the kernel finds its
--- timer too slow and panics ("IO-APIC + timer doesn't work", 1 of 20 booted at once). panic=-1: a panicked guest ends at
--- once instead of hanging.
-local APPEND = "console=ttyS0 quiet panic=-1"
-local APPEND_TCG = " norandmaps no_timer_check"
-
--- The tiny guest with its modules and ports: 88M runs out of memory at boot, 92M boots with 8 MB free (measured with QEMU
--- 7.2 and kernel 6.1).
-local TINY_MIN_MEMORY = 96 << 20
+-- (measured with bash: 50 ms, without 8 ms). panic=-1: a panicked guest ends at once instead of hanging.
+local APPEND = "console=%s quiet panic=-1"
+local APPEND_TCG = " norandmaps"
 
 -- A cold boot took 2.1 to 2.7 s of processor time under TCG; many may share few cores.
 local BOOT_TIMEOUT, BOOT_TIMEOUT_EACH = 60, 6
@@ -38,9 +34,10 @@ local BOOT_TIMEOUT_SYSTEM = 180
 local LOGIN_MARGIN = 5
 
 local OPTIONS = {
-    image = { type = "string", default = "tiny" },
+    image = { type = { "string", "table" }, default = "tiny" },
     mem = { type = "size", default = 256 << 20, min = 1 << 20 },
     cpus = { type = "integer", default = 1, min = 1, max = 64 },
+    arch = { type = "string", default = "x86_64", choices = arch.NAMES },
     accel = { type = "string", choices = { "auto", "kvm", "tcg" } },
     template = { type = "boolean" },
     kernel = { type = "string" },
@@ -80,23 +77,42 @@ local function find_accel()
     return kvm
 end
 
+local emulated = {} -- of the architectures that are not this machine's, those that machines have been started of
+
+-- Raises when QEMU for it is missing, before an image is built in vain.
+local function emulate(self)
+    local guest = self.opts.arch
+    if emulated[guest] then return end
+    local qemu, missing = core.qemu_version(guest)
+    if not qemu then errors.machinery(("vm %s: %s"):format(self.name, missing)) end
+    emulated[guest] = true
+    core.log(0, ("accelerator of %s machines: TCG, software emulation"):format(guest))
+end
+
 local function wants_kvm(self)
+    if not core.arch_is_native(self.opts.arch) then
+        emulate(self)
+        return false
+    end
     local accel = self.opts.accel or vm.accel
     if accel == "auto" then return find_accel() end
     return accel == "kvm"
 end
 
 --- What a run records of the accelerator: "kvm", "tcg" or nil when no machine has asked.
-function vm.accel_used() return accel_found and (accel_found.kvm and "kvm" or "tcg") or vm.accel ~= "auto" and vm.accel or nil end
+function vm.accel_used()
+    if accel_found then return accel_found.kvm and "kvm" or "tcg" end
+    return vm.accel ~= "auto" and vm.accel or next(emulated) and "tcg" or nil
+end
 
 -- Of these, only a guest that is logged in to makes use.
 local LOGIN_OPTIONS = { "user", "password", "prompt" }
 
-local function check_disk(name, checked, ours, level)
+local function check_disk(name, checked, prepared, level)
     for _, option in ipairs(LOGIN_OPTIONS) do
-        if checked[option] and ours then
-            error(("vm %s: %s= is for a guest that is logged in to (disk= or kernel=); the tiny guest needs no log-in"):format(name,
-                option), level + 1)
+        if checked[option] and prepared then
+            error(("vm %s: %s= is for a guest that is logged in to (disk= or kernel=); the %s guest needs no log-in"):format(name,
+                option, prepared.name), level + 1)
         end
     end
     login.check(checked, "vm " .. name, level + 1)
@@ -107,28 +123,43 @@ local function check_disk(name, checked, ours, level)
     if kind == "folder" then error(("vm %s: disk %s is a folder"):format(name, checked.disk), level + 1) end
 end
 
+-- The image that boots, or nil for a guest that nothing is known of; checked.disk is set for another's disk.
+local function image_of(name, opts, checked, level)
+    local found = image.find(checked.image, "vm", level + 1)
+    if opts.image and found.name ~= "tiny" and (checked.kernel or found.path and checked.disk) then
+        error(("vm %s: image= goes with neither kernel= nor a second disk="):format(name), level + 1)
+    end
+    found = image.of_arch(found, checked.arch, "vm " .. name, level + 1)
+    if found.path then checked.disk = found.path end
+    if found.path or checked.kernel or checked.disk and not opts.image then return nil end
+    return found
+end
+
+local declared = {} -- architectures, in this experiment
+testbed.on_end(function() declared = {} end)
+
 local function declare(name, opts, level)
     local checked = options.check(opts, OPTIONS, "vm", level + 1)
-    if checked.image ~= "tiny" then
-        error(("vm: unknown image %q (this version has \"tiny\")"):format(checked.image), level + 1)
+    local prepared = image_of(name, opts, checked, level + 1)
+    check_disk(name, checked, prepared, level + 1)
+    arch.check(name, checked, prepared, level + 1)
+    if prepared and checked.mem < prepared.minimum then
+        error(("vm %s: mem %s is too small: the %s guest needs at least %s to boot"):format(name,
+            units.format_size(checked.mem), prepared.name, units.format_size(prepared.minimum)), level + 1)
     end
-    local ours = not checked.kernel and (not checked.disk or opts.image ~= nil)
-    check_disk(name, checked, ours, level + 1)
-    if ours and checked.mem < TINY_MIN_MEMORY then
-        error(("vm %s: mem %s is too small: the tiny guest needs at least %s to boot"):format(name,
-            units.format_size(checked.mem), units.format_size(TINY_MIN_MEMORY)), level + 1)
-    end
-    local self = computer.add(class, name, checked, { ours = ours, parting = {}, gone = {} })
+    local self = computer.add(class, name, checked, { image = prepared or false, parting = {}, gone = {} })
+    declared[checked.arch] = true
     self.console = console.new(self, function() return vm.console_path and vm.console_path(name) end)
     return self
 end
 
 --- vm(name, opts): declares a virtual machine; it boots on boot() or at its first use.
---- opts: image="tiny", mem="256M", cpus=1, accel="auto"|"kvm"|"tcg", kernel=, initrd=, append= (added to the kernel's
---- command line), disk=path of an image to boot from, which is written to only if persistent=true (with kernel= or
---- image="tiny" a disk beside it), user="root", password=, prompt= for its log-in at the serial console (see login),
---- files={[guest_path]=host_path}, setup={"command", ...} run after each boot, qemu={extra arguments},
---- boot_timeout="60s".
+--- opts: image="tiny", or what image{} has returned or its name, or one that was built on the command line, or the path of
+--- another's disk image; mem="256M", cpus=1, arch="x86_64"|"aarch64", accel="auto"|"kvm"|"tcg", kernel=, initrd=, append= (added to the kernel's
+--- command line; the word "randmaps" in it is ours: address-space randomisation under TCG too), disk=path of an image to
+--- boot from, which is written to only if persistent=true (with kernel= or an image of ours a disk beside it), user="root",
+--- password=, prompt= for its log-in at the serial console (see login), files={[guest_path]=host_path},
+--- setup={"command", ...} run after each boot, qemu={extra arguments}, boot_timeout="60s".
 vm.vm = computer.declaring("vm", declare)
 
 --- vms(n, "node%d", opts): declares n of them; their names are the format with 1 to n. Returns an array.
@@ -136,24 +167,28 @@ vm.vms = computer.declaring_many("vm", "machines", "node%d", declare)
 
 -- Booting ------------------------------------------------------------------------------------------------------------
 
-local tiny -- the image, once found
-
 --- Whether a value is a machine.
 function vm.is(v) return getmetatable(v) == class end
 
---- Finds the tiny image, which builds it at its first use on this machine. `advice`: what else to say if it cannot be.
-function vm.find_image(advice)
-    local image, why = core.tiny()
-    if not image then errors.machinery(("cannot build the tiny guest image: %s%s"):format(why, advice or "")) end
-    tiny = image
-    vm.kernel_version = image.version
+--- Finds the tiny image of each architecture that a machine was declared of, which builds it at its first use on this
+--- machine; but not where QEMU for it is missing, which only those machines have to say that boot.
+function vm.find_images()
+    local versions = {}
+    for _, guest in ipairs(arch.NAMES) do
+        if declared[guest] and (core.arch_is_native(guest) or core.qemu_version(guest)) then
+            versions[#versions + 1] = image.tiny(guest):files().version
+        end
+    end
+    vm.kernel_version = versions[1] and table.concat(versions, ", ")
 end
 
+-- Kernel, initramfs, the machine's own command line of the kernel, and the shared root.
 local function kernel_of(self)
     local opts = self.opts
     if opts.kernel then return opts.kernel, opts.initrd, opts.append end
-    if not self.ours then return end
-    return tiny.kernel, opts.initrd or tiny.initrd, nil
+    if not self.image then return end
+    local files = self.image:files()
+    return files.kernel, opts.initrd or files.initrd, nil, files.root
 end
 
 -- The formats that QEMU would find by itself, but a raw image can have any first bytes, by its guest's will.
@@ -164,11 +199,19 @@ local function disk_format(path)
     return MAGIC[file:read(4)] or "raw"
 end
 
+-- The kernel knows only how to switch the randomisation off.
+local function with_randomisation(text, extra)
+    local rest, found = (" " .. extra .. " "):gsub("%srandmaps%f[%s]", "")
+    if found == 0 then return text .. " " .. extra end
+    return text:gsub(" norandmaps", "") .. rest
+end
+
 local function append_of(self, kvm, own)
-    if own or not (self.ours or self.opts.kernel) then return own end
-    local text = APPEND .. (kvm and "" or APPEND_TCG)
+    if own or not (self.image or self.opts.kernel) then return own end
+    local guest = self.opts.arch
+    local text = APPEND:format(arch.console(guest)) .. (kvm and "" or APPEND_TCG .. arch.tcg_options(guest))
     if self.opts.disk and self.opts.kernel and not self.opts.initrd then text = text .. " root=/dev/vda rw" end
-    return self.opts.append and text .. " " .. self.opts.append or text
+    return self.opts.append and with_randomisation(text, self.opts.append) or text
 end
 
 local function on_machine_state(self, machine, state, why)
@@ -194,9 +237,12 @@ local function on_event(self, name, data)
     nic.on_event(self, name, data)
 end
 
+-- Whether it is up only when an init of its own has started services.
+local function boots_services(self) return not self.image or self.image:files().system end
+
 -- The boots under way share the processor, and so the patience with each grows with their number.
 local function boot_timeout(self)
-    return self.opts.boot_timeout or (self.ours and BOOT_TIMEOUT or BOOT_TIMEOUT_SYSTEM) + BOOT_TIMEOUT_EACH * computer.booting
+    return self.opts.boot_timeout or (boots_services(self) and BOOT_TIMEOUT_SYSTEM or BOOT_TIMEOUT) + BOOT_TIMEOUT_EACH * computer.booting
 end
 
 -- What carries commands is not for the console's readers.
@@ -208,11 +254,11 @@ end
 -- What the machine is, as core.machine takes it.
 local function describe(self)
     local kvm = wants_kvm(self)
-    local kernel, initrd, own_append = kernel_of(self)
+    local kernel, initrd, own_append, root = kernel_of(self)
     local disk = self.opts.disk
     return {
-        name = self.name, kernel = kernel, initrd = initrd, append = append_of(self, kvm, own_append),
-        disk = disk, disk_format = disk and disk_format(disk), disk_writable = self.opts.persistent,
+        name = self.name, arch = self.opts.arch, kernel = kernel, initrd = initrd, append = append_of(self, kvm, own_append),
+        disk = disk, disk_format = disk and disk_format(disk), disk_writable = self.opts.persistent, root = root,
         memory = self.opts.mem, cpus = self.opts.cpus, kvm = kvm, nics = nic.take_all(self),
         extra = self.opts.qemu, console_log = vm.console_path and vm.console_path(self.name),
         boot_timeout = boot_timeout(self),
@@ -245,7 +291,7 @@ end
 -- Until commands can be given; a guest that is not ours may have to be logged in to for that.
 local function await_shell(self)
     local entry
-    if not self.ours then
+    if not self.image then
         entry = login.enter(self, core.now() + math.max(boot_timeout(self) - LOGIN_MARGIN, 0))
         core.wait { self.shell_up, entry.done }
         if not self.shell_up:is_set() and entry.problem then
@@ -268,6 +314,8 @@ local function may_be_copied(self)
     return not opts.persistent and not opts.qemu
 end
 
+local function image_setup(self) return self.image and self.image.setup or {} end
+
 -- What makes a difference to a booted machine besides QEMU's command line: a text, none of whose parts can be taken for
 -- another.
 local function particulars(self)
@@ -275,6 +323,7 @@ local function particulars(self)
     local prompt = type(opts.prompt) == "table" and opts.prompt or { shell = opts.prompt }
     local parts = { core.VERSION, core.guest_version(), opts.user or "", opts.password or "", prompt.user or "",
         prompt.password or "", prompt.shell or "" }
+    table.move(image_setup(self), 1, #image_setup(self), #parts + 1, parts)
     for i, part in ipairs(parts) do parts[i] = ("%q"):format(part) end
     return table.concat(parts, ",")
 end
@@ -303,6 +352,13 @@ local function start_copy(self, config, found, has_shown)
     template.distrust(found)
 end
 
+-- Boots it. What its image sets up is part of a template, and so comes before all that is the machine's own.
+local function boot_it(self, config)
+    start_machine(self, config)
+    await_shell(self)
+    for _, cmd in ipairs(image_setup(self)) do computer.internal(self, cmd, "its image's setup command") end
+end
+
 -- Starts it and waits until it can be commanded. Returns the addresses by which a copied guest knows its interfaces.
 local function start(self, config)
     local found, draft
@@ -310,16 +366,14 @@ local function start(self, config)
     local guard <close> = draft
     if not found then
         config.draft = draft and draft.handle
-        start_machine(self, config)
-        await_shell(self)
+        boot_it(self, config)
         found = draft and template.save(self, draft)
         if not found then return end
     end
     local macs = start_copy(self, config, found, draft ~= nil)
     if macs then return macs end
     config.template, config.channel_note = nil, nil
-    start_machine(self, config)
-    await_shell(self)
+    boot_it(self, config)
 end
 
 --- Starts it; returns when it is configured.

@@ -6,6 +6,7 @@ local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local fidelity = require "qemunet.program.fidelity"
 local host = require "qemunet.nodes.host"
+local image = require "qemunet.nodes.image"
 local language = require "qemunet.program.language"
 local nat = require "qemunet.network.nat"
 local recorder = require "qemunet.program.recorder"
@@ -25,22 +26,21 @@ local STOPPED = {
         error = "deadlock: every task waits, and nothing is left that could wake one" },
 }
 
-local image_found, isolation = false, nil
+local isolation
 
--- Leaves this machine's network, and a process for nat in it.
+-- Leaves this machine's network, and a process for nat in it; builds before what is built from there.
 local function isolate()
+    image.build_declared()
     nat.prepare()
     isolation = table.pack(core.isolate())
+    image.isolated = true
 end
 
--- What has to be there before the first link or node that runs. The image comes before the isolation, which cuts this process
--- off from the network that the image's packages come from. Returns whether the isolation succeeded, and if not why.
+-- What has to be there before the first link or node that runs. The images come before the isolation, which cuts this process
+-- off from the network that their packages come from. Returns whether the isolation succeeded, and if not why.
 local function prepare(with_image)
     recorder.folder()
-    if with_image and not image_found then
-        image_found = true
-        vm.find_image(isolation and "; build it first (qemunet image build), or declare a vm before the first link of a host")
-    end
+    if with_image then vm.find_images() end
     if not isolation then
         isolate()
         if not isolation[1] then core.log(0, "no private network namespace: " .. isolation[2]) end

@@ -55,7 +55,7 @@ static void the_basics(void)
 {
     struct qemu_args args;
     CHECK_INT(qemu_args_build(&args, &plain), 0);
-    CHECK_STR(args.argv[0], QEMU_PROGRAM);
+    CHECK_STR(args.argv[0], "qemu-system-x86_64");
     CHECK(args.argv[args.n] == NULL);
     CHECK(has(&args, "-m", "262144k"));
     CHECK(has(&args, "-smp", "2"));
@@ -132,6 +132,31 @@ static void interfaces(void)
     qemu_args_free(&args);
 }
 
+static void another_architecture(void)
+{
+    const struct qemu_nic nic = {.number = 3, .fd = 50, .mac = {0x52, 0x54, 0, 1, 2, 3}};
+    struct qemu_config config = plain;
+    struct qemu_args args;
+    config.arch = arch_find("aarch64");
+    config.nics = &nic;
+    config.n_nics = 1;
+    CHECK(config.arch && !arch_find("pdp11"));
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK_STR(args.argv[0], "qemu-system-aarch64");
+    CHECK(strncmp(value_of(&args, "-machine"), "virt,", 5) == 0);
+    CHECK(strstr(value_of(&args, "-machine"), "accel=tcg"));
+    CHECK(has(&args, "-device",
+              "virtio-net-pci,id=nic3,netdev=net3,romfile=,mac=52:54:00:01:02:03,bus=plug3"));
+    /* Ports 0 to 3, and the spare ones; eight in a slot. */
+    CHECK(has(&args, "-device",
+              "pcie-root-port,id=plug0,chassis=1,addr=10.0,multifunction=on,io-reserve=0"));
+    CHECK(has(&args, "-device",
+              "pcie-root-port,id=plug11,chassis=12,addr=11.3,multifunction=on,io-reserve=0"));
+    CHECK(!has(&args, "-device",
+               "pcie-root-port,id=plug12,chassis=13,addr=11.4,multifunction=on,io-reserve=0"));
+    qemu_args_free(&args);
+}
+
 /* More than fit in one growth of the lists. */
 static void ports(void)
 {
@@ -177,14 +202,15 @@ static void the_installed_version(void)
     const char *old = getenv("PATH");
     char folder[] = "/tmp/qn-test-qemu-XXXXXX", path[128], *before = strdup(old ? old : "/bin");
     CHECK(mkdtemp(folder));
-    snprintf(path, sizeof(path), "%s/" QEMU_PROGRAM, folder);
+    snprintf(path, sizeof(path), "%s/qemu-system-x86_64", folder);
     setenv("PATH", folder, 1);
-    CHECK_INT(qemu_version(), -ENOENT);
+    CHECK_INT(qemu_version(arch_default()), -ENOENT);
     FILE *program = fopen(path, "w");
     fputs("#!/bin/sh\necho 'QEMU emulator version 8.2.1 (made up)'\n", program);
     fchmod(fileno(program), 0755);
     fclose(program);
-    CHECK_INT(qemu_version(), 80201);
+    CHECK_INT(qemu_version(arch_default()), 80201);
+    CHECK_INT(qemu_version(arch_find("aarch64")), -ENOENT);
     setenv("PATH", before, 1);
     free(before);
     unlink(path);
@@ -198,6 +224,7 @@ static const struct check_test tests[] = {
     {"KVM and TCG", accelerators},
     {"a kernel, with and without its companions", kernels},
     {"network interfaces", interfaces},
+    {"another architecture", another_architecture},
     {"many ports", ports},
     {"extra arguments come last", extra_arguments_come_last},
     {"the installed version, or that there is none", the_installed_version},

@@ -13,5 +13,5 @@ ln -sf /proc/self/fd /dev/fd
 ln -sf /proc/self/fd/0 /dev/stdin
 ln -sf /proc/self/fd/1 /dev/stdout
 ln -sf /proc/self/fd/2 /dev/stderr
-modprobe -a virtio_pci virtio_console virtio_net virtio_blk virtio_rng pvpanic_pci
+modprobe -qa virtio_pci virtio_console virtio_net virtio_blk virtio_rng pvpanic_pci # arm64 lacks the last
 ip link set lo up
