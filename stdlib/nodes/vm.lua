@@ -362,7 +362,7 @@ function VM:close()
 end
 
 -- Fields that are nil until they are set; a class has no unknown ones.
-for _, field in ipairs { "shell_up", "hosts_task", "line", "not_root", "watcher" } do
+for _, field in ipairs { "shell_up", "hosts_task", "line", "not_root", "watcher", "slots_settled" } do
     VM[field] = false
 end
 
