@@ -27,15 +27,9 @@ qn_nic() {
 }
 ]]
 
--- A guest can miss the notice of a device that comes while it lets another go: it looks for itself now and then. A system that
--- renames what is new does it at once.
+-- A system that renames what is new does it at once.
 local AWAIT = [[
-n=0
-until qn_nic %s; do
-    sleep 0.05 2>/dev/null || sleep 1
-    n=$((n + 1))
-    [ $((n %% 40)) != 0 ] || { echo 1 >/sys/bus/pci/rescan; } 2>/dev/null || :
-done
+until qn_nic %s; do sleep 0.05 2>/dev/null || sleep 1; done
 ! command -v udevadm >/dev/null || { udevadm settle --timeout=10; qn_nic %s; }
 ]]
 
@@ -146,29 +140,56 @@ local function in_words(why)
     return why:find("no slot", 1, true) and "no PCI slot is left for one more interface" or "QEMU: " .. why
 end
 
--- Has QEMU put the device in. Returns nil or why not.
+-- Runs fn(...) once all that was asked of the machine's PCI slots before is done. Each time that QEMU tells its guest of a
+-- slot, it names again those that the guest was asked to empty and has not yet. The guest empties a slot as often as it was
+-- told to, and so takes out what was put in there meanwhile. Asked for one thing at a time, it hears of each just once.
+local function in_turn(vm, fn, ...)
+    local before, done = vm.slots_settled, core.future()
+    vm.slots_settled = done
+    local turn <close> = setmetatable({}, { __close = function() done:set() end })
+    if before then core.wait { before } end
+    return (fn(...)) -- not a tail call, which would end the turn
+end
+
+-- Returns a future that is set when QEMU has let go of the device.
+local function watch(self)
+    local gone = core.future()
+    self.node.gone[device(self)] = gone
+    return gone
+end
+
+-- Has QEMU put the device in. Returns nil or why not, and a future that is set when it is out again.
 local function put_in(self)
-    local vm = self.node
+    local vm, name, gone = self.node, backend(self), watch(self)
     take(self)
-    local name = backend(self)
     local sent, why = vm.machine:pass_fd(name, self.fd)
     why = not sent and why
         or qmp.command(vm, "netdev_add", { type = "dgram", id = name, ["local"] = { type = "fd", str = name } })
         or qmp.command(vm, "device_add",
             { driver = "virtio-net-pci", id = device(self), netdev = name, romfile = "", mac = self.mac,
                 bus = arch.bus(vm.opts.arch, self.index - 1) })
-    return why and in_words(why)
+    return why and in_words(why), gone
 end
 
 local NOT_SHOWN = ("its guest shows no new interface after %d s: its kernel needs PCI hot-plug by ACPI, and a driver " ..
     "for virtio-net"):format(APPEARS)
 
--- Waits until the guest has the device, and configures it. Returns nil or why it could not.
-local function configure(self)
+-- Puts the device in, waits until the guest has it, and configures it; again, if a guest that was very late to empty the slot
+-- for another takes it out at once. Returns nil or why it could not.
+local function install(self)
     local vm = self.node
+    local why, gone = put_in(self)
+    if why then return why end
     local running = job.start(vm, vm:commander(),
         { cmd = "configure " .. self.mac, text = plug_script(self), timeout = APPEARS, max_output = 1 << 16 })
-    core.wait { running.done }
+    while core.wait { running.done, gone } == 2 do
+        qmp.command(vm, "netdev_del", { id = backend(self) })
+        why, gone = put_in(self)
+        if why then
+            running:kill()
+            return why
+        end
+    end
     local result = running.result
     if result.ok then
         self.ifname = result.stdout:match("[^\n]+")
@@ -182,32 +203,48 @@ end
 local NOT_ROOT = "the user logged in there is not root, so that a new interface cannot be configured: " ..
     "log in as root (user=), or make the link before it boots"
 
---- Gives a machine that runs an interface that was added: waits, if it boots, and until the guest can use it. Returns nil,
---- also when the machine has ended and will boot with it; or why it cannot be.
+-- `ended`: the future of the machine that it was asked for. Returns nil or why it could not be.
+local function plug(self, ended)
+    if not self.fd then return end -- it was removed before its turn came
+    local vm, why = self.node, nil
+    if not ended:is_set() then why = install(self) end
+    if ended:is_set() then return ("it is %s: %s"):format(vm.state, (vm.why or "it has ended"):match("[^\n]*")) end
+    if not why and not self.link.is_up then why = nic.set_carrier(self, false) end
+    return why
+end
+
+--- Gives a machine that runs an interface that was added: waits, if it boots, and until the guest can use it. That goes on
+--- when the calling task is cancelled: what a guest is to let go, it has to have seen. Returns nil, also when the machine has
+--- ended and will boot with it; or why it cannot be.
 function nic.plug(self)
     local vm = self.node
     if vm.boot_task then core.wait { vm.boot_task.done } end
     if not self.unplugged or computer.is_off(vm) then return end
     if vm.state ~= "up" then return ("it is %s: resume it first"):format(vm.state) end
     if vm.not_root then return NOT_ROOT end
-    local ended = vm.ended
-    local why = put_in(self) or configure(self)
-    if ended:is_set() then return ("it is %s: %s"):format(vm.state, (vm.why or "it has ended"):match("[^\n]*")) end
-    if not why and not self.link.is_up then why = nic.set_carrier(self, false) end
-    return why
+    local plugging = tasks.go(in_turn, vm, plug, self, vm.ended)
+    core.wait { plugging.done }
+    return plugging:outcome()
 end
 
--- Takes the device out, which the guest has to agree to. Returns when it is gone; `tell` is called when that takes long.
+-- Asks the guest to let go of the device. Returns a future that is set when it is gone; others have their turn at the latest
+-- after a while.
+local function ask_out(self, ended)
+    local gone = watch(self)
+    if ended:is_set() or qmp.command(self.node, "device_del", { id = device(self) }) then gone:set() end
+    core.wait({ gone, ended }, LEAVES)
+    return gone
+end
+
+-- Returns when the machine has it no more; `tell` is called when that takes long.
 local function take_out(self, tell)
     local vm = self.node
-    local ended, gone = vm.ended, core.future()
-    vm.gone[device(self)] = gone
-    qmp.command(vm, "set_link", { name = device(self), up = false })
-    if not ended:is_set() and not qmp.command(vm, "device_del", { id = device(self) }) then
-        if not core.wait({ gone, ended }, LEAVES) then
-            tell()
-            core.wait { gone, ended }
-        end
+    local ended = vm.ended
+    nic.set_carrier(self, false)
+    local gone = in_turn(vm, ask_out, self, ended)
+    if not gone:is_set() and not ended:is_set() then
+        tell()
+        core.wait { gone, ended }
     end
     vm.gone[device(self)] = nil
     if not ended:is_set() then qmp.command(vm, "netdev_del", { id = backend(self) }) end

@@ -173,12 +173,14 @@ static void stop_does_not_ask_forever(void)
 static void descriptors(void)
 {
     int out[2], kept[2];
-    char script[128], text[128] = "";
+    char script[160], text[128] = "";
     struct child child;
     CHECK_INT(pipe2(out, O_CLOEXEC), 0);
     CHECK_INT(pipe2(kept, O_CLOEXEC), 0);
-    snprintf(script, sizeof(script), "cat; echo lost >&2; echo kept >&%d; ls /proc/$$/fd | wc -l",
-             kept[1]);
+    snprintf(script, sizeof(script),
+             "cat; echo lost >&2; echo kept >&%d; "
+             "for fd in %d %d %d; do [ ! -e /proc/$$/fd/$fd ] || echo $fd; done; echo end",
+             kept[1], out[0], out[1], kept[0]);
     const char *argv[] = {"sh", "-c", script, NULL};
     CHECK_INT(child_spawn(&(struct child_spec){.argv = argv,
                                                .inherit = &kept[1],
@@ -193,7 +195,8 @@ static void descriptors(void)
     CHECK_INT(wait_status(&child), 0);
     CHECK_INT(read(kept[0], text, sizeof(text)), 5);
     CHECK_STR(text, "kept\n");
-    CHECK_INT(read_number(out[0]), 4);
+    CHECK_INT(read(out[0], text, sizeof(text)), 4);
+    CHECK(strncmp(text, "end\n", 4) == 0);
     close(kept[0]);
     close(out[0]);
 }

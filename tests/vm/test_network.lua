@@ -342,6 +342,29 @@ test("links that come at once, also of one machine, and to simulated nodes; all 
     check.equal(#r.nics, 1)
 end)
 
+test("a guest that lets interfaces go while others come takes out none of these", function()
+    local n_a, n_b, leaving = #a.nics, #b.nics, {}
+    for _ = 1, 3 do
+        for _, l in ipairs(all { go(link, a, b), go(link, a, b) }) do leaving[#leaving + 1] = go(l.remove, l) end
+    end
+    all(leaving)
+    check.equal({ #a.nics, #b.nics, #interfaces(a), #interfaces(b) }, { n_a, n_b, n_a, n_b })
+end)
+
+test("a guest that takes an interface out before it has used it is given it again", function()
+    a:succeed("echo 0 >/sys/bus/virtio/drivers_autoprobe")
+    local making, slot = go(link, a, b), nil
+    eventually(20, function()
+        local idle = a:succeed("for d in /sys/bus/virtio/devices/*; do [ -e $d/driver ] || readlink -f $d; done")
+        slot = idle:match(":(%x+)%.0/virtio%d+\n$")
+        return slot
+    end)
+    a:succeed(("echo 1 >/sys/bus/virtio/drivers_autoprobe; echo 0 >/sys/bus/pci/slots/%d/power"):format(tonumber(slot, 16)))
+    local l = making:join()
+    ping_times(a, b:ip(l), 1)
+    l:remove()
+end)
+
 test("a link that cannot come is not there at all", function()
     local n_a, n_c = #a.nics, #c.nics
     link(a, c):remove()
