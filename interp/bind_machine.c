@@ -12,15 +12,18 @@
 #include "runtime/command.h"
 #include "runtime/embed.h"
 #include "runtime/machine.h"
+#include "vmctl/seed.h"
 
 #include <errno.h>
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MACHINE "qemunet.machine"
 #define MAX_NICS 64
 #define MAX_EXTRA 256
+#define MAX_SEED_FILES 8
 
 struct lua_machine {
     struct host *host;
@@ -249,6 +252,39 @@ static void read_extra(lua_State *L, const char **extra)
     lua_pop(L, 1);
 }
 
+/* The texts stay alive in the table. Return: how many. */
+static size_t read_seed(lua_State *L, struct seed_file *files)
+{
+    size_t n = 0;
+    if (lua_getfield(L, 1, "seed") != LUA_TTABLE) {
+        lua_pop(L, 1);
+        return 0;
+    }
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1), n++) {
+        if (n == MAX_SEED_FILES || lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
+            luaL_error(L, "seed: want at most %d texts by their names", MAX_SEED_FILES);
+        files[n].name = lua_tostring(L, -2);
+        files[n].data = lua_tolstring(L, -1, &files[n].size);
+    }
+    lua_pop(L, 1);
+    return n;
+}
+
+/* Opens it with its seed volume, if it has one, which is QEMU's alone then. */
+static int open_with_seed(struct lua_machine *machine, struct machine_config *config,
+                          const struct seed_file *files, size_t n, char **why)
+{
+    int fd = n ? seed_make(files, n) : 0;
+    if (fd < 0)
+        return fd;
+    config->qemu.seed_fd = fd;
+    int err =
+        machine_open(&machine->machine, &machine->host->loop, machine->host->timers, config, why);
+    if (fd)
+        close(fd);
+    return err;
+}
+
 /* core.guest_file(name) -> the text of a file of runtime/guest */
 static int guest_file(lua_State *L)
 {
@@ -270,14 +306,16 @@ static int needs_shell(lua_State *L)
 }
 
 /* core.machine{name=, kernel=, initrd=, append=, disk=, disk_format=, disk_writable=, memory=bytes,
- * cpus=, kvm=, nics={{number=,fd=,mac=},...}, extra={...}, console_log=, boot_timeout=s,
- * on_state=fn(state, why), on_event=fn(name, data), on_console=fn(data)} -> machine, or nil and why
+ * seed={[file]=text,...} (a volume of these), cpus=, kvm=, nics={{number=,fd=,mac=},...},
+ * extra={...}, console_log=, boot_timeout=s, on_state=fn(state, why), on_event=fn(name, data),
+ * on_console=fn(data)} -> machine, or nil and why
  */
 static int open_machine(lua_State *L)
 {
     struct host *host = host_of(L);
     struct qemu_nic nics[MAX_NICS];
     const char *extra[MAX_EXTRA + 1];
+    struct seed_file seed[MAX_SEED_FILES];
     char *why = NULL;
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
@@ -310,7 +348,7 @@ static int open_machine(lua_State *L)
     lua_getfield(L, 1, "disk_writable");
     config.qemu.disk_writable = lua_toboolean(L, -1);
     read_extra(L, extra);
-    int err = machine_open(&machine->machine, &host->loop, host->timers, &config, &why);
+    int err = open_with_seed(machine, &config, seed, read_seed(L, seed), &why);
     if (err) {
         lua_pushnil(L);
         lua_pushstring(L, why ? why : strerror(-err));

@@ -122,6 +122,15 @@ static int add_disk(struct qemu_args *args, const struct qemu_config *c)
     return err;
 }
 
+/* Behind the disk, which a firmware boots from and a guest calls the first. */
+static int add_seed(struct qemu_args *args, const struct qemu_config *c)
+{
+    if (c->seed_fd <= 0)
+        return 0;
+    return add_fd(args, c->seed_fd) || add(args, "-drive") ||
+           add(args, "file=file:/proc/self/fd/%d,format=raw,if=virtio,read-only=on", c->seed_fd);
+}
+
 static int add_control(struct qemu_args *args, const struct qemu_config *c)
 {
     return add_socket(args, "qmp", c->monitor_fd) || add(args, "-mon") ||
@@ -153,8 +162,8 @@ static int add_nic(struct qemu_args *args, const struct qemu_nic *nic)
 int qemu_args_build(struct qemu_args *args, const struct qemu_config *c)
 {
     *args = (struct qemu_args){0};
-    int err =
-        add_machine(args, c) || add_kernel(args, c) || add_disk(args, c) || add_control(args, c);
+    int err = add_machine(args, c) || add_kernel(args, c) || add_disk(args, c) ||
+              add_seed(args, c) || add_control(args, c);
     for (size_t i = 0; i < c->n_ports && !err; i++)
         err = add_port(args, &c->ports[i]);
     for (size_t i = 0; i < c->n_nics && !err; i++)

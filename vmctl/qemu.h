@@ -28,6 +28,7 @@ struct qemu_config {
      * what the guest writes goes to an unlinked file of QEMU's in TMPDIR. */
     const char *disk, *disk_format;
     bool disk_writable;
+    int seed_fd;     /* a volume beside it that can only be read, see seed.h; 0: none */
     uint64_t memory; /* bytes */
     unsigned cpus;
     bool kvm;

@@ -11,6 +11,7 @@ local nic = require "qemunet.nodes.nic"
 local node = require "qemunet.nodes.node"
 local options = require "qemunet.options"
 local qmp = require "qemunet.nodes.qmp"
+local seed = require "qemunet.nodes.seed"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
 local units = require "qemunet.units"
@@ -49,6 +50,7 @@ local OPTIONS = {
     user = { type = "string" },
     password = { type = "string" },
     prompt = { type = { "string", "table" } },
+    cloud_init = { type = { "boolean", "table" } },
     files = { type = "table" },
     setup = { type = "table" },
     qemu = { type = "table" },
@@ -116,7 +118,8 @@ local function declare(name, opts, level)
         error(("vm %s: mem %s is too small: the tiny guest needs at least %s to boot"):format(name,
             units.format_size(checked.mem), units.format_size(TINY_MIN_MEMORY)), level + 1)
     end
-    local self = computer.add(class, name, checked, { tiny_boots = tiny_boots, parting = {}, gone = {} })
+    local self = computer.add(class, name, checked, { tiny_boots = tiny_boots, parting = {}, gone = {},
+        seed = seed.check(checked, name, level + 1) })
     self.console = console.new(self, function() return vm.console_path and vm.console_path(name) end)
     return self
 end
@@ -125,6 +128,7 @@ end
 --- opts: image="tiny", mem="256M", cpus=1, accel="auto"|"kvm"|"tcg", kernel=, initrd=, append= (added to the kernel's
 --- command line), disk=path of an image to boot from, which is written to only if persistent=true (with kernel= or
 --- image="tiny" a disk beside it), user="root", password=, prompt= for its log-in at the serial console (see login),
+--- cloud_init=true or {user_data=, meta_data=, network_config=} for an image that uses cloud-init (see seed),
 --- files={[guest_path]=host_path}, setup={"command", ...} run after each boot, qemu={extra arguments},
 --- boot_timeout="60s".
 vm.vm = computer.declaring("vm", declare)
@@ -216,7 +220,7 @@ local function start_machine(self)
     machine, why = core.machine {
         name = self.name, kernel = kernel, initrd = initrd, append = append_of(self, kvm, own_append),
         disk = disk, disk_format = disk and disk_format(disk), disk_writable = self.opts.persistent,
-        memory = self.opts.mem, cpus = self.opts.cpus, kvm = kvm, nics = nic.take_all(self),
+        seed = self.seed or nil, memory = self.opts.mem, cpus = self.opts.cpus, kvm = kvm, nics = nic.take_all(self),
         extra = self.opts.qemu, console_log = vm.console_path and vm.console_path(self.name),
         boot_timeout = boot_timeout(self),
         on_state = function(state, reason) on_machine_state(self, machine, state, reason) end,
@@ -263,7 +267,7 @@ end
 -- Until commands can be given; a guest that is not ours may have to be logged in to for that.
 local function await_shell(self)
     local entry
-    if not self.tiny_boots then
+    if not self.tiny_boots and not self.seed then
         entry = login.enter(self, core.now() + math.max(boot_timeout(self) - LOGIN_MARGIN, 0))
         core.wait { self.shell_up, entry.done }
         if not self.shell_up:is_set() and entry.problem then
@@ -275,6 +279,7 @@ local function await_shell(self)
     core.wait { self.shell_up }
     if entry then entry:cancel() end
     if not self.shell_up:values() then computer.boot_failed(self) end
+    if self.seed then seed.await(self, boot_timeout(self)) end
 end
 
 --- Starts it; returns when it is configured.
