@@ -2,6 +2,7 @@
 -- The command line: qemunet COMMAND [OPTIONS]. A chunk that returns a function for the words of the command line.
 
 local core = require "qemunet.core"
+local doctor = require "qemunet.program.doctor"
 local errors = require "qemunet.errors"
 local options = require "qemunet.options"
 local recorder = require "qemunet.program.recorder"
@@ -18,6 +19,7 @@ usage: qemunet COMMAND ...
                       run the tests of suite files
   image list|build tiny|remove tiny
                       the guest images in the cache
+  doctor [--json]     what this machine can do for experiments, and what to change
   bench [NAME] [--rounds N] [--vms N] [--json FILE]
                       run a benchmark; without a name, list them
   version             what version this is
@@ -171,6 +173,15 @@ function commands.image(words)
     end
     for _, folder in ipairs(core.images(verb == "remove")) do print(verb == "remove" and "removed " .. folder or folder) end
     return run.PASSED
+end
+
+local DOCTOR = { ["--json"] = { false, function(opts) opts.json = true end } }
+
+function commands.doctor(words)
+    local opts = parse(words, DOCTOR)
+    if opts.files[1] then usage("doctor wants no file") end
+    core.progress_open(-1)
+    return doctor.report(opts.json) and run.PASSED or run.MACHINERY
 end
 
 local BENCHES = { commands = "bench.commands", fabric = "bench.fabric", sync = "bench.sync" }
