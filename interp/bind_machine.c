@@ -14,6 +14,7 @@
 #include "runtime/command.h"
 #include "runtime/embed.h"
 #include "runtime/machine.h"
+#include "vmctl/seed.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #define MACHINE "qemunet.machine"
+#define MAX_SEED_FILES 8
 
 struct lua_machine {
     struct host *host;
@@ -238,6 +240,39 @@ static int machine_close_method(lua_State *L)
 
 /* Opening */
 
+/* The texts stay alive in the table. Return: how many. */
+static size_t read_seed(lua_State *L, struct seed_file *files)
+{
+    size_t n = 0;
+    if (lua_getfield(L, 1, "seed") != LUA_TTABLE) {
+        lua_pop(L, 1);
+        return 0;
+    }
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1), n++) {
+        if (n == MAX_SEED_FILES || lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
+            luaL_error(L, "seed: want at most %d texts by their names", MAX_SEED_FILES);
+        files[n].name = lua_tostring(L, -2);
+        files[n].data = lua_tolstring(L, -1, &files[n].size);
+    }
+    lua_pop(L, 1);
+    return n;
+}
+
+/* Opens it with its seed volume, if it has one, which is QEMU's alone then. */
+static int open_with_seed(struct lua_machine *machine, struct machine_config *config,
+                          const struct seed_file *files, size_t n, char **why)
+{
+    int fd = n ? seed_make(files, n) : 0;
+    if (fd < 0)
+        return fd;
+    config->qemu.seed_fd = fd;
+    int err =
+        machine_open(&machine->machine, &machine->host->loop, machine->host->timers, config, why);
+    if (fd)
+        close(fd);
+    return err;
+}
+
 /* core.guest_file(name) -> the text of a file of runtime/guest */
 static int guest_file(lua_State *L)
 {
@@ -266,8 +301,9 @@ static int needs_shell(lua_State *L)
 }
 
 /* core.machine{name=, arch=, kernel=, initrd=, append=, disk=, disk_format=, disk_writable=, root=,
- * memory=bytes, cpus=, kvm=, nics={{number=,fd=,mac=},...}, extra={...}, console_log=,
- * boot_timeout=s, template= to go on from, with channel_note=, or draft= to make a template of,
+ * seed={[file]=text,...} (a volume of these), memory=bytes, cpus=, kvm=,
+ * nics={{number=,fd=,mac=},...}, extra={...}, console_log=, boot_timeout=s,
+ * template= to go on from, with channel_note=, or draft= to make a template of,
  * on_state=fn(state, why), on_event=fn(name, data), on_console=fn(data)} -> machine, or nil and why
  */
 static int open_machine(lua_State *L)
@@ -275,6 +311,7 @@ static int open_machine(lua_State *L)
     struct host *host = host_of(L);
     struct lua_config description;
     struct machine_source source;
+    struct seed_file seed[MAX_SEED_FILES];
     char *why = NULL;
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
@@ -291,8 +328,9 @@ static int open_machine(lua_State *L)
         .handler = &machine_handler,
         .arg = machine,
     };
+    size_t n_seed = read_seed(L, seed);
     template_apply(L, &config, &source);
-    int err = machine_open(&machine->machine, &host->loop, host->timers, &config, &why);
+    int err = open_with_seed(machine, &config, seed, n_seed, &why);
     if (source.state >= 0)
         close(source.state);
     if (err) {

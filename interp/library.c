@@ -3,6 +3,7 @@
 
 #include "interp/bind_bench.h"
 #include "interp/bind_container.h"
+#include "interp/bind_doctor.h"
 #include "interp/bind_expect.h"
 #include "interp/bind_fabric.h"
 #include "interp/bind_files.h"
@@ -83,6 +84,7 @@ static int open_core(lua_State *L)
     machine_bind(L);
     template_bind(L);
     container_bind(L);
+    doctor_bind(L);
     expect_bind(L);
     fabric_bind(L);
     link_bind(L);

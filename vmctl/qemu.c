@@ -159,6 +159,15 @@ static int add_root(struct qemu_args *args, const struct qemu_config *c)
     return err;
 }
 
+/* Behind the disk, which a firmware boots from and a guest calls the first. */
+static int add_seed(struct qemu_args *args, const struct qemu_config *c)
+{
+    if (c->seed_fd <= 0)
+        return 0;
+    return add_fd(args, c->seed_fd) || add(args, "-drive") ||
+           add(args, "file=file:/proc/self/fd/%d,format=raw,if=virtio,read-only=on", c->seed_fd);
+}
+
 static int add_control(struct qemu_args *args, const struct qemu_config *c)
 {
     return add_socket(args, "qmp", c->monitor_fd) || add(args, "-mon") ||
@@ -223,7 +232,8 @@ int qemu_args_build(struct qemu_args *args, const struct qemu_config *c)
 {
     *args = (struct qemu_args){0};
     int err = add_machine(args, c) || add_memory(args, c) || add_incoming(args, c) ||
-              add_kernel(args, c) || add_disk(args, c) || add_root(args, c) || add_control(args, c);
+              add_kernel(args, c) || add_disk(args, c) || add_root(args, c) || add_seed(args, c) ||
+              add_control(args, c);
     for (size_t i = 0; i < c->n_inherited && !err; i++)
         err = add_fd(args, c->inherited[i]);
     for (size_t i = 0; i < c->n_ports && !err; i++)

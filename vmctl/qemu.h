@@ -30,6 +30,7 @@ struct qemu_config {
     bool disk_writable;
     const char
         *root;       /* a raw image that is never written to, of serial number "qn.root", or NULL */
+    int seed_fd;     /* a volume beside it that can only be read, see seed.h; 0: none */
     uint64_t memory; /* bytes */
     /* The file that holds the memory, if it is one, and whether what the guest writes goes there or
      * stays private to it. */

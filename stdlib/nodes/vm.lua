@@ -8,12 +8,14 @@ local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local identity = require "qemunet.nodes.identity"
 local image = require "qemunet.nodes.image"
+local inspect = require "qemunet.inspect"
 local job = require "qemunet.nodes.job"
 local login = require "qemunet.nodes.login"
 local nic = require "qemunet.nodes.nic"
 local node = require "qemunet.nodes.node"
 local options = require "qemunet.options"
 local qmp = require "qemunet.nodes.qmp"
+local seed = require "qemunet.nodes.seed"
 local tasks = require "qemunet.tasks"
 local template = require "qemunet.nodes.template"
 local testbed = require "qemunet.testbed"
@@ -48,6 +50,7 @@ local OPTIONS = {
     user = { type = "string" },
     password = { type = "string" },
     prompt = { type = { "string", "table" } },
+    cloud_init = { type = { "boolean", "table" } },
     files = { type = "table" },
     setup = { type = "table" },
     qemu = { type = "table" },
@@ -147,7 +150,8 @@ local function declare(name, opts, level)
         error(("vm %s: mem %s is too small: the %s guest needs at least %s to boot"):format(name,
             units.format_size(checked.mem), prepared.name, units.format_size(prepared.minimum)), level + 1)
     end
-    local self = computer.add(class, name, checked, { image = prepared or false, parting = {}, gone = {} })
+    local self = computer.add(class, name, checked, { image = prepared or false, parting = {}, gone = {},
+        seed = seed.check(checked, name, level + 1) })
     declared[checked.arch] = true
     self.console = console.new(self, function() return vm.console_path and vm.console_path(name) end)
     return self
@@ -155,11 +159,13 @@ end
 
 --- vm(name, opts): declares a virtual machine; it boots on boot() or at its first use.
 --- opts: image="tiny", or what image{} has returned or its name, or one that was built on the command line, or the path of
---- another's disk image; mem="256M", cpus=1, arch="x86_64"|"aarch64", accel="auto"|"kvm"|"tcg", kernel=, initrd=, append= (added to the kernel's
---- command line; the word "randmaps" in it is ours: address-space randomisation under TCG too), disk=path of an image to
---- boot from, which is written to only if persistent=true (with kernel= or an image of ours a disk beside it), user="root",
---- password=, prompt= for its log-in at the serial console (see login), files={[guest_path]=host_path},
---- setup={"command", ...} run after each boot, qemu={extra arguments}, boot_timeout="60s".
+--- another's disk image; mem="256M", cpus=1, arch="x86_64"|"aarch64", accel="auto"|"kvm"|"tcg", template=false to boot it
+--- each time instead of going on from a warm template, kernel=, initrd=, append= (added to the kernel's command line; the
+--- word "randmaps" in it is ours: address-space randomisation under TCG too), disk=path of an image to boot from, which is
+--- written to only if persistent=true (with kernel= or an image of ours a disk beside it), user="root", password=, prompt=
+--- for its log-in at the serial console (see login), cloud_init=true or {user_data=, meta_data=, network_config=} for an
+--- image that uses cloud-init (see seed), files={[guest_path]=host_path}, setup={"command", ...} run after each boot,
+--- qemu={extra arguments}, boot_timeout="60s".
 vm.vm = computer.declaring("vm", declare)
 
 --- vms(n, "node%d", opts): declares n of them; their names are the format with 1 to n. Returns an array.
@@ -259,7 +265,7 @@ local function describe(self)
     return {
         name = self.name, arch = self.opts.arch, kernel = kernel, initrd = initrd, append = append_of(self, kvm, own_append),
         disk = disk, disk_format = disk and disk_format(disk), disk_writable = self.opts.persistent, root = root,
-        memory = self.opts.mem, cpus = self.opts.cpus, kvm = kvm, nics = nic.take_all(self),
+        seed = self.seed or nil, memory = self.opts.mem, cpus = self.opts.cpus, kvm = kvm, nics = nic.take_all(self),
         extra = self.opts.qemu, console_log = vm.console_path and vm.console_path(self.name),
         boot_timeout = boot_timeout(self),
     }
@@ -291,7 +297,7 @@ end
 -- Until commands can be given; a guest that is not ours may have to be logged in to for that.
 local function await_shell(self)
     local entry
-    if not self.image then
+    if not self.image and not self.seed then
         entry = login.enter(self, core.now() + math.max(boot_timeout(self) - LOGIN_MARGIN, 0))
         core.wait { self.shell_up, entry.done }
         if not self.shell_up:is_set() and entry.problem then
@@ -303,6 +309,7 @@ local function await_shell(self)
     core.wait { self.shell_up }
     if entry then entry:cancel() end
     if not self.shell_up:values() then computer.boot_failed(self) end
+    if self.seed then seed.await(self, boot_timeout(self)) end
 end
 
 -- Templates -----------------------------------------------------------------------------------------------------------
@@ -323,7 +330,8 @@ local function particulars(self)
     local prompt = type(opts.prompt) == "table" and opts.prompt or { shell = opts.prompt }
     local parts = { core.VERSION, core.guest_version(), opts.user or "", opts.password or "", prompt.user or "",
         prompt.password or "", prompt.shell or "" }
-    table.move(image_setup(self), 1, #image_setup(self), #parts + 1, parts)
+    for _, cmd in ipairs(image_setup(self)) do parts[#parts + 1] = cmd end
+    for _, file in ipairs(inspect.keys(self.seed or {}, 0)) do parts[#parts + 1] = file .. "=" .. self.seed[file] end
     for i, part in ipairs(parts) do parts[i] = ("%q"):format(part) end
     return table.concat(parts, ",")
 end

@@ -2,6 +2,7 @@
 -- The command line: qemunet COMMAND [OPTIONS]. A chunk that returns a function for the words of the command line.
 
 local core = require "qemunet.core"
+local doctor = require "qemunet.program.doctor"
 local errors = require "qemunet.errors"
 local images = require "qemunet.program.images"
 local options = require "qemunet.options"
@@ -21,6 +22,7 @@ usage: qemunet COMMAND ...
   image build NAME [--packages "A B"] [--run SCRIPT] [--add PATH[:PLACE]]...
                       build a Debian system for vm{image="NAME"}
   image remove NAME...
+  doctor [--json]     what this machine can do for experiments, and what to change
   bench [NAME] [--rounds N] [--vms N] [--json FILE]
                       run a benchmark; without a name, list them
   version             what version this is
@@ -178,6 +180,15 @@ function commands.image(words)
     local opts = parse(words, IMAGE)
     images.command(opts.files, opts, usage)
     return run.PASSED
+end
+
+local DOCTOR = { ["--json"] = { false, function(opts) opts.json = true end } }
+
+function commands.doctor(words)
+    local opts = parse(words, DOCTOR)
+    if opts.files[1] then usage("doctor wants no file") end
+    core.progress_open(-1)
+    return doctor.report(opts.json) and run.PASSED or run.MACHINERY
 end
 
 local BENCHES = { commands = "bench.commands", fabric = "bench.fabric", sync = "bench.sync" }

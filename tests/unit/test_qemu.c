@@ -112,6 +112,20 @@ static void kernels(void)
     qemu_args_free(&args);
 }
 
+static void a_seed(void)
+{
+    struct qemu_config config = plain;
+    struct qemu_args args;
+    config.disk = "/d";
+    config.disk_format = "raw";
+    config.seed_fd = 44;
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK(strstr(value_of(&args, "-drive"), "file:/d"));
+    CHECK(has(&args, "-drive", "file=file:/proc/self/fd/44,format=raw,if=virtio,read-only=on"));
+    CHECK(lists_fd(&args, 44));
+    qemu_args_free(&args);
+}
+
 static void interfaces(void)
 {
     const struct qemu_nic nics[] = {{.number = 0, .fd = 50, .mac = {0x52, 0x54, 0, 1, 2, 0xff}},
@@ -223,6 +237,7 @@ static const struct check_test tests[] = {
     {"commas in the name are doubled", commas_are_doubled},
     {"KVM and TCG", accelerators},
     {"a kernel, with and without its companions", kernels},
+    {"a seed volume comes behind the disk", a_seed},
     {"network interfaces", interfaces},
     {"another architecture", another_architecture},
     {"many ports", ports},
