@@ -2,6 +2,7 @@
 #include "interp/bind.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 void bind_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc)
@@ -15,6 +16,14 @@ void bind_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFun
         lua_setfield(L, -2, "__gc");
     }
     lua_pop(L, 1);
+}
+
+int push_problem(lua_State *L, int err, char *why)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, why && *why ? why : strerror(-err));
+    free(why);
+    return 2;
 }
 
 int push_outcome(lua_State *L, int err)

@@ -13,6 +13,10 @@ void bind_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFun
 /** Push true, or for a negative errno @err nil and why. Return: the number of values. */
 int push_outcome(lua_State *L, int err);
 
+/** Push nil and @why, which is freed, or if that is NULL or empty, the text of the negative errno
+ * @err. Return: the number of values. */
+int push_problem(lua_State *L, int err, char *why);
+
 /** Keep the object at @index in the registry under @key, its address; let go of it. */
 void bind_anchor(lua_State *L, int index, const void *key);
 void bind_unanchor(lua_State *L, const void *key);

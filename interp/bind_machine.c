@@ -269,9 +269,10 @@ static int needs_shell(lua_State *L)
     return 1;
 }
 
-/* core.machine{name=, kernel=, initrd=, append=, disk=, disk_format=, disk_writable=, memory=bytes,
- * cpus=, kvm=, nics={{number=,fd=,mac=},...}, extra={...}, console_log=, boot_timeout=s,
- * on_state=fn(state, why), on_event=fn(name, data), on_console=fn(data)} -> machine, or nil and why
+/* core.machine{name=, kernel=, initrd=, append=, disk=, disk_format=, disk_writable=, root=,
+ * memory=bytes, cpus=, kvm=, nics={{number=,fd=,mac=},...}, extra={...}, console_log=,
+ * boot_timeout=s, on_state=fn(state, why), on_event=fn(name, data), on_console=fn(data)} ->
+ * machine, or nil and why
  */
 static int open_machine(lua_State *L)
 {
@@ -298,6 +299,7 @@ static int open_machine(lua_State *L)
         .initrd = text_field(L, "initrd"),
         .append = text_field(L, "append"),
         .disk = text_field(L, "disk"),
+        .root = text_field(L, "root"),
         .disk_format = text_field(L, "disk_format"),
         .memory = (uint64_t)number_field(L, "memory", 0),
         .cpus = (unsigned)number_field(L, "cpus", 1),

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "interp/bind_system.h"
 
+#include "interp/bind.h"
 #include "interp/host.h"
 #include "interp/json.h"
 #include "interp/stop.h"
 #include "runtime/clock.h"
 #include "runtime/progress.h"
 #include "runtime/record.h"
-#include "vmctl/accel.h"
-#include "vmctl/image.h"
 #include "vmctl/qemu.h"
 
 #include <errno.h>
@@ -18,15 +17,6 @@
 #include <sys/random.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-
-/* Return values: nil and the text of @err, or of @why, which is freed. */
-static int push_failure(lua_State *L, int err, char *why)
-{
-    lua_pushnil(L);
-    lua_pushstring(L, why && *why ? why : strerror(-err));
-    free(why);
-    return 2;
-}
 
 /* core.now() -> experiment seconds */
 static int now(lua_State *L)
@@ -79,82 +69,16 @@ static int random_seed(lua_State *L)
     return 1;
 }
 
-static void tell_building(const char *text)
-{
-    fprintf(stderr, "%s\n", text);
-}
-
-static void push_image(lua_State *L, struct image *image)
-{
-    lua_createtable(L, 0, 3);
-    lua_pushstring(L, image->kernel);
-    lua_setfield(L, -2, "kernel");
-    lua_pushstring(L, image->initrd);
-    lua_setfield(L, -2, "initrd");
-    lua_pushstring(L, image->version);
-    lua_setfield(L, -2, "version");
-}
-
-/* core.tiny() -> {kernel=, initrd=, version=}, or nil and why; builds the image at its first use */
-static int tiny(lua_State *L)
-{
-    struct image image;
-    char *why;
-    int err = image_tiny(&image, tell_building, host_interrupted, &why);
-    if (err)
-        return push_failure(L, err, why);
-    push_image(L, &image);
-    image_free(&image);
-    return 1;
-}
-
-static void append_path(void *arg, const char *path)
-{
-    lua_State *L = arg;
-    lua_pushstring(L, path);
-    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-}
-
-/* core.images(remove) -> list of the paths of the built images, removed if asked */
-static int images(lua_State *L)
-{
-    bool remove = lua_toboolean(L, 1);
-    lua_newtable(L);
-    int err = image_each(remove, append_path, L);
-    return err ? push_failure(L, err, NULL) : 1;
-}
-
-/* core.accel(device) -> whether KVM works, why not, whether a guest was booted to find out; or nil
- * and why */
-static int accel(lua_State *L)
-{
-    const char *device = luaL_checkstring(L, 1);
-    struct image image;
-    struct accel found;
-    char *why;
-    int err = image_tiny(&image, tell_building, host_interrupted, &why);
-    if (err)
-        return push_failure(L, err, why);
-    err = accel_probe(&found, device, qemu_version(), &image, host_interrupted);
-    image_free(&image);
-    if (err)
-        return push_failure(L, err, NULL);
-    lua_pushboolean(L, found.kvm);
-    lua_pushstring(L, found.why);
-    lua_pushboolean(L, found.probed);
-    return 3;
-}
-
 /* core.qemu_version() -> "7.2.22", or nil and why */
 static int version(lua_State *L)
 {
     int v = qemu_version();
     if (v == -ENOENT)
-        return push_failure(L, v,
+        return push_problem(L, v,
                             strdup(QEMU_PROGRAM " is not installed (or not on PATH): install the "
                                                 "package " QEMU_PACKAGE));
     if (v < 0)
-        return push_failure(L, v, strdup(QEMU_PROGRAM " --version says nothing that is known"));
+        return push_problem(L, v, strdup(QEMU_PROGRAM " --version says nothing that is known"));
     lua_pushfstring(L, "%d.%d.%d", v / 10000, v / 100 % 100, v % 100);
     return 1;
 }
@@ -186,9 +110,9 @@ static int open_record(lua_State *L)
     struct host *host = host_of(L);
     int err = record_open(&host->record, luaL_optstring(L, 1, NULL), luaL_checkstring(L, 2));
     if (err == -EEXIST)
-        return push_failure(L, err, strdup("it holds the result of an earlier run"));
+        return push_problem(L, err, strdup("it holds the result of an earlier run"));
     if (err)
-        return push_failure(L, err, NULL);
+        return push_problem(L, err, NULL);
     lua_pushstring(L, record_folder(host->record));
     return 1;
 }
@@ -226,7 +150,7 @@ static int result(lua_State *L)
     struct host *host = host_of(L);
     int err = host->record ? record_result(host->record, check_json(L, 1)) : -ENOENT;
     if (err)
-        return push_failure(L, err, NULL);
+        return push_problem(L, err, NULL);
     lua_pushboolean(L, true);
     return 1;
 }
@@ -307,9 +231,6 @@ void system_bind(lua_State *L)
         {"finish", finish},
         {"set_seed", set_seed},
         {"random_seed", random_seed},
-        {"tiny", tiny},
-        {"images", images},
-        {"accel", accel},
         {"qemu_version", version},
         {"host_facts", host_facts},
         {"record_open", open_record},

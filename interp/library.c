@@ -6,6 +6,7 @@
 #include "interp/bind_expect.h"
 #include "interp/bind_fabric.h"
 #include "interp/bind_files.h"
+#include "interp/bind_image.h"
 #include "interp/bind_job.h"
 #include "interp/bind_link.h"
 #include "interp/bind_machine.h"
@@ -89,6 +90,7 @@ static int open_core(lua_State *L)
     bench_bind(L);
     trigger_bind(L);
     files_bind(L);
+    image_bind(L);
     nat_bind(L);
     stream_bind(L);
     system_bind(L);

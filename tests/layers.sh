@@ -68,7 +68,7 @@ check_tree() { # check_tree FOLDER
     rule 'every C file is listed' "$(unlisted .c $(source_folders))"
     # shellcheck disable=SC2046 # one folder a word
     rule 'every Lua file is listed' "$(unlisted .lua $(find stdlib -type d) tests/lua tests/vm)"
-    rule 'every shell script is listed' "$(unlisted .sh tests/vm vmctl/tiny runtime/guest)"
+    rule 'every shell script is listed' "$(unlisted .sh tests/vm vmctl/recipes vmctl/recipes/* runtime/guest)"
     echo "$passed passed, $failed failed"
     [ "$failed" -eq 0 ]
 }
@@ -89,7 +89,7 @@ notices() {
 check_self() {
     made=$(mktemp -d) || exit 2
     trap 'rm -rf "$made"' EXIT
-    for folder in vmctl/tiny runtime/part interp stdlib tests/unit tests/fuzz tests/bench tests/lua \
+    for folder in vmctl/recipes/one runtime/part interp stdlib tests/unit tests/fuzz tests/bench tests/lua \
         tests/vm; do
         mkdir -p "$made/$folder"
         echo "'fine.c' 'fine.lua' 'fine.sh'" >"$made/$folder/meson.build"

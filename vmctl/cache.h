@@ -16,6 +16,9 @@ char *cache_folder(void);
  * Return: a descriptor, or negative errno (-EINTR: interrupted). */
 int cache_lock(const char *name, int (*interrupted)(void));
 
+/** Remove the file or the folder at @path with all that is in it, as far as that can be done. */
+void cache_remove(const char *path);
+
 /* FNV-1a, 64 bit: http://www.isthe.com/chongo/tech/comp/fnv/ */
 #define CACHE_HASH_START 0xcbf29ce484222325U
 

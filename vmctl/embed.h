@@ -22,7 +22,7 @@ static inline const struct embedded_file *embedded_find(const struct embedded_fi
     return files->name ? files : NULL;
 }
 
-/* The recipe of the tiny guest, vmctl/tiny/. */
-extern const struct embedded_file embedded_tiny[];
+/* The recipes of guest images, vmctl/recipes/. */
+extern const struct embedded_file embedded_recipes[];
 
 #endif

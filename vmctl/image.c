@@ -3,12 +3,10 @@
 
 #include "vmctl/cache.h"
 #include "vmctl/child.h"
-#include "vmctl/embed.h"
+#include "vmctl/image_key.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <glob.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -18,73 +16,117 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Download, unpack and pack took 6.5 s on a 2-core machine; a slow network may need far longer. */
-#define BUILD_TIMEOUT_MS (15 * 60 * 1000)
+/* The tiny guest took 6.5 s on a 2-core machine, a Debian system of few packages 25 s; a slow
+ * network or many packages may need far longer. */
+#define BUILD_TIMEOUT_MS (30 * 60 * 1000)
+/* For what removes its files, and unmounts, when it is told to end. */
+#define BUILD_GRACE_MS 10000
+/* Lines of a recipe's that begin so are for the person who waits. */
+#define RECIPE_SAYS "image: "
 
-static uint64_t tiny_key(void)
-{
-    uint64_t hash = CACHE_HASH_START;
-    struct stat busybox = {0};
-    for (const struct embedded_file *file = embedded_tiny; file->name; file++) {
-        hash = cache_hash(hash, file->name, strlen(file->name));
-        hash = cache_hash(hash, file->data, file->size);
-    }
-    if (stat("/bin/busybox", &busybox) && stat("/usr/bin/busybox", &busybox))
-        return hash;
-    hash = cache_hash(hash, &busybox.st_size, sizeof(busybox.st_size));
-    return cache_hash(hash, &busybox.st_mtim.tv_sec, sizeof(busybox.st_mtim.tv_sec));
-}
+/* One build. */
+struct build {
+    const struct image_spec *spec;
+    char *final, *work, *sources, *out, *log; /* folders, and the log, which is a file */
+    void (*building)(const char *text);
+    int (*interrupted)(void);
+    char **why;
+    FILE *said; /* the log, as it grows */
+};
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static void remove_tree(const char *path)
-{
-    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static int write_file(const char *folder, const struct embedded_file *file)
+static int write_text(const char *folder, const char *name, const void *data, size_t n)
 {
     char *path = NULL;
-    if (asprintf(&path, "%s/%s", folder, file->name) < 0)
+    if (asprintf(&path, "%s/%s", folder, name) < 0)
         return -ENOMEM;
     FILE *out = fopen(path, "we");
     free(path);
     if (!out)
         return -errno;
-    size_t n = fwrite(file->data, 1, file->size, out);
-    return fclose(out) || n != file->size ? -EIO : 0;
+    size_t written = fwrite(data, 1, n, out);
+    return fclose(out) || written != n ? -EIO : 0;
 }
 
-static int write_sources(const char *folder)
+static int make_subfolder(const char *folder, const char *name)
 {
-    int err = mkdir(folder, 0700) ? -errno : 0;
-    for (const struct embedded_file *file = embedded_tiny; file->name && !err; file++)
-        err = write_file(folder, file);
+    char *path = NULL;
+    if (asprintf(&path, "%s/%s", folder, name) < 0)
+        return -ENOMEM;
+    int err = mkdir(path, 0700) ? -errno : 0;
+    free(path);
     return err;
+}
+
+static int write_recipe(const struct build *b)
+{
+    int err = make_subfolder(b->sources, b->spec->recipe);
+    for (const struct embedded_file *file = embedded_recipes; file->name && !err; file++) {
+        if (image_key_uses(b->spec->recipe, file))
+            err = write_text(b->sources, file->name, file->data, file->size);
+    }
+    return err;
+}
+
+/* Two lines for each: the recipe reads them, and neither path has a line's end. */
+static int write_adds(const struct build *b)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&text, &n);
+    if (!out)
+        return -ENOMEM;
+    for (size_t i = 0; i < b->spec->n_adds; i++)
+        fprintf(out, "%s\n%s\n", b->spec->adds[i].guest, b->spec->adds[i].host);
+    int err = fclose(out) ? -ENOMEM : write_text(b->sources, "add", text, n);
+    free(text);
+    return err;
+}
+
+static int write_spec(const struct build *b)
+{
+    const struct image_spec *spec = b->spec;
+    int err = 0;
+    if (spec->packages)
+        err = write_text(b->sources, "packages", spec->packages, strlen(spec->packages));
+    if (!err && spec->script)
+        err = write_text(b->sources, "run", spec->script, strlen(spec->script));
+    if (!err && spec->n_adds)
+        err = write_adds(b);
+    if (!err)
+        err = write_text(b->out, "name", spec->name, strlen(spec->name));
+    return err;
+}
+
+/* Passes on what the recipe has said meanwhile. */
+static void relay(struct build *b)
+{
+    char line[512];
+    while (b->said && b->building && fgets(line, sizeof(line), b->said)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strncmp(line, RECIPE_SAYS, strlen(RECIPE_SAYS)) == 0)
+            b->building(line);
+    }
+    if (b->said)
+        clearerr(b->said);
 }
 
 /* Return: the child's wait status (>= 0), -ETIMEDOUT or -EINTR; it is stopped and collected either
  * way. */
-static int wait_for_end(struct child *child, int timeout_ms, int (*interrupted)(void))
+static int wait_for_end(struct build *b, struct child *child)
 {
     int status = 0, err = 0;
     for (int waited = 0; child_reap(child, &status) == 0; waited += 50) {
         struct pollfd ended = {.fd = child->pidfd, .events = POLLIN};
-        if (interrupted && interrupted())
+        if (b->interrupted && b->interrupted())
             err = -EINTR;
-        else if (waited >= timeout_ms)
+        else if (waited >= BUILD_TIMEOUT_MS)
             err = -ETIMEDOUT;
         if (err)
             break;
         poll(&ended, 1, 50);
+        relay(b);
     }
-    child_stop(child, 1000);
+    child_stop(child, BUILD_GRACE_MS);
     child_close(child);
     return err ? err : status;
 }
@@ -105,56 +147,85 @@ static char *read_tail(const char *path)
     return text;
 }
 
-static int run_recipe(const char *sources, const char *out, int (*interrupted)(void), char **why)
+/* What the recipe said last is the reason. */
+static void explain(struct build *b)
 {
-    char *recipe = NULL, *log = NULL;
-    if (asprintf(&recipe, "%s/build.sh", sources) < 0 || asprintf(&log, "%s/log", sources) < 0)
-        return -ENOMEM;
-    const char *argv[] = {"sh", recipe, sources, out, NULL};
+    char *tail = read_tail(b->log);
+    if (asprintf(b->why, "%s\n(all that was said: %s)", tail ? tail : "", b->log) < 0)
+        *b->why = NULL;
+    free(tail);
+}
+
+static int run_recipe(struct build *b)
+{
+    char *recipe = NULL;
     struct child child;
-    int log_fd = open(log, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-    int err = child_spawn(
-        &(struct child_spec){
-            .argv = argv, .stdout_fd = log_fd, .stderr_fd = log_fd, .death_signal = SIGTERM},
-        &child);
+    if (asprintf(&recipe, "%s/%s/build.sh", b->sources, b->spec->recipe) < 0)
+        return -ENOMEM;
+    const char *argv[] = {"sh", recipe, b->sources, b->out, NULL};
+    int log = open(b->log, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+    int err = log < 0 ? -errno
+                      : child_spawn(&(struct child_spec){.argv = argv,
+                                                         .stdout_fd = log,
+                                                         .stderr_fd = log,
+                                                         .death_signal = SIGTERM},
+                                    &child);
+    b->said = err ? NULL : fopen(b->log, "re");
     if (!err)
-        err = wait_for_end(&child, BUILD_TIMEOUT_MS, interrupted);
-    if (log_fd >= 0)
-        close(log_fd);
-    if (err > 0) {
-        *why = read_tail(log);
-        err = -EIO;
+        err = wait_for_end(b, &child);
+    if (b->said)
+        fclose(b->said);
+    if (log >= 0)
+        close(log);
+    if (err > 0 || err == -ETIMEDOUT) {
+        explain(b);
+        err = err > 0 ? -EIO : err;
     }
     free(recipe);
-    free(log);
     return err;
 }
 
 /* Builds beside the final place and renames, under the lock: a folder with the final name is whole.
- */
-static int build(const char *final, int (*interrupted)(void), char **why)
+ * The log of a build that failed stays. */
+static int build(struct build *b)
 {
-    char *work = NULL, *sources = NULL, *out = NULL;
-    if (asprintf(&work, "%s.tmp", final) < 0 || asprintf(&sources, "%s/sources", work) < 0 ||
-        asprintf(&out, "%s/out", work) < 0)
-        return -ENOMEM;
-    remove_tree(work);
-    int err = mkdir(work, 0700) || mkdir(out, 0700) ? -errno : write_sources(sources);
+    cache_remove(b->work);
+    int err = mkdir(b->work, 0700) || mkdir(b->out, 0700) || mkdir(b->sources, 0700) ? -errno : 0;
     if (!err)
-        err = run_recipe(sources, out, interrupted, why);
-    if (!err && rename(out, final))
+        err = write_recipe(b);
+    if (!err)
+        err = write_spec(b);
+    if (!err)
+        err = run_recipe(b);
+    if (!err && rename(b->out, b->final))
         err = -errno;
-    remove_tree(work);
-    free(work);
-    free(sources);
-    free(out);
+    cache_remove(b->work);
+    if (!err)
+        unlink(b->log);
     return err;
 }
 
-static char *read_version(const char *folder)
+static int build_in(const char *folder, struct build *b)
+{
+    b->final = strdup(folder);
+    int n = b->final ? asprintf(&b->work, "%s.tmp", folder) : -1;
+    n = n < 0 ? n : asprintf(&b->sources, "%s/sources", b->work);
+    n = n < 0 ? n : asprintf(&b->out, "%s/out", b->work);
+    n = n < 0 ? n : asprintf(&b->log, "%s.log", folder);
+    int err = n < 0 ? -ENOMEM : build(b);
+    free(b->final);
+    free(b->work);
+    free(b->sources);
+    free(b->out);
+    free(b->log);
+    return err;
+}
+
+/* Return: the first line of the file, to free; NULL: there is none. */
+static char *read_line(const char *folder, const char *name)
 {
     char line[128] = "", *path = NULL;
-    if (asprintf(&path, "%s/version", folder) < 0)
+    if (asprintf(&path, "%s/%s", folder, name) < 0)
         return NULL;
     FILE *in = fopen(path, "re");
     free(path);
@@ -166,81 +237,99 @@ static char *read_version(const char *folder)
     return got ? strdup(line) : NULL;
 }
 
-static int open_image(struct image *image, const char *folder)
+static int set_paths(struct image *image, const char *folder)
 {
-    image->version = read_version(folder);
-    if (!image->version)
-        return -ENOENT;
-    if (asprintf(&image->kernel, "%s/vmlinuz", folder) < 0 ||
-        asprintf(&image->initrd, "%s/initrd.gz", folder) < 0)
+    image->folder = strdup(folder);
+    if (!image->folder || asprintf(&image->kernel, "%s/vmlinuz", folder) < 0 ||
+        asprintf(&image->initrd, "%s/initrd.gz", folder) < 0 ||
+        asprintf(&image->root, "%s/root.erofs", folder) < 0)
         return -ENOMEM;
+    if (access(image->root, F_OK) == 0)
+        return 0;
+    free(image->root);
+    image->root = NULL;
     return 0;
 }
 
-static int build_locked(const char *name, const char *folder, struct image *image,
-                        void (*building)(const char *), int (*interrupted)(void), char **why)
+int image_open(struct image *image, const char *folder)
 {
-    int lock = cache_lock(name, interrupted);
+    *image = (struct image){.version = read_line(folder, "version")};
+    if (!image->version)
+        return -ENOENT;
+    char *init = read_line(folder, "init");
+    image->system = init && strcmp(init, "system") == 0;
+    free(init);
+    if (set_paths(image, folder)) {
+        image_free(image);
+        return -ENOMEM;
+    }
+    utimensat(AT_FDCWD, folder, NULL, 0); /* when it was last used */
+    return 0;
+}
+
+static void announce(const struct build *b)
+{
+    char *text = NULL;
+    if (!b->building)
+        return;
+    if (asprintf(&text, "building the image %s (once; downloads packages)", b->spec->name) >= 0)
+        b->building(text);
+    free(text);
+}
+
+static int get_locked(struct image *image, const char *name, const char *folder, struct build *b)
+{
+    int lock = cache_lock(name, b->interrupted);
     if (lock < 0)
         return lock;
-    int err = open_image(image, folder); /* another run may have built it meanwhile */
+    int err = image_open(image, folder); /* another run may have built it meanwhile */
     if (err == -ENOENT) {
-        if (building)
-            building("building the tiny guest image (once; downloads a kernel package)");
-        err = build(folder, interrupted, why);
+        announce(b);
+        err = build_in(folder, b);
         if (!err)
-            err = open_image(image, folder);
+            err = image_open(image, folder);
     }
     close(lock);
+    return err;
+}
+
+int image_get(struct image *image, const struct image_spec *spec,
+              void (*building)(const char *text), int (*interrupted)(void), char **why)
+{
+    char *name = NULL, *cache = cache_folder(), *folder = NULL;
+    uint64_t key;
+    *image = (struct image){0};
+    *why = NULL;
+    int err = cache ? image_key(&key, spec, why) : -errno;
+    if (!err && (asprintf(&name, "%s-%016" PRIx64, spec->recipe, key) < 0 ||
+                 asprintf(&folder, "%s/%s", cache, name) < 0))
+        err = -ENOMEM;
+    if (!err)
+        err = image_open(image, folder);
+    if (err == -ENOENT && folder) {
+        struct build b = {
+            .spec = spec, .building = building, .interrupted = interrupted, .why = why};
+        err = get_locked(image, name, folder, &b);
+    }
+    free(name);
+    free(folder);
+    free(cache);
     return err;
 }
 
 int image_tiny(struct image *image, void (*building)(const char *text), int (*interrupted)(void),
                char **why)
 {
-    char name[40], *cache = cache_folder(), *folder = NULL;
-    *image = (struct image){0};
-    *why = NULL;
-    snprintf(name, sizeof(name), "tiny-%016" PRIx64, tiny_key());
-    if (!cache || asprintf(&folder, "%s/%s", cache, name) < 0) {
-        free(cache);
-        return -errno;
-    }
-    int err = open_image(image, folder);
-    if (err == -ENOENT)
-        err = build_locked(name, folder, image, building, interrupted, why);
-    if (err)
-        image_free(image);
-    free(folder);
-    free(cache);
-    return err;
+    return image_get(image, &(struct image_spec){.recipe = "tiny", .name = "tiny"}, building,
+                     interrupted, why);
 }
 
 void image_free(struct image *image)
 {
+    free(image->folder);
     free(image->kernel);
     free(image->initrd);
+    free(image->root);
     free(image->version);
     *image = (struct image){0};
-}
-
-int image_each(bool remove, void (*fn)(void *arg, const char *path), void *arg)
-{
-    char *cache = cache_folder(), *pattern = NULL;
-    glob_t found = {0};
-    if (!cache || asprintf(&pattern, "%s/tiny-????????????????", cache) < 0) {
-        free(cache);
-        return -errno;
-    }
-    if (glob(pattern, 0, NULL, &found) == 0) {
-        for (size_t i = 0; i < found.gl_pathc; i++) {
-            fn(arg, found.gl_pathv[i]);
-            if (remove)
-                remove_tree(found.gl_pathv[i]);
-        }
-    }
-    globfree(&found);
-    free(pattern);
-    free(cache);
-    return 0;
 }

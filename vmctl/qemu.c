@@ -122,6 +122,19 @@ static int add_disk(struct qemu_args *args, const struct qemu_config *c)
     return err;
 }
 
+/* After the disk, which is the first for the guest whatever else there is. */
+static int add_root(struct qemu_args *args, const struct qemu_config *c)
+{
+    if (!c->root)
+        return 0;
+    char *path = escape_commas(c->root);
+    int err = !path || add(args, "-drive") ||
+              add(args, "file=file:%s,format=raw,if=none,id=root,readonly=on", path) ||
+              add(args, "-device") || add(args, "virtio-blk-pci,drive=root,serial=qn.root");
+    free(path);
+    return err;
+}
+
 static int add_control(struct qemu_args *args, const struct qemu_config *c)
 {
     return add_socket(args, "qmp", c->monitor_fd) || add(args, "-mon") ||
@@ -153,8 +166,8 @@ static int add_nic(struct qemu_args *args, const struct qemu_nic *nic)
 int qemu_args_build(struct qemu_args *args, const struct qemu_config *c)
 {
     *args = (struct qemu_args){0};
-    int err =
-        add_machine(args, c) || add_kernel(args, c) || add_disk(args, c) || add_control(args, c);
+    int err = add_machine(args, c) || add_kernel(args, c) || add_disk(args, c) ||
+              add_root(args, c) || add_control(args, c);
     for (size_t i = 0; i < c->n_ports && !err; i++)
         err = add_port(args, &c->ports[i]);
     for (size_t i = 0; i < c->n_nics && !err; i++)

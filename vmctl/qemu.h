@@ -28,6 +28,8 @@ struct qemu_config {
      * what the guest writes goes to an unlinked file of QEMU's in TMPDIR. */
     const char *disk, *disk_format;
     bool disk_writable;
+    const char
+        *root;       /* a raw image that is never written to, of serial number "qn.root", or NULL */
     uint64_t memory; /* bytes */
     unsigned cpus;
     bool kvm;

@@ -5,6 +5,7 @@ local computer = require "qemunet.nodes.computer"
 local console = require "qemunet.nodes.console"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local image = require "qemunet.nodes.image"
 local job = require "qemunet.nodes.job"
 local login = require "qemunet.nodes.login"
 local nic = require "qemunet.nodes.nic"
@@ -24,10 +25,6 @@ local vm = {}
 local APPEND = "console=ttyS0 quiet panic=-1"
 local APPEND_TCG = " norandmaps no_timer_check"
 
--- The tiny guest with its modules and ports: 88M runs out of memory at boot, 92M boots with 8 MB free (measured with QEMU
--- 7.2 and kernel 6.1).
-local TINY_MIN_MEMORY = 96 << 20
-
 -- A cold boot took 2.1 to 2.7 s of processor time under TCG; many may share few cores.
 local BOOT_TIMEOUT, BOOT_TIMEOUT_EACH = 60, 6
 -- A distribution's own system: Debian 12 took 35 to 60 s from power-on to its log-in under TCG.
@@ -36,7 +33,7 @@ local BOOT_TIMEOUT_SYSTEM = 180
 local LOGIN_MARGIN = 5
 
 local OPTIONS = {
-    image = { type = "string", default = "tiny" },
+    image = { type = { "string", "table" }, default = "tiny" },
     mem = { type = "size", default = 256 << 20, min = 1 << 20 },
     cpus = { type = "integer", default = 1, min = 1, max = 64 },
     accel = { type = "string", choices = { "auto", "kvm", "tcg" } },
@@ -90,11 +87,11 @@ function vm.accel_used() return accel_found and (accel_found.kvm and "kvm" or "t
 -- Of these, only a guest that is logged in to makes use.
 local LOGIN_OPTIONS = { "user", "password", "prompt" }
 
-local function check_disk(name, checked, tiny_boots, level)
+local function check_disk(name, checked, prepared, level)
     for _, option in ipairs(LOGIN_OPTIONS) do
-        if checked[option] and tiny_boots then
-            error(("vm %s: %s= is for a guest that is logged in to (disk= or kernel=); the tiny guest needs no log-in"):format(name,
-                option), level + 1)
+        if checked[option] and prepared then
+            error(("vm %s: %s= is for a guest that is logged in to (disk= or kernel=); the %s guest needs no log-in"):format(name,
+                option, prepared.name), level + 1)
         end
     end
     login.check(checked, "vm " .. name, level + 1)
@@ -105,28 +102,37 @@ local function check_disk(name, checked, tiny_boots, level)
     if kind == "folder" then error(("vm %s: disk %s is a folder"):format(name, checked.disk), level + 1) end
 end
 
+-- The image that boots, or nil for a guest that nothing is known of; checked.disk is set for another's disk.
+local function image_of(name, opts, checked, level)
+    local found = image.find(checked.image, "vm", level + 1)
+    if opts.image and found.name ~= "tiny" and (checked.kernel or found.path and checked.disk) then
+        error(("vm %s: image= goes with neither kernel= nor a second disk="):format(name), level + 1)
+    end
+    if found.path then checked.disk = found.path end
+    if found.path or checked.kernel or checked.disk and not opts.image then return nil end
+    return found
+end
+
 local function declare(name, opts, level)
     local checked = options.check(opts, OPTIONS, "vm", level + 1)
-    if checked.image ~= "tiny" then
-        error(("vm: unknown image %q (this version has \"tiny\")"):format(checked.image), level + 1)
+    local prepared = image_of(name, opts, checked, level + 1)
+    check_disk(name, checked, prepared, level + 1)
+    if prepared and checked.mem < prepared.minimum then
+        error(("vm %s: mem %s is too small: the %s guest needs at least %s to boot"):format(name,
+            units.format_size(checked.mem), prepared.name, units.format_size(prepared.minimum)), level + 1)
     end
-    local tiny_boots = not checked.kernel and (not checked.disk or opts.image ~= nil)
-    check_disk(name, checked, tiny_boots, level + 1)
-    if tiny_boots and checked.mem < TINY_MIN_MEMORY then
-        error(("vm %s: mem %s is too small: the tiny guest needs at least %s to boot"):format(name,
-            units.format_size(checked.mem), units.format_size(TINY_MIN_MEMORY)), level + 1)
-    end
-    local self = computer.add(class, name, checked, { tiny_boots = tiny_boots, parting = {}, gone = {} })
+    local self = computer.add(class, name, checked, { image = prepared or false, parting = {}, gone = {} })
     self.console = console.new(self, function() return vm.console_path and vm.console_path(name) end)
     return self
 end
 
 --- vm(name, opts): declares a virtual machine; it boots on boot() or at its first use.
---- opts: image="tiny", mem="256M", cpus=1, accel="auto"|"kvm"|"tcg", kernel=, initrd=, append= (added to the kernel's
---- command line), disk=path of an image to boot from, which is written to only if persistent=true (with kernel= or
---- image="tiny" a disk beside it), user="root", password=, prompt= for its log-in at the serial console (see login),
---- files={[guest_path]=host_path}, setup={"command", ...} run after each boot, qemu={extra arguments},
---- boot_timeout="60s".
+--- opts: image="tiny", or what image{} has returned or its name, or one that was built on the command line, or the path of
+--- another's disk image; mem="256M", cpus=1, accel="auto"|"kvm"|"tcg", kernel=, initrd=, append= (added to the kernel's
+--- command line; the word "randmaps" in it is ours: address-space randomisation under TCG too), disk=path of an image to
+--- boot from, which is written to only if persistent=true (with kernel= or an image of ours a disk beside it), user="root",
+--- password=, prompt= for its log-in at the serial console (see login), files={[guest_path]=host_path},
+--- setup={"command", ...} run after each boot, qemu={extra arguments}, boot_timeout="60s".
 vm.vm = computer.declaring("vm", declare)
 
 --- vms(n, "node%d", opts): declares n of them; their names are the format with 1 to n. Returns an array.
@@ -134,24 +140,23 @@ vm.vms = computer.declaring_many("vm", "machines", "node%d", declare)
 
 -- Booting ------------------------------------------------------------------------------------------------------------
 
-local tiny -- the image, once found
-
 --- Whether a value is a machine.
 function vm.is(v) return getmetatable(v) == class end
 
 --- Finds the tiny image, which builds it at its first use on this machine. `advice`: what else to say if it cannot be.
 function vm.find_image(advice)
-    local image, why = core.tiny()
-    if not image then errors.machinery(("cannot build the tiny guest image: %s%s"):format(why, advice or "")) end
-    tiny = image
-    vm.kernel_version = image.version
+    local tiny, why = core.tiny()
+    if not tiny then errors.machinery(("cannot build the tiny guest image: %s%s"):format(why, advice or "")) end
+    vm.kernel_version = tiny.version
 end
 
+-- Kernel, initramfs, the machine's own command line of the kernel, and the shared root.
 local function kernel_of(self)
     local opts = self.opts
     if opts.kernel then return opts.kernel, opts.initrd, opts.append end
-    if not self.tiny_boots then return end
-    return tiny.kernel, opts.initrd or tiny.initrd, nil
+    if not self.image then return end
+    local files = self.image:files()
+    return files.kernel, opts.initrd or files.initrd, nil, files.root
 end
 
 -- The formats that QEMU would find by itself, but a raw image can have any first bytes, by its guest's will.
@@ -162,11 +167,18 @@ local function disk_format(path)
     return MAGIC[file:read(4)] or "raw"
 end
 
+-- The kernel knows only how to switch the randomisation off.
+local function with_randomisation(text, extra)
+    local rest, found = (" " .. extra .. " "):gsub("%srandmaps%f[%s]", "")
+    if found == 0 then return text .. " " .. extra end
+    return text:gsub(" norandmaps", "") .. rest
+end
+
 local function append_of(self, kvm, own)
-    if own or not (self.tiny_boots or self.opts.kernel) then return own end
+    if own or not (self.image or self.opts.kernel) then return own end
     local text = APPEND .. (kvm and "" or APPEND_TCG)
     if self.opts.disk and self.opts.kernel and not self.opts.initrd then text = text .. " root=/dev/vda rw" end
-    return self.opts.append and text .. " " .. self.opts.append or text
+    return self.opts.append and with_randomisation(text, self.opts.append) or text
 end
 
 local function on_machine_state(self, machine, state, why)
@@ -191,9 +203,12 @@ local function on_event(self, name, data)
     nic.on_event(self, name, data)
 end
 
+-- Whether it is up only when an init of its own has started services.
+local function boots_services(self) return not self.image or self.image:files().system end
+
 -- The boots under way share the processor, and so the patience with each grows with their number.
 local function boot_timeout(self)
-    return self.opts.boot_timeout or (self.tiny_boots and BOOT_TIMEOUT or BOOT_TIMEOUT_SYSTEM) + BOOT_TIMEOUT_EACH * computer.booting
+    return self.opts.boot_timeout or (boots_services(self) and BOOT_TIMEOUT_SYSTEM or BOOT_TIMEOUT) + BOOT_TIMEOUT_EACH * computer.booting
 end
 
 -- What carries commands is not for the console's readers.
@@ -205,7 +220,7 @@ end
 local function start_machine(self)
     vm.prepare()
     local kvm = wants_kvm(self)
-    local kernel, initrd, own_append = kernel_of(self)
+    local kernel, initrd, own_append, root = kernel_of(self)
     if self.machine then self.machine:close() end
     self.machine, self.why, self.expected_end, self.not_root = nil, nil, false, false
     self.shell_up, self.ended = core.future(), core.future()
@@ -215,7 +230,7 @@ local function start_machine(self)
     local machine, why
     machine, why = core.machine {
         name = self.name, kernel = kernel, initrd = initrd, append = append_of(self, kvm, own_append),
-        disk = disk, disk_format = disk and disk_format(disk), disk_writable = self.opts.persistent,
+        disk = disk, disk_format = disk and disk_format(disk), disk_writable = self.opts.persistent, root = root,
         memory = self.opts.mem, cpus = self.opts.cpus, kvm = kvm, nics = nic.take_all(self),
         extra = self.opts.qemu, console_log = vm.console_path and vm.console_path(self.name),
         boot_timeout = boot_timeout(self),
@@ -234,7 +249,7 @@ local NOT_ROOT = "not root"
 local function configuration(self, nics)
     local hosts = ("printf %%s %s >/etc/hosts"):format(node.quote(testbed.hosts_of(self)))
     local lines = { ("hostname %s 2>/dev/null || echo %s >/proc/sys/kernel/hostname"):format(self.name, self.name) }
-    if self.tiny_boots then
+    if self.image then
         lines[2] = hosts
     else
         table.insert(lines, 1, ('[ "$(id -u)" = 0 ] || { echo %s; exit 0; }'):format(NOT_ROOT))
@@ -263,7 +278,7 @@ end
 -- Until commands can be given; a guest that is not ours may have to be logged in to for that.
 local function await_shell(self)
     local entry
-    if not self.tiny_boots then
+    if not self.image then
         entry = login.enter(self, core.now() + math.max(boot_timeout(self) - LOGIN_MARGIN, 0))
         core.wait { self.shell_up, entry.done }
         if not self.shell_up:is_set() and entry.problem then
@@ -283,6 +298,7 @@ function VM:power_on()
     await_shell(self)
     self.hosts_known = testbed.hosts_of(self)
     configure(self)
+    for _, cmd in ipairs(self.image and self.image.setup or {}) do computer.internal(self, cmd, "its image's setup command") end
 end
 
 -- Writes the guest's hosts file, again as long as there is news.

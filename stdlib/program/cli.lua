@@ -3,12 +3,13 @@
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local images = require "qemunet.program.images"
 local options = require "qemunet.options"
 local recorder = require "qemunet.program.recorder"
 local run = require "qemunet.program.run"
 local units = require "qemunet.units"
 
-local USAGE = [[
+local USAGE = [=[
 usage: qemunet COMMAND ...
 
   run FILE [--param NAME=VALUE]... [--seed N] [--out DIR] [--accel auto|kvm|tcg]
@@ -16,14 +17,16 @@ usage: qemunet COMMAND ...
                       run an experiment
   test FILE... [--filter PATTERN] [--accel A] [--seed N] [--timeout D] [-q|-v]
                       run the tests of suite files
-  image list|build tiny|remove tiny
-                      the guest images in the cache
+  image list          the images in the cache
+  image build NAME [--packages "A B"] [--run SCRIPT] [--add PATH[:PLACE]]...
+                      build a Debian system for vm{image="NAME"}
+  image remove NAME...
   bench [NAME] [--rounds N] [--vms N] [--json FILE]
                       run a benchmark; without a name, list them
   version             what version this is
   help                this text
 
-exit status: 0 passed, 1 failed, 2 usage, 3 the machinery failed, 4 timed out, 130 interrupted]]
+exit status: 0 passed, 1 failed, 2 usage, 3 the machinery failed, 4 timed out, 130 interrupted]=]
 
 -- Raised for a wrong command line.
 local function usage(message) error({ usage = message }, 0) end
@@ -159,17 +162,21 @@ function commands.test(words)
     return status
 end
 
+local function add_path(opts, value)
+    local host, guest = value:match("^(.+):(/.*)$")
+    opts.add = opts.add or {}
+    if guest then opts.add[guest] = host else table.insert(opts.add, value) end
+end
+
+local IMAGE = {
+    ["--packages"] = { true, set("packages") },
+    ["--run"] = { true, set("run") },
+    ["--add"] = { true, add_path },
+}
+
 function commands.image(words)
-    local verb, name = words[1], words[2] or "tiny"
-    if verb ~= "list" and verb ~= "build" and verb ~= "remove" then usage("image wants list, build or remove") end
-    if name ~= "tiny" then usage(('unknown image %q (this version has "tiny")'):format(name)) end
-    if verb == "build" then
-        local image, why = core.tiny()
-        if not image then errors.machinery("cannot build the tiny guest image: " .. why) end
-        print(("tiny: kernel %s, %s"):format(image.version, image.initrd:match("^(.*)/")))
-        return run.PASSED
-    end
-    for _, folder in ipairs(core.images(verb == "remove")) do print(verb == "remove" and "removed " .. folder or folder) end
+    local opts = parse(words, IMAGE)
+    images.command(opts.files, opts, usage)
     return run.PASSED
 end
 

@@ -6,6 +6,7 @@ local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local fidelity = require "qemunet.program.fidelity"
 local host = require "qemunet.nodes.host"
+local image = require "qemunet.nodes.image"
 local language = require "qemunet.program.language"
 local nat = require "qemunet.network.nat"
 local recorder = require "qemunet.program.recorder"
@@ -27,10 +28,12 @@ local STOPPED = {
 
 local image_found, isolation = false, nil
 
--- Leaves this machine's network, and a process for nat in it.
+-- Leaves this machine's network, and a process for nat in it; builds before what is built from there.
 local function isolate()
+    image.build_declared()
     nat.prepare()
     isolation = table.pack(core.isolate())
+    image.isolated = true
 end
 
 -- What has to be there before the first link or node that runs. The image comes before the isolation, which cuts this process

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Opens the virtio-serial port named qn.shell and runs a plain shell on it: all that the host needs.
-# busybox init starts this script again should that shell ever end.
-export PATH=/sbin:/bin HOME=/root
+# What starts it starts it again should that shell ever end.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 tries=0
 while [ $tries -lt 100 ]; do
     for port in /sys/class/virtio-ports/*; do
@@ -14,7 +14,7 @@ while [ $tries -lt 100 ]; do
         exec sh <>"/dev/${port##*/}" >&0 2>&1
     done
     tries=$((tries + 1))
-    usleep 50000
+    sleep 0.05
 done
 echo "qemunet: no virtio-serial port named qn.shell; commands cannot reach this guest" >/dev/console
 sleep 10

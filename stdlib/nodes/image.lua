@@ -1,0 +1,212 @@
+-- SPDX-License-Identifier: MIT
+-- The images that machines start from: the tiny guest; Debian systems of chosen packages, which a script declares or the
+-- command line has built under a name; and disks of others. An object of this has name=, setup= (commands, may be empty),
+-- minimum= (bytes of memory) and files(), or for another's disk path=.
+
+local class = require "qemunet.class"
+local core = require "qemunet.core"
+local errors = require "qemunet.errors"
+local options = require "qemunet.options"
+local testbed = require "qemunet.testbed"
+
+local image = {}
+
+-- The least memory that boots, measured with QEMU 7.2 and kernel 6.1. The tiny guest with its modules and ports runs out of
+-- memory at boot with 88M, and boots with 92M with 8 MB free.
+local TINY_MINIMUM, DEBIAN_MINIMUM = 96 << 20, 128 << 20
+
+local OPTIONS = {
+    packages = { type = { "table", "string" }, default = {} },
+    run = { type = "string" },
+    add = { type = "table" },
+    setup = { type = "table", default = {} },
+}
+
+local Image = { built = false, folder = false, spec = false, setup = false, minimum = DEBIAN_MINIMUM, path = false }
+local Class = class.new("image", Image)
+
+local declared = {} -- by name, in this experiment
+testbed.on_end(function() declared = {} end)
+
+--- Whether a value is an image.
+function image.is(v) return getmetatable(v) == Class end
+
+local function new(fields) return setmetatable(fields, Class) end
+
+local tiny = new { name = "tiny", setup = {}, minimum = TINY_MINIMUM }
+
+-- What an image is made of ----------------------------------------------------------------------------------------------
+
+-- Raises for errors.try(), or has what is wrong said at the script's line.
+local function wrong(...) errors.problem((...):format(select(2, ...))) end
+
+local function check_name(name)
+    if type(name) ~= "string" or not name:find("^%w[%w._-]*$") or #name > 100 then
+        wrong('bad name %s (want letters, digits, "-", "." and "_", a letter or digit first)',
+            type(name) == "string" and ("%q"):format(name) or tostring(name))
+    end
+    if name == "tiny" then wrong('"tiny" is the name of the default image') end
+end
+
+-- Sorted, each once, one a line: the order in which they are asked for does not matter.
+local function package_lines(list)
+    if type(list) == "string" then
+        local words = {}
+        for word in list:gmatch("%S+") do words[#words + 1] = word end
+        list = words
+    end
+    local seen, sorted = {}, {}
+    for i = 1, #list do
+        local name = list[i]
+        if type(name) ~= "string" or not name:find("^[a-z0-9][a-z0-9+.-]+[=/]?[%w.+:~-]*$") then
+            wrong("packages: %s is no name of a Debian package", type(name) == "string" and ("%q"):format(name) or tostring(name))
+        end
+        if not seen[name] then sorted[#sorted + 1] = name end
+        seen[name] = true
+    end
+    if next(list, #list > 0 and #list or nil) then wrong("packages: want a list of names") end
+    table.sort(sorted)
+    return #sorted > 0 and table.concat(sorted, "\n") .. "\n" or "\n"
+end
+
+-- A script's text, from the file of this name if there is one.
+local function script_text(run)
+    if not run then return nil end
+    local kind = core.stat(run)
+    if kind == "file" then
+        local file <close> = assert(io.open(run, "rb"))
+        return file:read("a")
+    end
+    if kind or not run:find("%s") and run:find("/") then
+        wrong("run: %s is %s; want a script's name, or the text of one", run, kind and "a " .. kind or "not there")
+    end
+    return run .. "\n"
+end
+
+-- {guest=, host=} of an entry of add.
+local function addition(guest, host)
+    if type(host) ~= "string" or host == "" then wrong("add: want paths of this machine, not %s", tostring(host)) end
+    if math.type(guest) == "integer" then guest = "/root/" .. host:gsub("/+$", ""):match("[^/]*$") end
+    if type(guest) ~= "string" or guest:sub(1, 1) ~= "/" or ("/" .. guest .. "/"):find("/%.%.?/") then
+        wrong("add: %s: want an absolute path in the image", tostring(guest))
+    end
+    if (guest .. host):find("%c") then wrong("add: %q: a path with a control character", host) end
+    local kind, why = core.stat(host)
+    if not kind then wrong("add: %s: %s", host, why) end
+    if kind == "other" then wrong("add: %s is neither a file nor a folder", host) end
+    return { guest = guest, host = host:sub(1, 1) == "/" and host or "./" .. host }
+end
+
+local function additions(add)
+    local list = {}
+    for guest, host in pairs(add or {}) do list[#list + 1] = addition(guest, host) end
+    table.sort(list, function(a, b) return a.guest < b.guest end)
+    for i = 2, #list do
+        if list[i].guest == list[i - 1].guest then wrong("add: %s is there twice", list[i].guest) end
+    end
+    return list
+end
+
+local function commands(list)
+    for _, cmd in ipairs(list) do
+        if type(cmd) ~= "string" then wrong("setup: want commands, not %s", tostring(cmd)) end
+    end
+    return list
+end
+
+local function specification(name, opts)
+    check_name(name)
+    return { name = name, packages = package_lines(opts.packages), script = script_text(opts.run), adds = additions(opts.add) },
+        commands(opts.setup)
+end
+
+--- What core.image() wants for these checked options; or nil and what is wrong with them.
+function image.specification(name, opts)
+    local ok, spec = errors.try(specification, name, opts)
+    if ok then return spec end
+    return nil, spec
+end
+
+image.OPTIONS = OPTIONS
+
+--- image{ name, packages=, run=, add=, setup= } -> image: declares a Debian system for vm{image=}, by its value or its name.
+--- packages: names, or text with them; run: a shell script, or the name of the file of one, that is run in it as root when
+--- it is built; add={[path in it]=path here} or a list of paths, which go to /root; setup: commands that are run in each
+--- machine when it has booted, before its own setup=. It is built at the run's first boot or link, once for all runs: again
+--- only when one of these (but setup), an added file, or this machine's package sources have changed.
+function image.image(name, opts)
+    if type(name) == "table" then
+        opts = {}
+        for key, value in pairs(name) do opts[key] = value end
+        name, opts[1] = name[1], nil
+    end
+    local checked = options.check(opts, OPTIONS, "image", 2)
+    local ok, spec, setup = errors.try(specification, name, checked)
+    if not ok then error(("image %s: %s"):format(type(name) == "string" and name or "", spec):gsub("image :", "image:"), 2) end
+    if declared[name] then error(("image: there is an image %q already"):format(name), 2) end
+    declared[name] = new { name = name, spec = spec, setup = setup }
+    return declared[name]
+end
+
+-- Finding one ------------------------------------------------------------------------------------------------------------
+
+--- The names by which vm{image=} knows one now, sorted; "tiny" first.
+function image.names()
+    local names = {}
+    local seen = core.image_names() or {}
+    for name in pairs(declared) do seen[name] = true end
+    for name in pairs(seen) do names[#names + 1] = name end
+    table.sort(names)
+    table.insert(names, 1, "tiny")
+    return names
+end
+
+--- The image for a value of vm{image=}; raises at `level` when there is none.
+function image.find(value, where, level)
+    if image.is(value) then return value end
+    if type(value) ~= "string" then error(where .. ": image: want a name, a path or what image{} has returned", level + 1) end
+    if value == "tiny" then return tiny end
+    if declared[value] then return declared[value] end
+    local folder = (core.image_names() or {})[value]
+    if folder then return new { name = value, folder = folder, setup = {} } end
+    if value:find("/", 1, true) or core.stat(value) == "file" then return new { name = value, path = value, setup = {} } end
+    local names = image.names()
+    local near = options.nearest(value, names)
+    error(("%s: unknown image %q (known: %s)%s"):format(where, value, table.concat(names, ", "),
+        near and ("; did you mean %q?"):format(near) or ""), level + 1)
+end
+
+-- Set by the run once it has left this machine's network, from which packages come.
+image.isolated = false
+
+local ADVICE = "\n(this run has left this machine's network: declare the image before the first link, or build it ahead)"
+
+--- What it consists of: {kernel=, initrd=, version=, root=, system=}; builds it when it is not there yet. Raises when it
+--- cannot be built.
+function Image:files()
+    if self.built then return self.built end
+    local built, why
+    if self == tiny then
+        built, why = core.tiny()
+    elseif self.folder then
+        built, why = core.image_open(self.folder)
+    else
+        built, why = core.image(self.spec)
+    end
+    if not built and core.stop_reason() then error(errors.CANCEL, 0) end
+    if not built then
+        errors.machinery(("cannot build the image %s: %s%s"):format(self.name, why, image.isolated and ADVICE or ""))
+    end
+    self.built = built
+    return built
+end
+
+--- Builds those that this experiment has declared, while packages can be had.
+function image.build_declared()
+    local names = {}
+    for name in pairs(declared) do names[#names + 1] = name end
+    table.sort(names)
+    for _, name in ipairs(names) do declared[name]:files() end
+end
+
+return image
