@@ -19,7 +19,7 @@ verdict() { # verdict STATUS NAME
 run() { # run NAME KEY ARGS...: passes, and result.json has KEY
     name=$1 key=$2
     shift 2
-    "$QEMUNET" run "$here/../../experiments/$name.lua" --timeout 120 --out "$folder/$name" "$@" \
+    "$QEMUNET" run "$here/../../experiments/$name.lua" --timeout 400 --out "$folder/$name" "$@" \
         >"$folder/log" 2>&1
     verdict $? "$name passes"
     grep -q "\"$key\":" "$folder/$name/result.json" && grep -q '"verdict": "passed"' "$folder/$name/result.json"
@@ -28,13 +28,15 @@ run() { # run NAME KEY ARGS...: passes, and result.json has KEY
 
 known=''
 for path in "$here"/../../experiments/*.lua; do known="$known $(basename "$path" .lua)"; done
-[ "$known" = ' hello radio routing voip' ]
+[ "$known" = ' hello ospf radio raft routing voip' ]
 verdict $? "each experiment has its line here"
 
 run hello rtt_ms
 run radio last_answer_s
 run routing recovery_s --param rounds=3
 run voip mos --param seconds=2
+run ospf outages --param routers=4 --param repetitions=1 --param default=4 --param settle=0 --param steps=0
+run raft acknowledged --param members=3 --param repetitions=1
 [ -s "$folder/hello/console/a.log" ] && [ -s "$folder/hello/console/b.log" ]
 verdict $? "a console log for each machine"
 grep -q '"event":"down"' "$folder/hello/events.jsonl"
