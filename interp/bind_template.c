@@ -264,17 +264,20 @@ void template_apply(lua_State *L, struct machine_config *config, struct machine_
 void template_bind(lua_State *L)
 {
     static const luaL_Reg template_methods[] = {
-        {"check", check_method},     {"is_unchanged", unchanged_method}, {"note", note_method},
-        {"discard", discard_method}, {"close", close_method},            {NULL, NULL}};
+        {"check", check_method}, {"is_unchanged", unchanged_method},
+        {"note", note_method},   {"discard", discard_method},
+        {"close", close_method}, {NULL, NULL}};
     static const luaL_Reg draft_methods[] = {{"state_fd", state_fd_method},
                                              {"digest", digest_method},
                                              {"commit", commit_method},
                                              {"abort", abort_method},
                                              {NULL, NULL}};
-    static const luaL_Reg functions[] = {
-        {"template_key", key_of},           {"template_open", open_template},
-        {"template_begin", begin_template}, {"template_evict", evict},
-        {"templates", list},                {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"template_key", key_of},
+                                         {"template_open", open_template},
+                                         {"template_begin", begin_template},
+                                         {"template_evict", evict},
+                                         {"templates", list},
+                                         {NULL, NULL}};
     bind_type(L, TEMPLATE, template_methods, close_method);
     bind_type(L, DRAFT, draft_methods, abort_method);
     luaL_setfuncs(L, functions, 0);

@@ -35,8 +35,8 @@ struct channel_handler {
  * pass to the channel, on failure too. @max_units: how many units the guest's memory has room for.
  * Return: 0 or negative errno. */
 int channel_open(struct channel **out, uv_loop_t *loop, struct timers *timers, int shell_fd,
-                 const int unit_fds[CHANNEL_UNITS][2], size_t max_units,
-                 const char *note, const struct channel_handler *handler, void *arg);
+                 const int unit_fds[CHANNEL_UNITS][2], size_t max_units, const char *note,
+                 const struct channel_handler *handler, void *arg);
 
 /** The ports of unit @number were added; @fds are our ends, which pass to the channel. NULL: they
  * could not be. */
@@ -54,7 +54,8 @@ int channel_start(struct channel *channel, const struct job_spec *spec, struct j
 /** Return: whether the guest runs the units' program, and not their script. */
 bool channel_is_served(const struct channel *channel);
 
-/** Have the first CHANNEL_UNITS units started, and none beyond; or, if not @on, one ahead of need. */
+/** Have the first CHANNEL_UNITS units started, and none beyond; or, if not @on, one ahead of need.
+ */
 void channel_prepare(struct channel *channel, bool on);
 
 /** What another channel needs to go on where this one is, in a copy of the guest as it is now: text

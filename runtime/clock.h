@@ -24,7 +24,8 @@ int64_t clock_from_monotonic(int64_t ns);
 /** Return: the wall-clock time (ns since the Unix epoch) of experiment time 0. */
 int64_t clock_wall_at_start(void);
 
-/** Return: the wall-clock time now, which the system may have set since: ns since the Unix epoch. */
+/** Return: the wall-clock time now, which the system may have set since: ns since the Unix epoch.
+ */
 int64_t clock_wall_now(void);
 
 #endif

@@ -42,8 +42,8 @@ struct job_handler {
 struct job_spec {
     const char *command; /* shell text without NUL bytes; copied */
     size_t n;
-    bool with_stdin;    /* false: standard input is /dev/null */
-    bool hold;          /* ready on the node, but not begun before job_release() */
+    bool with_stdin; /* false: standard input is /dev/null */
+    bool hold;       /* ready on the node, but not begun before job_release() */
     /* The command is not for a shell but for take_identity() of the machine's own program, see
      * guest/identity.h, and may have NUL bytes. Only for channel_is_served(). */
     bool identity;

@@ -73,10 +73,10 @@ static void take_state(struct machine *machine)
 {
     char uri[24];
     snprintf(uri, sizeof(uri), "fd:%d", machine->incoming_fd);
-    machine_qmp(machine, "migrate-set-capabilities",
-                json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "x-ignore-shared",
-                          "state", 1),
-                on_incoming_reply, machine);
+    machine_qmp(
+        machine, "migrate-set-capabilities",
+        json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "x-ignore-shared", "state", 1),
+        on_incoming_reply, machine);
     /* Its interfaces are not to announce themselves: they have the saved machine's addresses. */
     machine_qmp(machine, "migrate-set-parameters", json_pack("{s:i}", "announce-rounds", 0),
                 on_incoming_reply, machine);

@@ -261,7 +261,8 @@ void unit_start(struct unit *unit)
     channel_shell(unit->channel, text);
 }
 
-/* Its numbers go on, since it takes standard input for a lower one to be of a command that is over. */
+/* Its numbers go on, since it takes standard input for a lower one to be of a command that is over.
+ */
 void unit_resume(struct unit *unit, uint64_t seq)
 {
     unit->seq = seq;

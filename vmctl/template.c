@@ -27,7 +27,8 @@ enum part { MEMORY, STATE, DISK, PARTS };
 
 static const char *const part_names[PARTS] = {"memory", "state", "disk"};
 
-struct template {
+struct template
+{
     char *folder;
     int fd[PARTS]; /* -1: none */
     struct stat st[PARTS];
@@ -85,8 +86,8 @@ static int add_file(XXH3_state_t *hash, const char *path)
         return 0;
     if (stat(path, &st))
         return -errno;
-    const int64_t identity[] = {(int64_t)st.st_dev,  (int64_t)st.st_ino, st.st_size,
-                                st.st_mtim.tv_sec,   st.st_mtim.tv_nsec, st.st_ctim.tv_sec,
+    const int64_t identity[] = {(int64_t)st.st_dev, (int64_t)st.st_ino, st.st_size,
+                                st.st_mtim.tv_sec,  st.st_mtim.tv_nsec, st.st_ctim.tv_sec,
                                 st.st_ctim.tv_nsec};
     XXH3_128bits_update(hash, identity, sizeof(identity));
     return 0;
@@ -164,8 +165,7 @@ static int add_all(XXH3_state_t *hash, const struct qemu_config *config, const c
     return err;
 }
 
-int template_key(char key[TEMPLATE_KEY_LEN + 1], const struct qemu_config *config,
-                 const char *more)
+int template_key(char key[TEMPLATE_KEY_LEN + 1], const struct qemu_config *config, const char *more)
 {
     XXH3_state_t *hash = XXH3_createState();
     if (!hash)
@@ -384,8 +384,8 @@ void template_discard(struct template *t)
 static int make_overlay(const char *path, const char *disk, const char *format, char **why)
 {
     char *base = realpath(disk, NULL);
-    const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-F", format,
-                          "-b",       base,     path, NULL};
+    const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-F",
+                          format,     "-b",     base, path, NULL};
     struct child child;
     int status = 0;
     int err = base ? child_spawn(&(struct child_spec){.argv = argv,
@@ -410,8 +410,7 @@ static int make_overlay(const char *path, const char *disk, const char *format, 
     return status ? -EIO : 0;
 }
 
-static int make_disk(struct template_draft *draft, const char *disk, const char *format,
-                     char **why)
+static int make_disk(struct template_draft *draft, const char *disk, const char *format, char **why)
 {
     char *path = path_of(draft->folder, part_names[DISK]);
     int err = path ? make_overlay(path, disk, format, why) : -ENOMEM;

@@ -70,7 +70,8 @@ int template_commit(struct template_draft *draft, const char *note, size_t n);
 /** Give it up, and free. */
 void template_abort(struct template_draft *draft);
 
-/** Remove the templates that were used least recently until all take at most @limit bytes on disk.
+/** Remove what is left of makers that were killed, and the templates that were used least recently
+ * until all take at most @limit bytes on disk.
  * Return: 0 or negative errno. */
 int template_evict(uint64_t limit);
 

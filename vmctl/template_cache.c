@@ -65,6 +65,29 @@ int template_each(bool (*fn)(void *arg, const char *path, uint64_t bytes, int64_
     return err;
 }
 
+/* What is left of those whose maker was killed: nobody holds their locks. */
+static void sweep(const char *cache)
+{
+    glob_t found = {0};
+    char *pattern = NULL;
+    if (asprintf(&pattern, "%s/template-*.tmp", cache) < 0)
+        return;
+    glob(pattern, GLOB_NOSORT, NULL, &found);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        char *name = strdup(strrchr(found.gl_pathv[i], '/') + 1);
+        if (name)
+            name[strlen(name) - strlen(".tmp")] = '\0';
+        int lock = name ? cache_try_lock(name) : -ENOMEM;
+        if (lock >= 0) {
+            cache_remove(found.gl_pathv[i]);
+            cache_unlock(name, lock);
+        }
+        free(name);
+    }
+    globfree(&found);
+    free(pattern);
+}
+
 static int by_use(const void *a, const void *b)
 {
     const struct entry *left = a, *right = b;
@@ -74,6 +97,10 @@ static int by_use(const void *a, const void *b)
 int template_evict(uint64_t limit)
 {
     glob_t found;
+    char *cache = cache_folder();
+    if (cache)
+        sweep(cache);
+    free(cache);
     int err = find_all(&found);
     struct entry *entries = err ? NULL : calloc(found.gl_pathc + 1, sizeof(*entries));
     uint64_t total = 0;

@@ -11,10 +11,10 @@
  *
  * HOW is p (a program: exec the words, or run the script in a shell if that cannot be), k (the
  * script leaves the shell as it was, and says its status on descriptor 4: keep the shell) or s (the
- * shell ends with the script) or c (the script is for take_identity(), in this process; what it says
- * is its standard output, and what fails, with the errno as the status, its standard error); with i for standard input from the host, h for a command that is
- * held. On qn.eN come lines "SEQ SIZE", each followed by that many bytes of standard input; 0 ends
- * it.
+ * shell ends with the script) or c (the script is for take_identity(), in this process; what it
+ * says is its standard output, and what fails, with the errno as the status, its standard error);
+ * with i for standard input from the host, h for a command that is held. On qn.eN come lines "SEQ
+ * SIZE", each followed by that many bytes of standard input; 0 ends it.
  *
  * On qn.cN go the outputs as they come, and between them messages, each behind the key, which
  * commands never see: serve; out, err (whose bytes follow; out at a command's start); armed SEQ;

@@ -4,6 +4,7 @@
 -- it is.
 
 local core = require "qemunet.core"
+local errors = require "qemunet.errors"
 local identity = require "qemunet.nodes.identity"
 local nic = require "qemunet.nodes.nic"
 local qmp = require "qemunet.nodes.qmp"
@@ -24,6 +25,7 @@ local CACHE_MAX = 8 << 30
 
 local ready = {}  -- {[key]= a template that was checked}
 local making = {} -- {[key]= a future, set when this run has made it, or not}
+local tidied = false
 local unfit = {}  -- {[key]= why machines of this configuration are not saved}
 
 -- Works off what is done in steps; returns its outcome.
@@ -55,11 +57,20 @@ end
 local Draft = {}
 Draft.__index = Draft
 
-function Draft:__close()
+-- After a boot that failed, the others of its kind do not try one after the other, but boot, or fail, together.
+function Draft:__close(err)
     self.handle:abort()
+    if err and err ~= errors.CANCEL then unfit[self.key] = "one like it did not boot" end
     making[self.key]:set()
     making[self.key] = nil
 end
+
+local function cache_max()
+    local given = os.getenv "QEMUNET_CACHE_MAX"
+    return given and units.size(given, "QEMUNET_CACHE_MAX", 1) or CACHE_MAX
+end
+
+local function tidy() core.template_evict(cache_max()) end
 
 local function begin(key, config)
     local handle, why = core.template_begin(key, config.memory, config.disk, config.disk_format)
@@ -73,6 +84,8 @@ end
 --- The template that a machine of this configuration can go on from; or else nil and a draft, if it is to be made of this
 --- one, which is to be closed; or else neither. `more`: a text with what else makes a difference.
 function template.obtain(name, config, more)
+    if not tidied then tidy() end
+    tidied = true
     local key, why = core.template_key(config, more)
     local deadline = core.now() + OTHER_PATIENCE
     while key and not unfit[key] and core.now() < deadline do
@@ -152,11 +165,6 @@ local function save(self, draft)
     return draft.handle:commit(string.pack("<s4s4s4", note, macs_of(self), console))
 end
 
-local function cache_max()
-    local given = os.getenv "QEMUNET_CACHE_MAX"
-    return given and units.size(given, "QEMUNET_CACHE_MAX", 1) or CACHE_MAX
-end
-
 --- Makes a template of a machine that answers and runs on this draft, and has nothing of its own yet. Returns the template;
 --- or nil, when it cannot be: the machine then goes on.
 function template.save(self, draft)
@@ -165,7 +173,7 @@ function template.save(self, draft)
     local saved, why = save(self, draft)
     if saved then
         ready[draft.key] = core.template_open(draft.key)
-        core.template_evict(cache_max())
+        tidy()
         core.log(1, ("%s: saved as a template in %s"):format(self.name, units.format_duration(core.now() - started)))
         return ready[draft.key]
     end

@@ -137,10 +137,12 @@ static void interfaces(void)
     CHECK_INT(qemu_args_build(&args, &config), 0);
     CHECK(has(&args, "-netdev", "dgram,id=net0,local.type=fd,local.str=50"));
     CHECK(has(&args, "-netdev", "dgram,id=net7,local.type=fd,local.str=51"));
-    CHECK(
-        has(&args, "-device", "virtio-net-pci,id=nic0,netdev=net0,romfile=,mac=52:54:00:01:02:ff"));
-    CHECK(
-        has(&args, "-device", "virtio-net-pci,id=nic7,netdev=net7,romfile=,mac=52:54:00:0a:0b:0c"));
+    CHECK(has(
+        &args, "-device",
+        "virtio-net-pci,id=nic0,netdev=net0,romfile=,guest_announce=off,mac=52:54:00:01:02:ff"));
+    CHECK(has(
+        &args, "-device",
+        "virtio-net-pci,id=nic7,netdev=net7,romfile=,guest_announce=off,mac=52:54:00:0a:0b:0c"));
     CHECK(lists_fd(&args, 50) && lists_fd(&args, 51));
     CHECK_INT(args.n_fds, 4);
     qemu_args_free(&args);
@@ -160,7 +162,8 @@ static void another_architecture(void)
     CHECK(strncmp(value_of(&args, "-machine"), "virt,", 5) == 0);
     CHECK(strstr(value_of(&args, "-machine"), "accel=tcg"));
     CHECK(has(&args, "-device",
-              "virtio-net-pci,id=nic3,netdev=net3,romfile=,mac=52:54:00:01:02:03,bus=plug3"));
+              "virtio-net-pci,id=nic3,netdev=net3,romfile=,guest_announce=off,mac=52:54:00:01:02:"
+              "03,bus=plug3"));
     /* Ports 0 to 3, and the spare ones; eight in a slot. */
     CHECK(has(&args, "-device",
               "pcie-root-port,id=plug0,chassis=1,addr=10.0,multifunction=on,io-reserve=0"));

@@ -12,7 +12,8 @@ mkdir -m 700 "$folder/runtime"
 surroundings() {
     ls /sys/class/net
     find /tmp /var/tmp /dev/shm -maxdepth 1 \( -name '*qemunet*' -o -name 'qn*' -o -name '.qn*' \) 2>/dev/null
-    find "$folder/cache" "$folder/runtime" | sort
+    # Whole templates are what a cache is for.
+    find "$folder/cache" "$folder/runtime" | grep -v '/template-[0-9a-f]\{32\}\(/[a-z]*\)\?$' | sort
 }
 surroundings >"$folder/before"
 
