@@ -90,8 +90,8 @@ local LOGIN_OPTIONS = { "user", "password", "prompt" }
 local function check_disk(name, checked, prepared, level)
     for _, option in ipairs(LOGIN_OPTIONS) do
         if checked[option] and prepared then
-            error(("vm %s: %s= is for a guest that is logged in to (disk= or kernel=); the %s guest needs no log-in"):format(name,
-                option, prepared.name), level + 1)
+            local text = "vm %s: %s= is for a guest that is logged in to (disk= or kernel=); the %s guest needs no log-in"
+            error(text:format(name, option, prepared.name), level + 1)
         end
     end
     login.check(checked, "vm " .. name, level + 1)
@@ -208,7 +208,8 @@ local function boots_services(self) return not self.image or self.image:files().
 
 -- The boots under way share the processor, and so the patience with each grows with their number.
 local function boot_timeout(self)
-    return self.opts.boot_timeout or (boots_services(self) and BOOT_TIMEOUT_SYSTEM or BOOT_TIMEOUT) + BOOT_TIMEOUT_EACH * computer.booting
+    local alone = boots_services(self) and BOOT_TIMEOUT_SYSTEM or BOOT_TIMEOUT
+    return self.opts.boot_timeout or alone + BOOT_TIMEOUT_EACH * computer.booting
 end
 
 -- What carries commands is not for the console's readers.
@@ -298,7 +299,8 @@ function VM:power_on()
     await_shell(self)
     self.hosts_known = testbed.hosts_of(self)
     configure(self)
-    for _, cmd in ipairs(self.image and self.image.setup or {}) do computer.internal(self, cmd, "its image's setup command") end
+    local setup = self.image and self.image.setup or {}
+    for _, cmd in ipairs(setup) do computer.internal(self, cmd, "its image's setup command") end
 end
 
 -- Writes the guest's hosts file, again as long as there is news.
