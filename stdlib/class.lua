@@ -13,7 +13,8 @@ function class.new(name, methods)
     function self.__index(_, key)
         local value = methods[key]
         if value ~= nil then return value end
-        errors.raise(("a %s has no field or method %q%s"):format(name, tostring(key), options.hint(key, methods)))
+        errors.raise(("%s %s has no field or method %q%s"):format(name:find("^[aeiou]") and "an" or "a", name, tostring(key),
+            options.hint(key, methods)))
     end
     return self
 end

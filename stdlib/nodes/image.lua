@@ -6,6 +6,7 @@
 local class = require "qemunet.class"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local inspect = require "qemunet.inspect"
 local options = require "qemunet.options"
 local testbed = require "qemunet.testbed"
 
@@ -50,10 +51,11 @@ end
 -- Raises for errors.try(), or has what is wrong said at the script's line.
 local function wrong(...) errors.problem((...):format(select(2, ...))) end
 
+local function shown(v) return type(v) == "string" and inspect.quote(v) or tostring(v) end
+
 local function check_name(name)
     if type(name) ~= "string" or not name:find("^%w[%w._-]*$") or #name > 100 then
-        wrong('bad name %s (want letters, digits, "-", "." and "_", a letter or digit first)',
-            type(name) == "string" and ("%q"):format(name) or tostring(name))
+        wrong('bad name %s (want letters, digits, "-", "." and "_", a letter or digit first)', shown(name))
     end
     if tiny_of_name(name) then wrong("%q is the name of an image that is always there", name) end
 end
@@ -69,7 +71,7 @@ local function package_lines(list)
     for i = 1, #list do
         local name = list[i]
         if type(name) ~= "string" or not name:find("^[a-z0-9][a-z0-9+.-]+[=/]?[%w.+:~-]*$") then
-            wrong("packages: %s is no name of a Debian package", type(name) == "string" and ("%q"):format(name) or tostring(name))
+            wrong("packages: %s is no name of a Debian package", shown(name))
         end
         if not seen[name] then sorted[#sorted + 1] = name end
         seen[name] = true
@@ -124,20 +126,19 @@ local function commands(list)
     return list
 end
 
-local function specification(name, opts)
+local function specified(name, opts)
     check_name(name)
-    return { name = name, packages = package_lines(opts.packages), script = script_text(opts.run), adds = additions(opts.add) },
-        commands(opts.setup)
+    local spec = { name = name, script = script_text(opts.run) }
+    spec.packages, spec.adds = package_lines(opts.packages), additions(opts.add)
+    return new { name = name, spec = spec, setup = commands(opts.setup) }
 end
 
---- What core.image() wants for these checked options; or nil and what is wrong with them.
-function image.specification(name, opts)
-    local ok, spec = errors.try(specification, name, opts)
-    if ok then return spec end
-    return nil, spec
+--- The image of that name with these options of image{}; or nil and what is wrong with them.
+function image.new(name, opts)
+    local ok, made = errors.try(specified, name, opts)
+    if ok then return made end
+    return nil, made
 end
-
-image.OPTIONS = OPTIONS
 
 --- image{ name, packages=, run=, add=, setup= } -> image: declares a Debian system for vm{image=}, by its value or its name.
 --- packages: names, or text with them; run: a shell script, or the name of the file of one, that is run in it as root when
@@ -151,11 +152,12 @@ function image.image(name, opts)
         name, opts[1] = name[1], nil
     end
     local checked = options.check(opts, OPTIONS, "image", 2)
-    local ok, spec, setup = errors.try(specification, name, checked)
-    if not ok then error(("image %s: %s"):format(type(name) == "string" and name or "", spec):gsub("image :", "image:"), 2) end
+    local made, why = image.new(name, checked)
+    local where = type(name) == "string" and "image " .. name or "image"
+    if not made then error(("%s: %s"):format(where, why), 2) end
     if declared[name] then error(("image: there is an image %q already"):format(name), 2) end
-    declared[name] = new { name = name, spec = spec, setup = setup }
-    return declared[name]
+    declared[name] = made
+    return made
 end
 
 -- Finding one ------------------------------------------------------------------------------------------------------------
@@ -174,7 +176,9 @@ end
 --- The image for a value of vm{image=}; raises at `level` when there is none.
 function image.find(value, where, level)
     if image.is(value) then return value end
-    if type(value) ~= "string" then error(where .. ": image: want a name, a path or what image{} has returned", level + 1) end
+    if type(value) ~= "string" then
+        error(where .. ": image: want a name, a path or what image{} has returned", level + 1)
+    end
     if tiny_of_name(value) then return tiny_of_name(value) end
     if declared[value] then return declared[value] end
     local folder = (core.image_names() or {})[value]

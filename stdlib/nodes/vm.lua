@@ -114,8 +114,8 @@ local LOGIN_OPTIONS = { "user", "password", "prompt" }
 local function check_disk(name, checked, prepared, level)
     for _, option in ipairs(LOGIN_OPTIONS) do
         if checked[option] and prepared then
-            error(("vm %s: %s= is for a guest that is logged in to (disk= or kernel=); the %s guest needs no log-in"):format(name,
-                option, prepared.name), level + 1)
+            local text = "vm %s: %s= is for a guest that is logged in to (disk= or kernel=); the %s guest needs no log-in"
+            error(text:format(name, option, prepared.name), level + 1)
         end
     end
     login.check(checked, "vm " .. name, level + 1)
@@ -248,7 +248,8 @@ local function boots_services(self) return not self.image or self.image:files().
 
 -- The boots under way share the processor, and so the patience with each grows with their number.
 local function boot_timeout(self)
-    return self.opts.boot_timeout or (boots_services(self) and BOOT_TIMEOUT_SYSTEM or BOOT_TIMEOUT) + BOOT_TIMEOUT_EACH * computer.booting
+    local alone = boots_services(self) and BOOT_TIMEOUT_SYSTEM or BOOT_TIMEOUT
+    return self.opts.boot_timeout or alone + BOOT_TIMEOUT_EACH * computer.booting
 end
 
 -- What carries commands is not for the console's readers.

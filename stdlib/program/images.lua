@@ -70,11 +70,9 @@ local function build(name, opts, usage)
         return show(name, image.find(name, "image", 1):files())
     end
     if not has_contents(opts) then usage(("image build %s: what is it made of? --packages, --run, --add"):format(name)) end
-    local spec, why = image.specification(name, { packages = opts.packages or {}, run = opts.run, add = opts.add, setup = {} })
-    if not spec then usage(("image build: %s"):format(why)) end
-    local built
-    built, why = core.image(spec)
-    if not built then errors.machinery(("cannot build the image %s: %s"):format(name, why)) end
+    local made, why = image.new(name, { packages = opts.packages or {}, run = opts.run, add = opts.add, setup = {} })
+    if not made then usage("image build: " .. why) end
+    local built = made:files()
     replace(name, before, built)
     show(name, built)
 end

@@ -55,8 +55,11 @@ KillMode=process
 WantedBy=graphical.target
 END
     systemctl enable qemunet.service
-    mkdir -p /etc/systemd/system/serial-getty@ttyS0.service.d
-    cat >/etc/systemd/system/serial-getty@ttyS0.service.d/autologin.conf <<END
+    # The console's own service waits for a device that only udev, which need not be there, tells of.
+    systemctl mask serial-getty@ttyS0.service getty-static.service
+    systemctl enable console-getty.service
+    mkdir /etc/systemd/system/console-getty.service.d
+    cat >/etc/systemd/system/console-getty.service.d/autologin.conf <<END
 [Service]
 ExecStart=
 ExecStart=-/sbin/agetty --autologin root --keep-baud 115200,57600,38400,9600 - \$TERM
