@@ -77,7 +77,7 @@ local function begin(key, config)
         making[key] = core.future()
         return setmetatable({ key = key, handle = handle }, Draft)
     end
-    return nil, why
+    return nil, why and "none can be made in the cache: " .. why
 end
 
 --- The template that a machine of this configuration can go on from; or else nil and a draft, if it is to be made of this
