@@ -41,7 +41,7 @@ static int key_of(lua_State *L)
     return 1;
 }
 
-/* core.template_open(key) -> template, or nil and why */
+/* core.template_open(key) -> template; or nil, why and whether it is damaged */
 static int open_template(lua_State *L)
 {
     const char *key = luaL_checkstring(L, 1);
@@ -49,7 +49,12 @@ static int open_template(lua_State *L)
     self->t = NULL;
     luaL_setmetatable(L, TEMPLATE);
     int err = template_open(&self->t, key);
-    return err ? push_outcome(L, err) : 1;
+    if (!err)
+        return 1;
+    lua_pushnil(L);
+    lua_pushstring(L, strerror(-err));
+    lua_pushboolean(L, err == -EBADMSG);
+    return 3;
 }
 
 static struct template *check_template(lua_State *L, int index)
@@ -149,15 +154,19 @@ static int digest_method(lua_State *L)
     return push_progress(L, template_digest(check_draft(L, 1)->draft, DIGEST_PIECE));
 }
 
-/* draft:commit(note) -> true, or nil and why; it is over after that */
+/* draft:commit(note) -> the template, or nil and why; it is over after that */
 static int commit_method(lua_State *L)
 {
     size_t n;
     struct lua_draft *self = check_draft(L, 1);
     const char *note = luaL_checklstring(L, 2, &n);
     struct template_draft *draft = self->draft;
+    struct lua_template *made = lua_newuserdatauv(L, sizeof(*made), 0);
+    made->t = NULL;
+    luaL_setmetatable(L, TEMPLATE);
     self->draft = NULL;
-    return push_outcome(L, template_commit(draft, note, n));
+    int err = template_commit(draft, note, n, &made->t);
+    return err ? push_outcome(L, err) : 1;
 }
 
 /* draft:abort(): idempotent */

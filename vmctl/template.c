@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -22,6 +23,9 @@
 #define FORMAT "qemunet template 1"
 #define NOTE_MAX ((size_t)16 << 20)
 #define QEMU_IMG_TIMEOUT_MS 30000
+/* What a template takes besides memory: 1 MB of state, and what a booting guest writes to its disk.
+ */
+#define SPARE_ROOM ((uint64_t)16 << 20)
 
 enum part { MEMORY, STATE, DISK, PARTS };
 
@@ -63,13 +67,25 @@ static char *path_of(const char *folder, const char *name)
     return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
 }
 
-static int open_part(const char *folder, enum part part, int flags)
+/* Return: a descriptor, -EBADMSG where it is no regular file, or another negative errno. */
+static int open_regular(const char *folder, const char *name, int flags, struct stat *st)
 {
-    char *path = path_of(folder, part_names[part]);
-    int fd = path ? open(path, flags | O_CLOEXEC, 0600) : -1;
+    char *path = path_of(folder, name);
+    int fd = path ? open(path, flags | O_CLOEXEC | O_NONBLOCK, 0600) : -1;
     int err = -errno;
     free(path);
-    return fd < 0 ? err : fd;
+    if (fd < 0)
+        return err;
+    err = fstat(fd, st) ? -errno : S_ISREG(st->st_mode) ? 0 : -EBADMSG;
+    if (err)
+        close(fd);
+    return err ? err : fd;
+}
+
+static int open_part(const char *folder, enum part part, int flags)
+{
+    struct stat st;
+    return open_regular(folder, part_names[part], flags, &st);
 }
 
 /* The key */
@@ -132,11 +148,13 @@ static int add_command_line(XXH3_state_t *hash, const struct qemu_config *config
     if (!nics)
         return -ENOMEM;
     for (size_t i = 0; i < config->n_nics; i++)
-        nics[i].number = (unsigned)i;
+        nics[i].number = config->nics[i].number; /* by which its place is chosen */
     same.name = "vm";
     same.nics = nics;
     same.memory_in_file = same.incoming = false;
-    same.n_inherited = 0;
+    same.monitor_fd = same.console_fd = 0;
+    same.seed_fd = config->seed_fd > 0;
+    same.n_inherited = same.n_ports = 0; /* a machine has the same ports as another */
     int err = qemu_args_build(&args, &same);
     for (size_t i = 0; !err && i < args.n; i++)
         add_text(hash, args.argv[i]);
@@ -194,26 +212,27 @@ static uint64_t sum_of(const char *text, size_t n)
     return cache_hash(CACHE_HASH_START, text, n);
 }
 
-/* Return: the malloc'ed text, whole and NUL-terminated, or NULL. */
-static char *read_about(const char *folder, size_t *n)
+/* Return: 0 with the malloc'ed text, whole and NUL-terminated, or negative errno. */
+static int read_about(const char *folder, char **text, size_t *n)
 {
-    char *path = path_of(folder, "about"), *text = NULL;
     struct stat st;
-    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    free(path);
+    int fd = open_regular(folder, "about", O_RDONLY, &st);
     if (fd < 0)
-        return NULL;
-    if (fstat(fd, &st) == 0 && (size_t)st.st_size < NOTE_MAX + 4096)
-        text = calloc(1, (size_t)st.st_size + 1);
-    ssize_t got = text ? read(fd, text, (size_t)st.st_size) : -1;
+        return fd;
+    if ((uint64_t)st.st_size > NOTE_MAX + 4096) {
+        close(fd);
+        return -EBADMSG;
+    }
+    *n = (size_t)st.st_size;
+    *text = calloc(1, *n + 1);
+    ssize_t got = *text ? read(fd, *text, *n) : -1;
     futimens(fd, NULL); /* its last use */
     close(fd);
-    if (got < 0 || got != st.st_size) {
-        free(text);
-        return NULL;
-    }
-    *n = (size_t)got;
-    return text;
+    if (got == st.st_size)
+        return 0;
+    free(*text);
+    *text = NULL;
+    return got < 0 ? -EIO : -EBADMSG;
 }
 
 /* "FORMAT SUM\n", then what the sum is of: "DIGEST DIGEST DIGEST NOTE_SIZE\n" and the note. */
@@ -268,34 +287,50 @@ static int open_parts(struct template *t)
         if (strcmp(t->wanted[i], "-") == 0)
             continue;
         /* QEMU wants to be able to write to memory that it maps privately. */
-        t->fd[i] = open_part(t->folder, (enum part)i, i == MEMORY ? O_RDWR : O_RDONLY);
+        int flags = i == MEMORY ? O_RDWR : O_RDONLY;
+        t->fd[i] = open_regular(t->folder, part_names[i], flags, &t->st[i]);
         if (t->fd[i] < 0)
             return t->fd[i];
-        if (fstat(t->fd[i], &t->st[i]))
-            return -errno;
     }
     return t->fd[MEMORY] < 0 || t->fd[STATE] < 0 ? -EBADMSG : 0;
 }
 
-int template_open(struct template **out, const char *key)
+/* @folder passes to it, on failure too; may be NULL. */
+static int open_folder(struct template **out, char *folder)
 {
     size_t n = 0;
+    char *about = NULL;
     struct template *t = calloc(1, sizeof(*t));
-    if (!t)
+    if (!t || !folder) {
+        free(t);
+        free(folder);
         return -ENOMEM;
+    }
     memset(t->fd, 0xff, sizeof(t->fd));
-    t->folder = folder_of(key);
-    char *about = t->folder ? read_about(t->folder, &n) : NULL;
-    int err = about ? parse_about(t, about, n) : -ENOENT;
+    t->folder = folder;
+    int err = read_about(folder, &about, &n);
+    if (!err)
+        err = parse_about(t, about, n);
     free(about);
     if (!err)
         err = open_parts(t);
-    if (err) {
+    if (err == -ENOENT && access(folder, F_OK) == 0)
+        err = -EBADMSG;
+    if (err)
         template_close(t);
-        return err == -EBADMSG ? -ENOENT : err;
-    }
-    *out = t;
-    return 0;
+    else
+        *out = t;
+    return err;
+}
+
+int template_open(struct template **out, const char *key)
+{
+    char *folder = folder_of(key), *damaged = folder ? strdup(folder) : NULL;
+    int err = folder ? open_folder(out, folder) : -errno;
+    if (err == -EBADMSG && damaged)
+        template_remove(damaged);
+    free(damaged);
+    return err;
 }
 
 /* Begins with the part of number @part or the next that is there. Return: 0, 1 when there is none,
@@ -374,7 +409,7 @@ void template_close(struct template *t)
 
 void template_discard(struct template *t)
 {
-    cache_remove(t->folder);
+    template_remove(t->folder);
     template_close(t);
 }
 
@@ -421,11 +456,23 @@ static int make_disk(struct template_draft *draft, const char *disk, const char 
     return draft->fd[DISK] < 0 ? draft->fd[DISK] : 0;
 }
 
+/* A guest's memory in a file that the disk has no room for ends its QEMU by a signal. */
+static int check_room(const char *folder, uint64_t memory)
+{
+    struct statvfs fs;
+    if (statvfs(folder, &fs))
+        return -errno;
+    return (uint64_t)fs.f_bavail * fs.f_frsize < memory + SPARE_ROOM ? -ENOSPC : 0;
+}
+
 static int make_parts(struct template_draft *draft, uint64_t memory)
 {
     cache_remove(draft->folder); /* of a maker that was killed */
     if (mkdir(draft->folder, 0700))
         return -errno;
+    int err = check_room(draft->folder, memory);
+    if (err)
+        return err;
     draft->fd[MEMORY] = open_part(draft->folder, MEMORY, O_RDWR | O_CREAT);
     draft->fd[STATE] = open_part(draft->folder, STATE, O_RDWR | O_CREAT);
     if (draft->fd[MEMORY] < 0 || draft->fd[STATE] < 0)
@@ -498,17 +545,38 @@ int template_digest(struct template_draft *draft, uint64_t bytes)
     return err;
 }
 
-int template_commit(struct template_draft *draft, const char *note, size_t n)
+/* Moves it to where others find it. */
+static int publish(struct template_draft *draft, struct template *t)
 {
-    int err = n > NOTE_MAX ? -EMSGSIZE : write_about(draft, note, n);
-    if (!err) {
-        cache_remove(draft->final); /* one that was not good */
-        err = rename(draft->folder, draft->final) ? -errno : 0;
+    char *final = strdup(draft->final);
+    if (!final)
+        return -ENOMEM;
+    template_remove(final); /* one that was not good */
+    if (rename(draft->folder, final)) {
+        int err = -errno;
+        free(final);
+        return err;
     }
-    if (err)
+    free(t->folder);
+    t->folder = final;
+    return 0;
+}
+
+int template_commit(struct template_draft *draft, const char *note, size_t n, struct template **out)
+{
+    struct template *t = NULL;
+    int err = n > NOTE_MAX ? -EMSGSIZE : write_about(draft, note, n);
+    if (!err)
+        err = open_folder(&t, strdup(draft->folder));
+    if (!err)
+        err = publish(draft, t);
+    if (err) {
+        template_close(t);
         template_abort(draft);
-    else
+    } else {
         close_draft(draft);
+        *out = t;
+    }
     return err;
 }
 

@@ -30,7 +30,8 @@ int template_key(char key[TEMPLATE_KEY_LEN + 1], const struct qemu_config *confi
 struct template;
 
 /** Open the template of this key. It is to be used only after template_check() has found it good.
- * Return: 0, -ENOENT when there is none or what is there is not whole, or negative errno. */
+ * Return: 0, -ENOENT when there is none, -EBADMSG when what was there was not whole, and is
+ * removed, or another negative errno. */
 int template_open(struct template **out, const char *key);
 
 /** Compare with the digests, about @bytes further. Return: 1 good, 0 not at the end yet, -EBADMSG
@@ -54,7 +55,8 @@ struct template_draft;
 /** Begin to make one, if nobody else does. @disk: a disk image for whose changes it gets an
  * overlay, or NULL, and its format.
  * @why  on failure a message to free, or NULL
- * Return: 0, -EWOULDBLOCK when another process makes it, or negative errno. */
+ * Return: 0, -EWOULDBLOCK when another process makes it, -ENOSPC when the disk has not room for all
+ * of the memory, or another negative errno. */
 int template_begin(struct template_draft **out, const char *key, uint64_t memory, const char *disk,
                    const char *disk_format, char **why);
 
@@ -64,11 +66,17 @@ struct template_files template_draft_files(const struct template_draft *draft);
 /** Compute the digests, about @bytes further. Return: 1 done, 0 not yet, or negative errno. */
 int template_digest(struct template_draft *draft, uint64_t bytes);
 
-/** Put it into the cache, once its digests are done, and free. Return: 0 or negative errno. */
-int template_commit(struct template_draft *draft, const char *note, size_t n);
+/** Put it into the cache, once its digests are done, and free.
+ * @out  gets the template, which is good: open before others, who may evict it, can see it
+ * Return: 0 or negative errno. */
+int template_commit(struct template_draft *draft, const char *note, size_t n,
+                    struct template **out);
 
 /** Give it up, and free. */
 void template_abort(struct template_draft *draft);
+
+/** Remove the template in this folder, for others all at once. */
+void template_remove(const char *folder);
 
 /** Remove what is left of makers that were killed, and the templates that were used least recently
  * until all take at most @limit bytes on disk.

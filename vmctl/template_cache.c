@@ -3,12 +3,13 @@
 #include "vmctl/cache.h"
 #include "vmctl/template.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct entry {
     char *path;
@@ -38,54 +39,103 @@ static struct entry measure(char *path)
     return entry;
 }
 
-static int find_all(glob_t *found)
+#define PREFIX "template-"
+
+static int is_template(const struct dirent *entry)
 {
-    char *cache = cache_folder(), *pattern = NULL;
-    int err = 0;
-    *found = (glob_t){0};
-    if (!cache || asprintf(&pattern, "%s/template-????????????????????????????????", cache) < 0)
-        err = -errno;
-    else if (glob(pattern, GLOB_NOSORT, NULL, found) == GLOB_NOSPACE)
-        err = -ENOMEM;
-    free(pattern);
+    const char *key = entry->d_name + strlen(PREFIX);
+    return strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 && strlen(key) == TEMPLATE_KEY_LEN &&
+           strspn(key, "0123456789abcdef") == TEMPLATE_KEY_LEN;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* A maker's folder or lock. */
+static int is_unfinished(const struct dirent *entry)
+{
+    return strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 &&
+           (ends_with(entry->d_name, ".tmp") || ends_with(entry->d_name, ".lock"));
+}
+
+static void free_paths(char **paths, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(paths[i]);
+    free(paths);
+}
+
+/* Return: how many, with their malloc'ed paths, or negative errno. */
+static int find(char ***paths, int (*filter)(const struct dirent *))
+{
+    struct dirent **found = NULL;
+    char *cache = cache_folder();
+    int n = cache ? scandir(cache, &found, filter, NULL) : -1, err = n < 0 ? -errno : 0;
+    *paths = n < 0 ? NULL : calloc((size_t)n + 1, sizeof(**paths));
+    for (int i = 0; i < n; i++) {
+        if (*paths && asprintf(&(*paths)[i], "%s/%s", cache, found[i]->d_name) < 0)
+            (*paths)[i] = NULL, err = -ENOMEM;
+        free(found[i]);
+    }
+    free(found);
     free(cache);
-    return err;
+    if (n >= 0 && !*paths)
+        err = -ENOMEM;
+    if (err && *paths)
+        free_paths(*paths, (size_t)n);
+    return err ? err : n;
 }
 
 int template_each(bool (*fn)(void *arg, const char *path, uint64_t bytes, int64_t used), void *arg)
 {
-    glob_t found;
-    int err = find_all(&found);
-    for (size_t i = 0; !err && i < found.gl_pathc; i++) {
-        struct entry entry = measure(found.gl_pathv[i]);
+    char **paths;
+    int n = find(&paths, is_template);
+    for (int i = 0; i < n; i++) {
+        struct entry entry = measure(paths[i]);
         if (fn(arg, entry.path, entry.bytes, entry.used))
-            cache_remove(entry.path);
+            template_remove(entry.path);
     }
-    globfree(&found);
-    return err;
+    if (n >= 0)
+        free_paths(paths, (size_t)n);
+    return n < 0 ? n : 0;
+}
+
+/* Under another name first: who opens it meanwhile finds all of it or nothing. */
+void template_remove(const char *folder)
+{
+    char *away = NULL;
+    if (asprintf(&away, "%s.%ld.tmp", folder, (long)getpid()) < 0)
+        return;
+    cache_remove(rename(folder, away) ? folder : away);
+    free(away);
+}
+
+static void sweep_one(char *path)
+{
+    *strrchr(path, '.') = '\0';
+    char *folder = NULL;
+    const char *name = strrchr(path, '/') + 1;
+    int lock = cache_try_lock(name);
+    if (lock < 0)
+        return;
+    if (asprintf(&folder, "%s.tmp", path) >= 0)
+        cache_remove(folder);
+    free(folder);
+    cache_unlock(name, lock);
 }
 
 /* What is left of those whose maker was killed: nobody holds their locks. */
-static void sweep(const char *cache)
+static void sweep(void)
 {
-    glob_t found = {0};
-    char *pattern = NULL;
-    if (asprintf(&pattern, "%s/template-*.tmp", cache) < 0)
-        return;
-    glob(pattern, GLOB_NOSORT, NULL, &found);
-    for (size_t i = 0; i < found.gl_pathc; i++) {
-        char *name = strdup(strrchr(found.gl_pathv[i], '/') + 1);
-        if (name)
-            name[strlen(name) - strlen(".tmp")] = '\0';
-        int lock = name ? cache_try_lock(name) : -ENOMEM;
-        if (lock >= 0) {
-            cache_remove(found.gl_pathv[i]);
-            cache_unlock(name, lock);
-        }
-        free(name);
-    }
-    globfree(&found);
-    free(pattern);
+    char **paths;
+    int n = find(&paths, is_unfinished);
+    for (int i = 0; i < n; i++)
+        sweep_one(paths[i]);
+    if (n >= 0)
+        free_paths(paths, (size_t)n);
 }
 
 static int by_use(const void *a, const void *b)
@@ -96,25 +146,24 @@ static int by_use(const void *a, const void *b)
 
 int template_evict(uint64_t limit)
 {
-    glob_t found;
-    char *cache = cache_folder();
-    if (cache)
-        sweep(cache);
-    free(cache);
-    int err = find_all(&found);
-    struct entry *entries = err ? NULL : calloc(found.gl_pathc + 1, sizeof(*entries));
+    char **paths;
+    sweep();
+    int n = find(&paths, is_template);
+    if (n < 0)
+        return n;
+    struct entry *entries = calloc((size_t)n + 1, sizeof(*entries));
     uint64_t total = 0;
-    for (size_t i = 0; entries && i < found.gl_pathc; i++) {
-        entries[i] = measure(found.gl_pathv[i]);
+    for (int i = 0; entries && i < n; i++) {
+        entries[i] = measure(paths[i]);
         total += entries[i].bytes;
     }
-    if (entries && found.gl_pathc)
-        qsort(entries, found.gl_pathc, sizeof(*entries), by_use);
-    for (size_t i = 0; entries && i < found.gl_pathc && total > limit; i++) {
+    if (entries)
+        qsort(entries, (size_t)n, sizeof(*entries), by_use);
+    for (int i = 0; entries && i < n && total > limit; i++) {
         total -= entries[i].bytes;
-        cache_remove(entries[i].path);
+        template_remove(entries[i].path);
     }
     free(entries);
-    globfree(&found);
-    return err;
+    free_paths(paths, (size_t)n);
+    return entries ? 0 : -ENOMEM;
 }

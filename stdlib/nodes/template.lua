@@ -44,14 +44,13 @@ local function find(key)
     if known and known:is_unchanged() then return known end
     if known then known:close() end
     ready[key] = nil
-    local found = core.template_open(key)
-    if not found then return end
-    if step_by_step(found, "check") and found:is_unchanged() then
+    local found, _, damaged = core.template_open(key)
+    if found and step_by_step(found, "check") and found:is_unchanged() then
         ready[key] = found
         return found
     end
-    core.log(0, "a damaged template is removed from the cache, and made anew")
-    found:discard()
+    if found or damaged then core.log(0, "a damaged template in the cache is made anew") end
+    if found then found:discard() end
 end
 
 local Draft = {}
@@ -172,10 +171,10 @@ function template.save(self, draft)
     local started = core.now()
     local saved, why = save(self, draft)
     if saved then
-        ready[draft.key] = core.template_open(draft.key)
+        ready[draft.key] = saved
         tidy()
         core.log(1, ("%s: saved as a template in %s"):format(self.name, units.format_duration(core.now() - started)))
-        return ready[draft.key]
+        return saved
     end
     unfit[draft.key] = why
     core.log(0, ("%s: not saved as a template: %s"):format(self.name, why))
