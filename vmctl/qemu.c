@@ -88,12 +88,15 @@ static int add_machine(struct qemu_args *args, const struct qemu_config *c)
      * emulation wakes QEMU for ticks that the guest does not need. */
     const char *const fixed[] = {"-nodefaults", "-no-user-config", "-display",
                                  "none",        "-no-reboot",      NULL};
+    /* TCG copies a byte at a time where the guest trusts in fast "rep movsb", and eight otherwise:
+     * without it, a cold boot takes 1.67 s instead of 1.87 s, and starting a program two thirds. */
+    const char *cpu = c->kvm ? "host" : "max,-erms,-fsrm";
     char *name = escape_commas(c->name);
     int err = add(args, QEMU_PROGRAM) || add(args, "-name") ||
               add(args, "%s,debug-threads=on", name ? name : "vm") || add_words(args, fixed) ||
               add(args, "-machine") ||
               add(args, "pc,accel=%s,usb=off,vmport=off,hpet=off", c->kvm ? "kvm" : "tcg") ||
-              add(args, "-cpu") || add(args, "%s", c->kvm ? "host" : "max") || add(args, "-m") ||
+              add(args, "-cpu") || add(args, "%s", cpu) || add(args, "-m") ||
               add(args, "%" PRIu64 "k", c->memory / 1024) || add(args, "-smp") ||
               add(args, "%u", c->cpus);
     free(name);
