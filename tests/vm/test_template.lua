@@ -1,0 +1,296 @@
+-- SPDX-License-Identifier: MIT
+-- Machines that go on from warm templates: each is one of its own, and does all that a machine does that has booted. Run by
+-- test_template.sh with a cache of its own, so that the first of a kind boots.
+
+local core = require "qemunet.core"
+
+local MEM = "128M"
+
+local function machines(n, name, opts)
+    opts = opts or {}
+    opts.mem = opts.mem or MEM
+    return vms(n, name .. "%d", opts)
+end
+
+local function templates() return #core.templates() end
+
+-- Boots them; `made`: so many templates more there are then.
+local function boot_making(made, list)
+    local before = templates()
+    boot(list)
+    check.equal(templates() - before, made, "templates made")
+end
+
+-- All values of a list of machines for a command are different, each not empty. Returns them.
+local function all_differ(list, cmd)
+    local seen, values = {}, {}
+    for i, node in ipairs(list) do
+        local value = node:succeed(cmd)
+        check.match(value, "%S")
+        check.is_nil(seen[value], ("%s: %s has what %s has: %s"):format(cmd, node.name, seen[value], value))
+        seen[value], values[i] = node.name, value
+    end
+    return values
+end
+
+local function pings(from, to, size) return from:ok(("ping -c 1 -W 10 -s %d %s"):format(size or 56, to)) end
+
+local function pings_both_ways(a, b, cable)
+    check.is_true(pings(a, b:ip(cable)) and pings(b, a:ip(cable)), ("%s and %s"):format(a.name, b.name))
+end
+
+local plain = machines(4, "plain")
+local extra = vm("extra", { mem = MEM, files = { ["/tmp/given"] = "/etc/passwd" }, setup = { "cp /tmp/given /tmp/copy" } })
+
+test("one boots, the others go on from it", function()
+    for i, node in ipairs(plain) do
+        node.opts.setup = { "od -An -tx1 -N32 /dev/urandom | tr -d '\\n' >/tmp/first", "echo " .. i .. " >/tmp/mine" }
+    end
+    boot_making(1, plain)
+    for i, node in ipairs(plain) do check.equal(node:succeed("cat /tmp/mine; hostname"), ("%d\nplain%d\n"):format(i, i)) end
+    boot_making(0, { extra })
+    check.equal(extra:succeed("ls /tmp/mine 2>/dev/null; grep -c root: /tmp/copy"), "1\n")
+    check.is_nil(plain[1]:succeed("ls /tmp"):find("given"))
+end)
+
+test("what is one machine's own", function()
+    all_differ(plain, "hostname")
+    all_differ(plain, "cat /etc/machine-id")
+    all_differ(plain, "cat /etc/hosts")
+    for _, node in ipairs(plain) do check.match(node:succeed("cat /etc/hosts"), "\n127%.0%.1%.1 " .. node.name .. "\n") end
+end)
+
+test("no two have the same random bytes", function()
+    all_differ(plain, "cat /tmp/first")
+    local cmds = { "od -An -tx1 -N64 /dev/urandom", "od -An -tx1 -N64 /dev/random", "cat /proc/sys/kernel/random/uuid",
+        "cat /proc/sys/kernel/random/boot_id", "mktemp -u /tmp/XXXXXXXXXXXX",
+        "for i in 1 2 3 4 5; do od -An -tx1 -N8 /dev/urandom; done" }
+    for _, cmd in ipairs(cmds) do all_differ(plain, cmd) end
+    -- On the processors' own generators too, and all bytes of all reads.
+    local seen = {}
+    for _, node in ipairs(plain) do
+        for line in node:succeed("od -An -v -tx1 -w8 -N4096 /dev/urandom"):gmatch("[^\n]+") do
+            check.is_nil(seen[line], line)
+            seen[line] = true
+        end
+    end
+end)
+
+-- By the guest's own adjtimex: what its clock can be ahead of ours, least and most, in s.
+local function clock_bounds(node)
+    local least, most = -math.huge, math.huge
+    for _ = 1, 8 do
+        local before = core.wall()
+        local out = node:succeed("adjtimex")
+        local after = core.wall()
+        local theirs = (out:match("tv_sec: +(%d+)") * 1000000 + out:match("tv_usec: +(%d+)")) * 1000
+        least, most = math.max(least, (theirs - after) / 1e9), math.min(most, (theirs + 1000 - before) / 1e9)
+    end
+    return least, most
+end
+
+test("the time of day is the host's, and they have not been up for long", function()
+    for _, node in ipairs(plain) do
+        local least, most = clock_bounds(node)
+        local doubt = 0.005 + math.max(node.clock_doubt, 0.005) -- it says itself when it could not be had better
+        check.is_true(least <= doubt and most >= -doubt, ("%s: between %g and %g s ahead"):format(node.name, least, most))
+        local up = tonumber(node:succeed("cat /proc/uptime"):match("^[%d.]+"))
+        check.less(up, now() + 60)
+        local booted = tonumber(node:succeed("grep btime /proc/stat"):match("btime (%d+)"))
+        check.near(os.time() - booted, up, 30)
+    end
+end)
+
+test("the console has shown the boot", function()
+    for _, node in ipairs(plain) do
+        check.match(node.console:log(), "BusyBox")
+        check.equal(node.console:expect("(BusyBox) v", 20)[1], "BusyBox")
+        node.console:send("echo on $((40+2)) $(hostname)\n")
+        check.equal(node.console:expect("on 42 (\\w+)\r", 20)[1], node.name)
+    end
+end)
+
+test("commands, as on any other", function()
+    local a, lines = plain[1], {}
+    a:succeed("for i in 1 2 3; do echo $i; done", { on_line = function(line) lines[#lines + 1] = line end })
+    check.equal(lines, { "1", "2", "3" })
+    local big = ("0123456789abcde\n"):rep(1 << 16)
+    check.equal(a:succeed("cat", { stdin = big }), big)
+    local r = a:run("echo out; echo err >&2; exit 7")
+    check.equal({ r.status, r.stdout, r.stderr }, { 7, "out\n", "err\n" })
+    local job = a:spawn("read x; echo got $x; sleep 1000")
+    job:write("this\n")
+    check.equal(job:expect("got (\\w+)", 20)[1], "this")
+    job:kill("KILL")
+    check.equal(job:wait(20).signal, 9)
+    check.is_true(a:run("sleep 1000", { timeout = 0.5 }).timed_out)
+end)
+
+test("more at once than units were saved, on two clones", function()
+    local jobs = {}
+    for i = 1, 8 do
+        for _, node in ipairs { plain[1], plain[2] } do
+            jobs[#jobs + 1] = { node = node, i = i, job = node:spawn(("read x; echo $x %d $(hostname)"):format(i)) }
+        end
+    end
+    for _, one in ipairs(jobs) do one.job:write("go\n") end
+    for _, one in ipairs(jobs) do
+        check.equal(one.job:wait(60).stdout, ("go %d %s\n"):format(one.i, one.node.name))
+    end
+end)
+
+test("kill -9 of a unit's program and of the port shell", function()
+    local a = plain[2]
+    for _ = 1, 4 do
+        check.match(a:run("kill -9 $PPID; sleep 50", { timeout = 30 }).error or "no error", "unit")
+        check.equal(a:succeed("echo again"), "again\n")
+    end
+end)
+
+test("pause, resume, crash, reboot and panic", function()
+    local a, b, c = plain[1], plain[2], plain[3]
+    check.is_true(a:pause())
+    check.equal(a.state, "paused")
+    check.is_true(a:resume())
+    check.equal(a:succeed("hostname"), "plain1\n")
+    local id = a:succeed("cat /etc/machine-id")
+    a:crash()
+    check.equal(a.state, "crashed")
+    boot_making(0, { a })
+    check.is_true(a:succeed("cat /etc/machine-id") ~= id)
+    b:reboot()
+    check.equal(b:succeed("hostname; ls /tmp/mine"), "plain2\n/tmp/mine\n")
+    local job = c:spawn("sleep 1000")
+    c:spawn("echo c >/proc/sysrq-trigger")
+    check.equal(job:wait(30).ok, false)
+    check.equal(c:wait_shutdown(30), "panicked")
+    boot_making(0, { c })
+    check.equal(c:succeed("hostname"), "plain3\n")
+    check.equal(plain[4]:shutdown(30), true)
+    for _, node in ipairs(plain) do node:crash() end
+    extra:crash()
+end)
+
+test("more memory, two processors, and template=false", function()
+    local two = machines(2, "two", { cpus = 2, mem = "160M" })
+    boot_making(1, two)
+    for _, node in ipairs(two) do
+        check.equal(node:succeed("nproc"), "2\n")
+        check.less(150000, tonumber(node:succeed("grep MemTotal /proc/meminfo"):match("%d+")) + 30000)
+        check.is_true(node:ok("taskset 1 true && taskset 2 true"))
+    end
+    local cold = vm("cold", { mem = "132M", template = false })
+    boot_making(0, { cold })
+    check.equal(cold:succeed("hostname"), "cold\n")
+    for _, node in ipairs { two[1], two[2], cold } do node:crash() end
+end)
+
+-- Interfaces ----------------------------------------------------------------------------------------------------------
+
+local r, s = table.unpack(machines(2, "one"))
+local first = link(r, s, { mtu = 1400 })
+
+test("one interface", function()
+    boot_making(1, { r, s })
+    all_differ({ r, s }, "cat /sys/class/net/eth0/address")
+    for _, node in ipairs { r, s } do
+        local shown = node:succeed("ip addr show dev " .. node:ifname(first))
+        check.match(shown, node.nics[1].mac)
+        check.match(shown, "mtu 1400")
+        check.match(shown, "inet " .. node:ip(first):gsub("%.", "%%.") .. "/24 ")
+        check.equal(select(2, node:succeed("ip -6 addr show dev eth0"):gsub("inet6 fe80", "")), 1)
+    end
+    pings_both_ways(r, s, first)
+    check.is_true(pings(r, "one2", 1372))
+    first:down()
+    r:wait_until("[ $(cat /sys/class/net/eth0/carrier) = 0 ]", 20)
+    first:up()
+    check.is_true(pings(r, "one2"))
+end)
+
+test("interfaces that come and go on clones", function()
+    local second = link(r, s)
+    pings_both_ways(r, s, second)
+    first:remove()
+    eventually(30, function() return not r:ok("ls /sys/class/net/eth0") and not s:ok("ls /sys/class/net/eth0") end)
+    pings_both_ways(r, s, second)
+    local third, fourth = link(r, s), link(r, s)
+    for _, cable in ipairs { second, third, fourth } do pings_both_ways(r, s, cable) end
+    second:remove()
+    third:remove()
+    pings_both_ways(r, s, fourth)
+    local again = link(r, s)
+    pings_both_ways(r, s, again)
+    fourth:remove()
+    pings_both_ways(r, s, again)
+    again:remove()
+    check.equal(r:succeed("ls /sys/class/net"), "lo\n")
+end)
+
+test("two and five interfaces, and none", function()
+    local list = machines(2, "many")
+    local cables = {}
+    for i = 1, 5 do cables[i] = link(list[1], list[2], { ab = { delay = i * 0.001 } }) end
+    boot_making(1, list)
+    for _, cable in ipairs(cables) do pings_both_ways(list[1], list[2], cable) end
+    -- Each cable is behind the interface that has its address.
+    for i, cable in ipairs(cables) do
+        local before = cable:stats().ab.delivered
+        check.is_true(list[1]:ok(("ping -c 3 -i 0.05 -I eth%d %s"):format(i - 1, list[2]:ip(cable))))
+        check.less(before + 2, cable:stats().ab.delivered)
+    end
+    for _, node in ipairs(list) do node:crash() end
+end)
+
+test("the order of interfaces, after one went and another came", function()
+    r:crash()
+    s:crash()
+    local x, y = link(r, s, { subnet = "10.50.0.0/24" }), link(r, s, { subnet = "10.51.0.0/24" })
+    boot_making(1, { r, s })
+    pings_both_ways(r, s, x)
+    r:crash()
+    s:crash()
+    x:remove()
+    local z = link(r, s, { subnet = "10.52.0.0/24" }) -- in the place of x, after y
+    boot { r, s }
+    for _, cable in ipairs { y, z } do
+        pings_both_ways(r, s, cable)
+        check.match(r:succeed("ip addr show dev " .. r:ifname(cable)), (r:ip(cable):gsub("%.", "%%.")))
+    end
+    r:crash()
+    s:crash()
+end)
+
+-- Disks ---------------------------------------------------------------------------------------------------------------
+
+test("what one writes to its disk, no other reads, nor is it in the image", function()
+    local disk = os.tmpname()
+    local function host(cmd) check.is_true(os.execute((cmd:gsub("%%s", disk))) == true, cmd) end
+    host "truncate -s 16M %s && PATH=$PATH:/sbin:/usr/sbin mkfs.ext4 -q %s && echo original | dd of=%s bs=1 seek=15M conv=notrunc status=none"
+    host "sha256sum %s >%s.sum"
+    local a, b = vm("diskA", { mem = MEM, disk = disk }), vm("diskB", { mem = MEM, disk = disk })
+    local READ = "echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/vda bs=1M skip=15 count=1 2>/dev/null | head -n 1"
+    boot_making(1, { a, b })
+    for _, node in ipairs { a, b } do
+        node:succeed("modprobe ext4; mkdir -p /mnt/d; mount /dev/vda /mnt/d")
+        check.equal(node:succeed(READ), "original\n")
+        node:succeed("hostname >/mnt/d/who; dd if=/dev/urandom of=/mnt/d/much bs=1M count=2 2>/dev/null; sync")
+    end
+    for _, node in ipairs { a, b } do
+        check.equal(node:succeed("echo 3 >/proc/sys/vm/drop_caches; cat /mnt/d/who"), node.name .. "\n")
+        check.equal(node:succeed(READ), "original\n")
+    end
+    all_differ({ a, b }, "sha256sum /mnt/d/much")
+    host "sha256sum --status -c %s.sum"
+    a:crash()
+    boot_making(0, { a })
+    check.equal(a:succeed("modprobe ext4; mkdir -p /mnt/d; mount /dev/vda /mnt/d; ls /mnt/d"), "lost+found\n")
+    check.equal(b:succeed("cat /mnt/d/who"), "diskB\n")
+    a:crash()
+    b:crash()
+    host "echo changed. | dd of=%s bs=1 seek=15M conv=notrunc status=none"
+    boot_making(1, { a })
+    check.equal(a:succeed(READ), "changed.\n")
+    a:crash()
+    host "rm -f %s %s.sum"
+end)
