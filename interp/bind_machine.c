@@ -161,6 +161,17 @@ static int machine_note_method(lua_State *L)
     return 1;
 }
 
+/* machine:pid() -> the process of QEMU, or nil when it has ended */
+static int machine_pid_method(lua_State *L)
+{
+    pid_t pid = machine_pid(check_machine(L)->machine);
+    if (pid > 0)
+        lua_pushinteger(L, pid);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
 /* machine:console_tail() -> text */
 static int machine_tail_method(lua_State *L)
 {
@@ -362,6 +373,7 @@ void machine_bind(lua_State *L)
         {"is_served", machine_served_method},
         {"prepare", machine_prepare_method},
         {"channel_note", machine_note_method},
+        {"pid", machine_pid_method},
         {"console_tail", machine_tail_method},
         {"console_write", machine_write_method},
         {"qmp", machine_qmp_method},

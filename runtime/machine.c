@@ -375,6 +375,11 @@ int machine_poweroff(struct machine *machine)
                : -EPIPE;
 }
 
+pid_t machine_pid(const struct machine *machine)
+{
+    return machine->child.pid;
+}
+
 enum machine_state machine_state(const struct machine *machine)
 {
     return machine->state;

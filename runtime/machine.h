@@ -73,6 +73,9 @@ int machine_poweroff(struct machine *machine);
  * is booting: they wait. */
 struct channel *machine_channel(struct machine *machine);
 
+/** Return: the process of QEMU, or 0 when it has ended. */
+pid_t machine_pid(const struct machine *machine);
+
 /** Write to the console. Return: 0 or negative errno. */
 int machine_console_write(struct machine *machine, const char *data, size_t n);
 

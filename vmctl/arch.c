@@ -15,7 +15,11 @@ static const struct arch known[] = {
      .program = "qemu-system-x86_64",
      .package = "qemu-system-x86",
      .machine = "pc,usb=off,vmport=off,hpet=off",
-     .cpu = "max"},
+     /* TCG copies a byte at a time where the guest trusts in fast "rep movsb", and eight otherwise:
+      * without it, a cold boot takes 1.67 s instead of 1.87 s, and starting a program two thirds.
+      */
+     .cpu = "max,-erms,-fsrm",
+     .kernel_only_boots = true},
     {.name = "aarch64",
      .dpkg = "arm64",
      .program = "qemu-system-aarch64",

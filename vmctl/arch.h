@@ -15,6 +15,9 @@ struct arch {
      * its own, nicN in plugN, and there are so many ports beyond those of the interfaces that the
      * machine starts with. */
     unsigned spare_ports;
+    /* Whether a machine that goes on from a saved state may do without -kernel: what it makes of it
+     * is no part of the state, and QEMU would hold the kernel's 14 MB once more. */
+    bool kernel_only_boots;
 };
 
 /** Return: the architecture of this name, or NULL. */

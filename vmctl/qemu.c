@@ -124,9 +124,10 @@ static int add_incoming(struct qemu_args *args, const struct qemu_config *c)
     return c->incoming ? add(args, "-incoming") || add(args, "defer") : 0;
 }
 
+/* What goes on from a state has its kernel in memory, and does not boot: -no-reboot. */
 static int add_kernel(struct qemu_args *args, const struct qemu_config *c)
 {
-    if (!c->kernel)
+    if (!c->kernel || (c->incoming && arch_of(c)->kernel_only_boots))
         return 0;
     return add(args, "-kernel") || add(args, "%s", c->kernel) ||
            (c->initrd && (add(args, "-initrd") || add(args, "%s", c->initrd))) ||
@@ -175,7 +176,7 @@ static int add_control(struct qemu_args *args, const struct qemu_config *c)
            add(args, "-serial") || add(args, "chardev:console") || add(args, "-device") ||
            add(args, "pvpanic-pci") || add(args, "-device") || add(args, "virtio-rng-pci") ||
            add(args, "-device") ||
-           add(args, "virtio-serial-pci,id=qnserial,max_ports=%d", QEMU_MAX_PORTS);
+           add(args, "virtio-serial-pci,id=qnserial,ioeventfd=off,max_ports=%d", QEMU_MAX_PORTS);
 }
 
 static int add_port(struct qemu_args *args, const struct qemu_port *port)

@@ -24,7 +24,7 @@ local CONSOLE_MAX = 256 << 10 -- bytes of the console's output that are kept
 local CACHE_MAX = 8 << 30
 
 local ready = {}  -- {[key]= a template that was checked}
-local making = {} -- {[key]= a future, set when this run has made it, or not}
+local turns = {}  -- {[key]= a future, set when the machine that looks for it or makes it is done}
 local tidied = false
 local unfit = {}  -- {[key]= why machines of this configuration are not saved}
 
@@ -53,6 +53,20 @@ local function find(key)
     if found then found:discard() end
 end
 
+-- Of the machines of one configuration, one at a time looks, checks and makes.
+local Turn = {}
+Turn.__index = Turn
+
+local function take_turn(key)
+    turns[key] = core.future()
+    return setmetatable({ key = key, future = turns[key] }, Turn)
+end
+
+function Turn:__close()
+    if turns[self.key] == self.future then turns[self.key] = nil end
+    self.future:set()
+end
+
 local Draft = {}
 Draft.__index = Draft
 
@@ -60,8 +74,7 @@ Draft.__index = Draft
 function Draft:__close(err)
     self.handle:abort()
     if err and err ~= errors.CANCEL then unfit[self.key] = "one like it did not boot" end
-    making[self.key]:set()
-    making[self.key] = nil
+    self.turn:__close()
 end
 
 local function cache_max()
@@ -71,13 +84,15 @@ end
 
 local function tidy() core.template_evict(cache_max()) end
 
-local function begin(key, config)
+-- Returns as template.obtain(); or nil, nil and why there is none, if not because another process makes it.
+local function look(key, config)
+    local turn = take_turn(key)
+    local guard <close> = turn
+    local found = find(key)
+    if found then return found end
     local handle, why = core.template_begin(key, config.memory, config.disk, config.disk_format)
-    if handle then
-        making[key] = core.future()
-        return setmetatable({ key = key, handle = handle }, Draft)
-    end
-    return nil, why and "none can be made in the cache: " .. why
+    if not handle then return nil, nil, why and "none can be made in the cache: " .. why end
+    return nil, setmetatable({ key = key, handle = handle, turn = take_turn(key) }, Draft)
 end
 
 --- The template that a machine of this configuration can go on from; or else nil and a draft, if it is to be made of this
@@ -87,17 +102,14 @@ function template.obtain(name, config, more)
     tidied = true
     local key, why = core.template_key(config, more)
     local deadline = core.now() + OTHER_PATIENCE
-    while key and not unfit[key] and core.now() < deadline do
-        local found = find(key)
-        if found then return found end
-        if making[key] then
-            core.wait { making[key] }
+    while key and not why and not unfit[key] and core.now() < deadline do
+        if turns[key] then
+            core.wait { turns[key] }
         else
-            local draft
-            draft, why = begin(key, config)
-            if draft then return nil, draft end
-            if why then break end
-            core.wait({}, OTHER_POLL) -- another process makes it
+            local found, draft
+            found, draft, why = look(key, config)
+            if found or draft then return found, draft end
+            if not why then core.wait({}, OTHER_POLL) end
         end
     end
     if key and unfit[key] then return end
@@ -172,6 +184,7 @@ function template.save(self, draft)
     local saved, why = save(self, draft)
     if saved then
         ready[draft.key] = saved
+        draft.turn:__close()
         tidy()
         core.log(1, ("%s: saved as a template in %s"):format(self.name, units.format_duration(core.now() - started)))
         return saved

@@ -14,9 +14,10 @@ local USAGE = [=[
 usage: qemunet COMMAND ...
 
   run FILE [--param NAME=VALUE]... [--seed N] [--out DIR] [--accel auto|kvm|tcg]
-      [--timeout D] [-q|-v] [-- ARGS]
-                      run an experiment
-  test FILE... [--filter PATTERN] [--accel A] [--seed N] [--timeout D] [-q|-v]
+      [--timeout D] [--no-templates] [-q|-v] [-- ARGS]
+                      run an experiment; --no-templates: every machine boots
+  test FILE... [--filter PATTERN] [--accel A] [--seed N] [--timeout D]
+      [--no-templates] [-q|-v]
                       run the tests of suite files
   image list          the images in the cache
   image build NAME [--packages "A B"] [--run SCRIPT] [--add PATH[:PLACE]]...
@@ -37,6 +38,10 @@ local function usage(message) error({ usage = message }, 0) end
 -- Options of run and test: name -> {takes a value, function(opts, value)}.
 local function set(key, convert)
     return function(opts, value, name) opts[key] = convert and convert(value, name) or value end
+end
+
+local function set_true(key)
+    return function(opts) opts[key] = true end
 end
 
 local function to_seed(value, name)
@@ -67,6 +72,7 @@ local COMMON = {
     ["--accel"] = { true, set("accel", to_accel) },
     ["--timeout"] = { true, set("timeout", to_duration) },
     ["--param"] = { true, add_param },
+    ["--no-templates"] = { false, set_true("no_templates") },
     ["-q"] = { false, function(opts) opts.level = -1 end },
     ["-v"] = { false, function(opts) opts.level = 1 end },
 }
@@ -136,7 +142,8 @@ end
 
 local function test_file(opts, file, total)
     local verdict, summary = run.file {
-        file = file, params = opts.params, args = opts.args, seed = opts.seed, accel = opts.accel, lazy = true,
+        file = file, params = opts.params, args = opts.args, seed = opts.seed, accel = opts.accel,
+        no_templates = opts.no_templates, lazy = true,
         suite = { filter = opts.filter, clock = core.now, first = total.run + 1,
             print = function(line) core.print(line .. "\n") end },
     }
@@ -183,7 +190,7 @@ function commands.image(words)
     return run.PASSED
 end
 
-local DOCTOR = { ["--json"] = { false, function(opts) opts.json = true end } }
+local DOCTOR = { ["--json"] = { false, set_true("json") } }
 
 function commands.doctor(words)
     local opts = parse(words, DOCTOR)
@@ -192,7 +199,7 @@ function commands.doctor(words)
     return doctor.report(opts.json) and run.PASSED or run.MACHINERY
 end
 
-local BENCHES = { commands = "bench.commands", fabric = "bench.fabric", sync = "bench.sync" }
+local BENCHES = { boot = "bench.boot", commands = "bench.commands", fabric = "bench.fabric", sync = "bench.sync" }
 
 local function to_count(value, name)
     local n = math.tointeger(tonumber(value))
@@ -207,7 +214,7 @@ local BENCH = with_common {
 }
 
 local function list_benches()
-    for _, name in ipairs { "commands", "fabric", "sync" } do
+    for _, name in ipairs { "boot", "commands", "fabric", "sync" } do
         print(("%-10s%s"):format(name, require("qemunet." .. BENCHES[name]).about))
     end
     return run.PASSED
@@ -221,9 +228,10 @@ function commands.bench(words)
         usage(("unknown benchmark %s%s"):format(opts.files[2] or name, options.hint(name, BENCHES)))
     end
     start(opts)
-    local own = { rounds = opts.rounds or require("qemunet." .. BENCHES[name]).rounds or 200, vms = opts.vms or 20, json = opts.json }
+    local module = require("qemunet." .. BENCHES[name])
+    local own = { rounds = opts.rounds or module.rounds or 200, vms = opts.vms or module.vms or 20, json = opts.json }
     opts.file, opts.lazy = "bench-" .. name, true
-    opts.chunk = function() require("qemunet." .. BENCHES[name]).run(own) end
+    opts.chunk = function() module.run(own) end
     return run.file(opts).status
 end
 

@@ -159,18 +159,17 @@ local function image_to_be_made(known)
         "nothing can be tried with a machine", "qemunet image build tiny, then qemunet doctor again")
 end
 
-local function tiny_images()
-    local folders = {}
-    for _, folder in ipairs(core.images(false) or {}) do
-        if folder:find("/tiny%-") then folders[#folders + 1] = folder end
+local function has_tiny_image()
+    for _, one in ipairs(core.images() or {}) do
+        if one.recipe == "tiny" then return true end
     end
-    return folders
+    return false
 end
 
 function checks.image(known)
     if not known.cache then return nil end
-    if #tiny_images() == 0 then return image_to_be_made(known) end
-    local image, why = core.tiny() -- made anew if the recipe has changed
+    if not has_tiny_image() then return image_to_be_made(known) end
+    local image, why = core.tiny("x86_64") -- made anew if the recipe has changed
     if not image then return missing("guest image", "cannot be made: " .. text.tail(why, 1, "")) end
     known.image = true
     return ok("guest image", ("tiny, with kernel %s"):format(image.version))
@@ -181,6 +180,9 @@ function checks.image_tools()
     if not find_program "mmdebstrap" then
         return warning("image tools", "no mmdebstrap: no images of Debian packages (qemunet image build NAME)",
             install "mmdebstrap")
+    end
+    if not find_program "mkfs.erofs" then
+        return warning("image tools", "no mkfs.erofs: no images of Debian packages", install "erofs-utils")
     end
     if not is_root() and not find_program "newuidmap" then
         return warning("image tools", "no newuidmap: no images of Debian packages without root", install "uidmap")
@@ -272,10 +274,10 @@ end
 
 local function try_machine(known)
     vm.accel = known.kvm and "kvm" or "tcg"
-    vm.find_image()
+    local v = vm.vm("doctor", { mem = MEMORY_TRIAL })
+    vm.find_images()
     nat.prepare()
     core.isolate()
-    local v = vm.vm("doctor", { mem = MEMORY_TRIAL })
     local way_out = nat.nat(v)
     local began = core.now()
     boot.boot(v)

@@ -162,7 +162,7 @@ local function new_suite() return suite.new { fatal = function(err) return err =
 local function setup_run(opts)
     core.set_seed(opts.seed)
     math.randomseed(opts.seed)
-    vm.accel = opts.accel or "auto"
+    vm.accel, vm.templates = opts.accel or "auto", not opts.no_templates
     vm.prepare, vm.console_path = prepare_for_vm, console_path
     host.prepare, nat.ready = prepare_as_declared, prepare_as_declared
     testbed.prepare = prepare_for_fabric
@@ -190,7 +190,7 @@ local function run_chunk(chunk, registry, opts)
     return stop_verdict() or summary and suite_verdict(summary) or passed(), summary
 end
 
---- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, suite= options for a suite run, lazy=,
+--- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, no_templates=, suite= options for a suite run, lazy=,
 --- chunk= a function instead of the file}.
 --- Returns the verdict, {verdict=, status=, error=, trace=, tests=}, and the suite's summary if it was one.
 function run.file(opts)

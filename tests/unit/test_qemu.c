@@ -85,12 +85,23 @@ static void accelerators(void)
     struct qemu_args args;
     CHECK_INT(qemu_args_build(&args, &config), 0);
     CHECK(strstr(value_of(&args, "-machine"), "accel=tcg"));
-    CHECK_STR(value_of(&args, "-cpu"), "max");
+    CHECK_STR(value_of(&args, "-cpu"), "max,-erms,-fsrm");
     qemu_args_free(&args);
     config.kvm = true;
     CHECK_INT(qemu_args_build(&args, &config), 0);
     CHECK(strstr(value_of(&args, "-machine"), "accel=kvm"));
     CHECK_STR(value_of(&args, "-cpu"), "host");
+    qemu_args_free(&args);
+}
+
+static void shared_root(void)
+{
+    struct qemu_config config = plain;
+    struct qemu_args args;
+    config.root = "/a,b";
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK(has(&args, "-drive", "file=file:/a,,b,format=raw,if=none,id=root,readonly=on"));
+    CHECK(has(&args, "-device", "virtio-blk-pci,drive=root,serial=qn.root"));
     qemu_args_free(&args);
 }
 
@@ -239,6 +250,7 @@ static const struct check_test tests[] = {
     {"the basic arguments", the_basics},
     {"commas in the name are doubled", commas_are_doubled},
     {"KVM and TCG", accelerators},
+    {"a root that is shared", shared_root},
     {"a kernel, with and without its companions", kernels},
     {"a seed volume comes behind the disk", a_seed},
     {"network interfaces", interfaces},

@@ -91,6 +91,13 @@ make_initramfs() {
     copy_modules "$sources/debian/modules" "$root"
 }
 
+# The library that pretends to change the root puts the folder's name before a link's absolute target.
+# shellcheck disable=SC2016 # $1 is the hook's
+mend_links='find "$1" -xdev -type l -lname "$1/*" | while IFS= read -r link; do
+    target=$(readlink "$link")
+    ln -sfn "${target#"$1"}" "$link"
+done'
+
 # Each hook is a shell's text, with the system's folder as $1; an upload is done by mmdebstrap as the user.
 # Extended attributes stay with their files: those to be shared would be looked for in /proc as well.
 make_root() {
@@ -112,6 +119,7 @@ make_root() {
         --customize-hook='upload run /.qn/run' \
         --customize-hook='upload inside.sh /.qn/inside.sh' \
         --customize-hook='chroot "$1" sh /.qn/inside.sh' \
+        --customize-hook="$mend_links" \
         --customize-hook="cd \"\$1\" && mkfs.erofs $erofs_options --exclude-regex='$left_out' .qn/root . >/dev/null" \
         --customize-hook='download /.qn/root root.erofs' \
         --customize-hook='download /.qn/init init' \

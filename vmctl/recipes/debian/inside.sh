@@ -72,7 +72,10 @@ unpack $here/added.tar
 if [ -s $here/run ]; then
     chmod 700 $here/run
     cd /root
-    if [ "$(head -c 2 $here/run)" = '#!' ]; then $here/run; else sh -e $here/run; fi
+    ran=0
+    if [ "$(head -c 2 $here/run)" = '#!' ]; then $here/run || ran=$?; else sh -e $here/run || ran=$?; fi
+    [ $ran = 0 ] || echo "image: the script that was to be run in it ended with status $ran" >&2
+    [ $ran = 0 ] || exit 1
     cd /
 fi
 if [ -x /lib/systemd/systemd ] && [ -e /sbin/init ]; then
