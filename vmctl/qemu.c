@@ -179,6 +179,13 @@ static int add_control(struct qemu_args *args, const struct qemu_config *c)
            add(args, "virtio-serial-pci,id=qnserial,ioeventfd=off,max_ports=%d", QEMU_MAX_PORTS);
 }
 
+static int add_generation_id(struct qemu_args *args, const struct qemu_config *c)
+{
+    if (!c->generation_id || !arch_of(c)->has_generation_id)
+        return 0;
+    return add(args, "-device") || add(args, "vmgenid,guid=auto");
+}
+
 static int add_port(struct qemu_args *args, const struct qemu_port *port)
 {
     return add_socket(args, port->name, port->fd) || add(args, "-device") ||
@@ -234,7 +241,7 @@ int qemu_args_build(struct qemu_args *args, const struct qemu_config *c)
     *args = (struct qemu_args){0};
     int err = add_machine(args, c) || add_memory(args, c) || add_incoming(args, c) ||
               add_kernel(args, c) || add_disk(args, c) || add_root(args, c) || add_seed(args, c) ||
-              add_control(args, c);
+              add_control(args, c) || add_generation_id(args, c);
     for (size_t i = 0; i < c->n_inherited && !err; i++)
         err = add_fd(args, c->inherited[i]);
     for (size_t i = 0; i < c->n_ports && !err; i++)

@@ -275,6 +275,7 @@ local function describe(self)
         seed = self.seed or nil, memory = self.opts.mem, cpus = self.opts.cpus, kvm = kvm, nics = nic.take_all(self),
         extra = self.opts.qemu, console_log = vm.console_path and vm.console_path(self.name),
         boot_timeout = boot_timeout(self),
+        generation_id = not self.image, -- Debian's cloud kernel, which ours have, does not know it
     }
 end
 

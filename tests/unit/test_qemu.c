@@ -79,6 +79,23 @@ static void commas_are_doubled(void)
     qemu_args_free(&args);
 }
 
+static void generation_id(void)
+{
+    struct qemu_config config = plain;
+    struct qemu_args args;
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK(!has(&args, "-device", "vmgenid,guid=auto"));
+    qemu_args_free(&args);
+    config.generation_id = true;
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK(has(&args, "-device", "vmgenid,guid=auto"));
+    qemu_args_free(&args);
+    config.arch = arch_find("aarch64");
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK(!has(&args, "-device", "vmgenid,guid=auto"));
+    qemu_args_free(&args);
+}
+
 static void accelerators(void)
 {
     struct qemu_config config = plain;
@@ -249,6 +266,7 @@ static const struct check_test tests[] = {
     {"versions are parsed", versions},
     {"the basic arguments", the_basics},
     {"commas in the name are doubled", commas_are_doubled},
+    {"a generation ID, where it is known", generation_id},
     {"KVM and TCG", accelerators},
     {"a root that is shared", shared_root},
     {"a kernel, with and without its companions", kernels},
