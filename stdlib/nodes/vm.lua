@@ -21,7 +21,7 @@ local vm = {}
 -- What a kernel of ours is told. norandmaps: address-space randomisation makes QEMU's translator start over at each exec
 -- (measured with bash: 50 ms, without 8 ms). no_timer_check: on a machine that is short of processors the kernel finds its
 -- timer too slow and panics ("IO-APIC + timer doesn't work", 1 of 20 booted at once). cryptomgr.notests: without the kernel's
--- tests of ciphers a cold boot takes 2.09 s of processor time instead of 2.35 s. nokaslr: a kernel at its usual place leaves 23
+-- tests of ciphers a cold boot takes 2.09 s of processor time, not 2.35 s. nokaslr: a kernel at its usual place leaves 23
 -- MB untouched (medians of 12 boots in turn). panic=-1: a panicked guest ends at once instead of hanging. No difference beyond
 -- the noise of 5 boots: mitigations=off, transparent_hugepage=never, tsc=reliable, lpj=, nohz=off, init_on_alloc=0, audit=0,
 -- QEMU's tb-size.
