@@ -167,7 +167,7 @@ test("the console's last lines when the guest dies while booting", function()
 end)
 
 test("a guest that never reaches its shell", function()
-    local bad = vm("slow", { mem = "128M", boot_timeout = "200ms" })
+    local bad = vm("slow", { mem = "128M", template = false, boot_timeout = "200ms" })
     check.raises(function() bad:boot() end, "vm slow did not boot: its shell did not answer within .*try a larger mem")
     check.equal(bad.state, "crashed")
 end)
