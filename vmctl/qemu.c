@@ -12,6 +12,10 @@
  * only once it exists. */
 #define QEMU_MAX_PORTS 256
 
+/* What the translator keeps at most: by itself 1 GiB, which many machines do not have. A tiny guest
+ * that has run a few programs has 13 MiB. */
+#define TCG_CODE_MIB 128
+
 /* In the PCI bus: behind the places that devices get by themselves. A slot has eight functions. */
 #define PLUG_FIRST_SLOT 16
 
@@ -100,8 +104,9 @@ static int add_machine(struct qemu_args *args, const struct qemu_config *c)
     int err = add(args, "%s", arch->program) || add(args, "-name") ||
               add(args, "%s,debug-threads=on", name ? name : "vm") || add_words(args, fixed) ||
               add(args, "-machine") ||
-              add(args, "%s,accel=%s%s", arch->machine, c->kvm ? "kvm" : "tcg",
-                  c->memory_in_file ? ",memory-backend=ram" : "") ||
+              add(args, "%s%s", arch->machine, c->memory_in_file ? ",memory-backend=ram" : "") ||
+              add(args, "-accel") ||
+              (c->kvm ? add(args, "kvm") : add(args, "tcg,tb-size=%d", TCG_CODE_MIB)) ||
               add(args, "-cpu") || add(args, "%s", c->kvm ? "host" : arch->cpu) ||
               add(args, "-m") || add(args, "%" PRIu64 "k", c->memory / 1024) || add(args, "-smp") ||
               add(args, "%u", c->cpus);

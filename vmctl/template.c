@@ -521,6 +521,9 @@ int template_begin(struct template_draft **out, const char *key, uint64_t memory
     }
     if (!err && disk)
         err = make_disk(draft, disk, disk_format, why);
+    if (err == -ENOSPC &&
+        asprintf(why, "the disk has no room for %" PRIu64 " MiB", memory >> 20) < 0)
+        *why = NULL;
     if (err && draft->lock >= 0)
         template_abort(draft);
     else if (err)

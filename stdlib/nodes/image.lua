@@ -24,6 +24,9 @@ local OPTIONS = {
     setup = { type = "table", default = {} },
 }
 
+--- The name by which the command line means all warm templates.
+image.TEMPLATES = "templates"
+
 local Image = { built = false, folder = false, spec = false, setup = false, minimum = DEBIAN_MINIMUM, path = false,
     arch = "x86_64" }
 local Class = class.new("image", Image)
@@ -59,6 +62,7 @@ local function check_name(name)
         wrong('bad name %s (want letters, digits, "-", "." and "_", a letter or digit first)', shown(name))
     end
     if tiny_of_name(name) then wrong("%q is the name of an image that is always there", name) end
+    if name == image.TEMPLATES then wrong("%q is no name for an image: it means the warm templates", name) end
 end
 
 -- Sorted, each once, one a line: the order in which they are asked for does not matter.

@@ -91,7 +91,7 @@ local function look(key, config)
     local found = find(key)
     if found then return found end
     local handle, why = core.template_begin(key, config.memory, config.disk, config.disk_format)
-    if not handle then return nil, nil, why end
+    if not handle then return nil, nil, why and "none can be made in the cache: " .. why end
     return nil, setmetatable({ key = key, handle = handle, turn = take_turn(key) }, Draft)
 end
 

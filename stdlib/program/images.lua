@@ -39,6 +39,15 @@ local function ago(time)
     return ("%d days"):format(seconds // 86400)
 end
 
+-- How many warm templates there are, or were, and their size in words.
+local function templates(remove)
+    local list, why = core.templates(remove)
+    if not list then errors.machinery("cannot read the cache: " .. why) end
+    local bytes = 0
+    for _, one in ipairs(list) do bytes = bytes + one.bytes end
+    return #list, units.format_size(bytes // (1 << 20) << 20)
+end
+
 local function list()
     local rows = { { "name", "size", "built", "used", "packages" } }
     for _, one in ipairs(all()) do
@@ -46,6 +55,8 @@ local function list()
             ago(one.used), one.packages and one.packages:gsub("\n", " ") or "" }
     end
     print((text.columns(rows):gsub("\n$", "")))
+    local n, size = templates(false)
+    if n > 0 then print(("%d warm templates of machines: %s"):format(n, size)) end
 end
 
 local function show(name, built) print(("%s: kernel %s, %s"):format(name, built.version, built.folder)) end
@@ -88,7 +99,12 @@ local function with_name(list_of_all, name)
     return found, known
 end
 
+local function remove_templates()
+    print(("removed %d warm templates: %s"):format(templates(true)))
+end
+
 local function remove(names, usage)
+    if names[1] == image.TEMPLATES and not names[2] then return remove_templates() end
     local there = all()
     for _, name in ipairs(names) do
         local found, known = with_name(there, name)

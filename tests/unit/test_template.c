@@ -361,6 +361,8 @@ static void no_room(void)
     char *why = NULL;
     open_cache();
     CHECK_INT(template_begin(&draft, KEY, (uint64_t)1 << 60, NULL, NULL, &why), -ENOSPC);
+    CHECK_STR(why, "the disk has no room for 1099511627776 MiB");
+    free(why);
     CHECK_INT(count_entries(), 0);
     scratch_close(&scratch);
     setenv("XDG_CACHE_HOME", "/proc/self/nowhere", 1);
