@@ -49,7 +49,6 @@ static struct lua_stack *check_stack(lua_State *L, int arg)
 /* core.stack() -> network stack, or nil and why */
 static int open_stack(lua_State *L)
 {
-    container_raise_limit();
     struct lua_stack *stack = lua_newuserdatauv(L, sizeof(*stack), 0);
     stack->fd = -1;
     luaL_setmetatable(L, STACK);

@@ -312,7 +312,7 @@ static int needs_shell(lua_State *L)
 }
 
 /* core.machine{name=, arch=, kernel=, initrd=, append=, disk=, disk_format=, disk_writable=, root=,
- * seed={[file]=text,...} (a volume of these), memory=bytes, cpus=, kvm=,
+ * seed={[file]=text,...} (a volume of these), memory=bytes, cpus=, kvm=, generation_id=,
  * nics={{number=,fd=,mac=},...}, extra={...}, console_log=, boot_timeout=s,
  * template= to go on from, with channel_note=, or draft= to make a template of,
  * on_state=fn(state, why), on_event=fn(name, data), on_console=fn(data)} -> machine, or nil and why

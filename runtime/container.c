@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -62,15 +61,6 @@ int container_program(void)
 {
     const struct embedded_file *file = embedded_find(embedded_guest, "init");
     return file ? make_file("init", MFD_EXEC, file->data, file->size) : -ENOENT;
-}
-
-void container_raise_limit(void)
-{
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files))
-        return;
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
 }
 
 /* Requests */

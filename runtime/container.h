@@ -35,10 +35,6 @@ struct container_config {
     void *arg;
 };
 
-/** Let this process have as many descriptors open as it is allowed: a container with one interface
- * takes five, and each of its commands two or more. */
-void container_raise_limit(void);
-
 /** Return: a descriptor of the program of the first process, for any number of containers; or
  * negative errno. */
 int container_program(void);

@@ -16,10 +16,10 @@ static const struct arch known[] = {
      .package = "qemu-system-x86",
      .machine = "pc,usb=off,vmport=off,hpet=off",
      /* TCG copies a byte at a time where the guest trusts in fast "rep movsb", and eight otherwise:
-      * without it, a cold boot takes 1.67 s instead of 1.87 s, and starting a program two thirds.
-      */
+      * a cold boot took 2.19 s of processor time without it, and 2.35 s with (medians of 12). */
      .cpu = "max,-erms,-fsrm",
-     .kernel_only_boots = true},
+     .kernel_only_boots = true,
+     .has_generation_id = true},
     {.name = "aarch64",
      .dpkg = "arm64",
      .program = "qemu-system-aarch64",

@@ -18,6 +18,7 @@ struct arch {
     /* Whether a machine that goes on from a saved state may do without -kernel: what it makes of it
      * is no part of the state, and QEMU would hold the kernel's 14 MB once more. */
     bool kernel_only_boots;
+    bool has_generation_id; /* QEMU's device vmgenid */
 };
 
 /** Return: the architecture of this name, or NULL. */

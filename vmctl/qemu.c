@@ -12,6 +12,10 @@
  * only once it exists. */
 #define QEMU_MAX_PORTS 256
 
+/* What the translator keeps at most: by itself 1 GiB, which many machines do not have. A tiny guest
+ * that has run a few programs has 13 MiB. */
+#define TCG_CODE_MIB 128
+
 /* In the PCI bus: behind the places that devices get by themselves. A slot has eight functions. */
 #define PLUG_FIRST_SLOT 16
 
@@ -100,8 +104,9 @@ static int add_machine(struct qemu_args *args, const struct qemu_config *c)
     int err = add(args, "%s", arch->program) || add(args, "-name") ||
               add(args, "%s,debug-threads=on", name ? name : "vm") || add_words(args, fixed) ||
               add(args, "-machine") ||
-              add(args, "%s,accel=%s%s", arch->machine, c->kvm ? "kvm" : "tcg",
-                  c->memory_in_file ? ",memory-backend=ram" : "") ||
+              add(args, "%s%s", arch->machine, c->memory_in_file ? ",memory-backend=ram" : "") ||
+              add(args, "-accel") ||
+              (c->kvm ? add(args, "kvm") : add(args, "tcg,tb-size=%d", TCG_CODE_MIB)) ||
               add(args, "-cpu") || add(args, "%s", c->kvm ? "host" : arch->cpu) ||
               add(args, "-m") || add(args, "%" PRIu64 "k", c->memory / 1024) || add(args, "-smp") ||
               add(args, "%u", c->cpus);
@@ -179,6 +184,13 @@ static int add_control(struct qemu_args *args, const struct qemu_config *c)
            add(args, "virtio-serial-pci,id=qnserial,ioeventfd=off,max_ports=%d", QEMU_MAX_PORTS);
 }
 
+static int add_generation_id(struct qemu_args *args, const struct qemu_config *c)
+{
+    if (!c->generation_id || !arch_of(c)->has_generation_id)
+        return 0;
+    return add(args, "-device") || add(args, "vmgenid,guid=auto");
+}
+
 static int add_port(struct qemu_args *args, const struct qemu_port *port)
 {
     return add_socket(args, port->name, port->fd) || add(args, "-device") ||
@@ -234,7 +246,7 @@ int qemu_args_build(struct qemu_args *args, const struct qemu_config *c)
     *args = (struct qemu_args){0};
     int err = add_machine(args, c) || add_memory(args, c) || add_incoming(args, c) ||
               add_kernel(args, c) || add_disk(args, c) || add_root(args, c) || add_seed(args, c) ||
-              add_control(args, c);
+              add_control(args, c) || add_generation_id(args, c);
     for (size_t i = 0; i < c->n_inherited && !err; i++)
         err = add_fd(args, c->inherited[i]);
     for (size_t i = 0; i < c->n_ports && !err; i++)

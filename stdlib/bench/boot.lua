@@ -103,7 +103,7 @@ end
 
 -- Sizes as a part of all: with 100 machines, 10, 20 and 100 from a template, and 20 booted.
 local function many(report, rounds, all)
-    local few, some = math.max(1, all // 10), math.max(1, all // 5)
+    local few, some = math.max(1, all // 10), math.max(2, all // 5)
     local function name(n, how) return ("%d together, %s"):format(n, how) end
     local warm_few, warm_some, warm_all = name(few, "from a template"), name(some, "from a template"), name(all, "from a template")
     local cold = name(some, "booted")

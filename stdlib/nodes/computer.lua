@@ -123,16 +123,35 @@ function computer.boot_failed(self)
     errors.machinery(("%s did not boot: %s"):format(kind_and_name(self), self.why or self.state))
 end
 
+local NAMED = 3 -- of many that boot
+
+local under_way, begun = {}, 0 -- nodes that boot; how many began since none did
+
+-- One line of progress, however many there are.
+local function show_boots()
+    computer.booting = #under_way
+    if #under_way == 0 then
+        begun = 0
+        return core.waiting("boot")
+    end
+    local names = {}
+    for i = 1, math.min(#under_way, NAMED) do names[i] = under_way[i].name end
+    local text = table.concat(names, ", ")
+    if #under_way > NAMED then text = ("%s and %d more"):format(text, #under_way - NAMED) end
+    local booted = begun > 1 and (" (%d of %d have booted)"):format(begun - #under_way, begun) or ""
+    core.waiting("boot", text .. ": booting" .. booted)
+end
+
 local function boot_one(self)
     local started = core.now()
-    local key = "boot " .. self.name
-    computer.booting = computer.booting + 1
+    begun = begun + 1
+    table.insert(under_way, self)
     local done <close> = setmetatable({}, { __close = function()
-        computer.booting = computer.booting - 1
+        under_way = testbed.without(under_way, self)
         self.boot_task = false
-        core.waiting(key)
+        show_boots()
     end })
-    core.waiting(key, self.name .. ": booting")
+    show_boots()
     self:power_on()
     set_up(self)
     if self.ended:is_set() then computer.boot_failed(self) end

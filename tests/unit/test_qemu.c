@@ -79,17 +79,34 @@ static void commas_are_doubled(void)
     qemu_args_free(&args);
 }
 
+static void generation_id(void)
+{
+    struct qemu_config config = plain;
+    struct qemu_args args;
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK(!has(&args, "-device", "vmgenid,guid=auto"));
+    qemu_args_free(&args);
+    config.generation_id = true;
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK(has(&args, "-device", "vmgenid,guid=auto"));
+    qemu_args_free(&args);
+    config.arch = arch_find("aarch64");
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK(!has(&args, "-device", "vmgenid,guid=auto"));
+    qemu_args_free(&args);
+}
+
 static void accelerators(void)
 {
     struct qemu_config config = plain;
     struct qemu_args args;
     CHECK_INT(qemu_args_build(&args, &config), 0);
-    CHECK(strstr(value_of(&args, "-machine"), "accel=tcg"));
+    CHECK(has(&args, "-accel", "tcg,tb-size=128"));
     CHECK_STR(value_of(&args, "-cpu"), "max,-erms,-fsrm");
     qemu_args_free(&args);
     config.kvm = true;
     CHECK_INT(qemu_args_build(&args, &config), 0);
-    CHECK(strstr(value_of(&args, "-machine"), "accel=kvm"));
+    CHECK(has(&args, "-accel", "kvm"));
     CHECK_STR(value_of(&args, "-cpu"), "host");
     qemu_args_free(&args);
 }
@@ -120,6 +137,22 @@ static void kernels(void)
     config.initrd = config.append = NULL;
     CHECK_INT(qemu_args_build(&args, &config), 0);
     CHECK(!value_of(&args, "-initrd") && !value_of(&args, "-append"));
+    qemu_args_free(&args);
+}
+
+/* A PC that goes on from a state has its kernel in memory; other machines make more of it. */
+static void kernels_of_saved_machines(void)
+{
+    struct qemu_config config = plain;
+    struct qemu_args args;
+    config.kernel = "/k";
+    config.incoming = true;
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK(has(&args, "-incoming", "defer") && !value_of(&args, "-kernel"));
+    qemu_args_free(&args);
+    config.arch = arch_find("aarch64");
+    CHECK_INT(qemu_args_build(&args, &config), 0);
+    CHECK(has(&args, "-kernel", "/k"));
     qemu_args_free(&args);
 }
 
@@ -171,7 +204,7 @@ static void another_architecture(void)
     CHECK_INT(qemu_args_build(&args, &config), 0);
     CHECK_STR(args.argv[0], "qemu-system-aarch64");
     CHECK(strncmp(value_of(&args, "-machine"), "virt,", 5) == 0);
-    CHECK(strstr(value_of(&args, "-machine"), "accel=tcg"));
+    CHECK(has(&args, "-accel", "tcg,tb-size=128"));
     CHECK(has(&args, "-device",
               "virtio-net-pci,id=nic3,netdev=net3,romfile=,guest_announce=off,mac=52:54:00:01:02:"
               "03,bus=plug3"));
@@ -249,9 +282,11 @@ static const struct check_test tests[] = {
     {"versions are parsed", versions},
     {"the basic arguments", the_basics},
     {"commas in the name are doubled", commas_are_doubled},
+    {"a generation ID, where it is known", generation_id},
     {"KVM and TCG", accelerators},
     {"a root that is shared", shared_root},
     {"a kernel, with and without its companions", kernels},
+    {"the kernel of a machine that goes on from a state", kernels_of_saved_machines},
     {"a seed volume comes behind the disk", a_seed},
     {"network interfaces", interfaces},
     {"another architecture", another_architecture},

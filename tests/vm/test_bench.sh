@@ -4,7 +4,7 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-"$QEMUNET" bench >out 2>err && says out '^commands +' '^sync +'
+"$QEMUNET" bench >out 2>err && says out '^boot +' '^commands +' '^sync +'
 result $? "a list of the benchmarks"
 
 "$QEMUNET" bench comands >out 2>err
@@ -30,5 +30,11 @@ ended=$?
 [ $ended = 0 ] && says out '^ *bare relay .* k/s' '^ *5 links, 4 switches .* k/s' '^ *hosts over a link .* k/s' \
     '^ *veth, bridge, htb .* k/s' '^ *source, link, sink .* k/s' '^ *1000 links .* k/s' '^lateness, 99th percentile '
 result $? "the fabric's: every way is in the table"
+
+"$QEMUNET" bench boot --rounds 1 --vms 5 --json json >out 2>err
+ended=$?
+[ $ended = 0 ] && says out '^one, from a template .* m?s' '^one, first use .* s' '^one, booted .* s' '^suite of 1, without' \
+    '^5 together, from a template .* m?s' '^2 together, booted' '^one, template / booted .* at most 0.15 ' '^memory of an idle one'
+result $? "the machines': every way is in the table"
 
 finish

@@ -28,9 +28,10 @@ run() { # run NAME KEY ARGS...: passes, and result.json has KEY
 
 known=''
 for path in "$here"/../../experiments/*.lua; do known="$known $(basename "$path" .lua)"; done
-[ "$known" = ' hello ospf radio raft routing voip' ]
+[ "$known" = ' crowd hello ospf radio raft routing voip' ]
 verdict $? "each experiment has its line here"
 
+run crowd memory_each_mb --param machines=12 --param watch=0.5
 run hello rtt_ms
 run radio last_answer_s
 run routing recovery_s --param rounds=3
