@@ -19,8 +19,6 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-/* Another number whenever what is saved, or how, changes. */
-#define FORMAT "qemunet template 1"
 #define NOTE_MAX ((size_t)16 << 20)
 #define QEMU_IMG_TIMEOUT_MS 30000
 /* What a template takes besides memory: 1 MB of state, and what a booting guest writes to its disk.
@@ -165,7 +163,7 @@ static int add_command_line(XXH3_state_t *hash, const struct qemu_config *config
 
 static int add_all(XXH3_state_t *hash, const struct qemu_config *config, const char *more)
 {
-    add_text(hash, FORMAT);
+    add_text(hash, TEMPLATE_FORMAT);
     add_text(hash, more);
     if (config->kvm)
         add_processor(hash);
@@ -235,14 +233,15 @@ static int read_about(const char *folder, char **text, size_t *n)
     return got < 0 ? -EIO : -EBADMSG;
 }
 
-/* "FORMAT SUM\n", then what the sum is of: "DIGEST DIGEST DIGEST NOTE_SIZE\n" and the note. */
+/* "TEMPLATE_FORMAT SUM\n", then what the sum is of: "DIGEST DIGEST DIGEST NOTE_SIZE\n" and the
+ * note. */
 static int parse_about(struct template *t, char *text, size_t n)
 {
     uint64_t sum;
     size_t n_note;
     int at = 0;
     char *body = strchr(text, '\n');
-    if (!body || sscanf(text, FORMAT " %16" SCNx64 "\n", &sum) != 1)
+    if (!body || sscanf(text, TEMPLATE_FORMAT " %16" SCNx64 "\n", &sum) != 1)
         return -EBADMSG;
     body++;
     if (sum_of(body, n - (size_t)(body - text)) != sum ||
@@ -272,7 +271,7 @@ static int write_about(const struct template_draft *draft, const char *note, siz
         return -errno;
     }
     memcpy(all + head, note, n);
-    fprintf(out, FORMAT " %016" PRIx64 "\n", sum_of(all, (size_t)head + n));
+    fprintf(out, TEMPLATE_FORMAT " %016" PRIx64 "\n", sum_of(all, (size_t)head + n));
     fwrite(all, 1, (size_t)head + n, out);
     free(all);
     int failed = ferror(out);

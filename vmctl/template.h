@@ -15,6 +15,8 @@
 #include "vmctl/qemu.h"
 
 #define TEMPLATE_KEY_LEN 32
+/* The first words of "about". Another number whenever what is saved, or how, changes. */
+#define TEMPLATE_FORMAT "qemunet template 1"
 
 struct template_files {
     int memory, state, disk; /* descriptors; -1: none */

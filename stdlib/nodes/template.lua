@@ -113,7 +113,9 @@ function template.obtain(name, config, more)
         end
     end
     if key and unfit[key] then return end
-    core.log(0, ("%s: boots without a template: %s"):format(name, why or "another run takes very long to make it"))
+    why = why or "another run takes very long to make it"
+    if key then unfit[key] = why end -- which the others of its kind need not say again
+    core.log(0, ("%s: boots without a template: %s"):format(name, why))
 end
 
 -- Saving -------------------------------------------------------------------------------------------------------------

@@ -495,7 +495,7 @@ static void put_summed(const char *body)
 {
     char text[512];
     uint64_t sum = cache_hash(CACHE_HASH_START, body, strlen(body));
-    int n = snprintf(text, sizeof(text), "qemunet template 1 %016" PRIx64 "\n%s", sum, body);
+    int n = snprintf(text, sizeof(text), TEMPLATE_FORMAT " %016" PRIx64 "\n%s", sum, body);
     put_about(text, (size_t)n);
 }
 
@@ -516,10 +516,10 @@ static void strange_words(void)
                                          D D " " D " - 0\n",
                                          D " " D " " D " 0\n"};
     static const char *const plain[] = {"x",
-                                        "qemunet template 1",
-                                        "qemunet template 1 \n",
-                                        "qemunet template 1 zz\n",
-                                        "qemunet template 2 0\n",
+                                        TEMPLATE_FORMAT,
+                                        TEMPLATE_FORMAT " \n",
+                                        TEMPLATE_FORMAT " zz\n",
+                                        "qemunet template 0 0\n",
                                         "\n\n\n"};
     open_cache();
     for (size_t i = 0; i < sizeof(summed) / sizeof(*summed); i++) {

@@ -62,6 +62,7 @@ for place in /dev/shm /run /tmp /var/tmp; do mount $flags -t tmpfs tmpfs $place;
 has novirtio && rm -f /lib/modules/*/virtio_console.ko
 has dash && ln -sf dash /bin/sh
 has bash && ln -sf bash /bin/sh
+has roetc && mount -o bind /etc /etc && mount -o remount,ro,bind /etc
 has nobase64 && rm -f /bin/base64
 has menu && printf '#!/bin/sh\nread x </dev/ttyS0; exec /bin/getty -L 115200 ttyS0 vt100\n' >/sbin/start-getty
 has noisy && (while :; do [ -e /tmp/noise ] && echo "noise [ 12.345] of somebody" >/dev/ttyS0; usleep 30000; done) &

@@ -8,7 +8,7 @@ local PASSWORD = "secret 1"
 -- A machine with that system; `variant` is what its kernel's command line says.
 local function guest(name, variant, opts)
     local all = { disk = folder .. "/disk.img", kernel = folder .. "/kernel", initrd = folder .. "/initrd.gz", mem = "128M",
-        append = "console=ttyS0 quiet panic=-1 norandmaps qn.variant=" .. variant }
+        template = false, append = "console=ttyS0 quiet panic=-1 norandmaps qn.variant=" .. variant }
     for key, value in pairs(opts or {}) do all[key] = value end
     return vm(name, all)
 end
@@ -121,6 +121,27 @@ test("nothing of a command over the console is left, and a machine that ends, en
     n:crash()
     check.match(waits:wait(20).error, "plainuser")
     check.match(n:run("true").error, "plainuser")
+end)
+
+test("what is logged in to goes on from a template, too; also where /etc cannot be written to", function()
+    local list = {}
+    for i = 1, 2 do list[i] = guest("fixed" .. i, "dash,roetc", { user = "dan", password = "x", template = true }) end
+    link(list[1], list[2])
+    boot(list)
+    check.is_true(list[1]:ok("ping -c 1 -W 10 " .. list[2]:ip()))
+    local seen = {}
+    for _, n in ipairs(list) do
+        check.equal(n:succeed("hostname; readlink /bin/sh"), n.name .. "\ndash\n")
+        check.is_true(n:fail("touch /etc/new") ~= nil)
+        check.is_true(n:ok("echo $((6*7)) >/root/new && sync"))
+        local random = n:succeed("od -An -tx1 -N16 /dev/urandom")
+        check.is_nil(seen[random])
+        seen[random] = true
+        n:crash()
+    end
+    boot { list[1] }
+    check.equal(list[1]:succeed("hostname; ls /root"), "fixed1\n") -- what the others wrote to the disk is not there
+    list[1]:crash()
 end)
 
 local function boot_error(n)

@@ -87,6 +87,9 @@ result $? "a template of another kind beside it"
 truncate -s 20 "$template/about"
 boots_within 150M && says err 'damaged template' && [ "$(count)" = 1 ] && [ "$(templates)" = "$template" ]
 result $? "half of what says what it is: made anew; QEMUNET_CACHE_MAX: the one that was used last stays"
+"$QEMUNET" image list >out 2>err && says out '^1 warm template of machines: [0-9]+ MiB$' &&
+    "$QEMUNET" image remove templates >out 2>err && says out '^removed 1 warm template: [0-9]+ MiB$' && [ "$(count)" = 0 ]
+result $? "the command image lists and removes them"
 boots_within 1 && is_silent && [ "$(count)" = 0 ]
 result $? "a bound that is too small for one: it is used, and goes"
 boots_within lots
