@@ -37,7 +37,8 @@ struct qemu_config {
     bool memory_in_file, memory_shared;
     int memory_fd;
     /* A number that is another whenever the guest goes on from a state, which a kernel that knows
-     * the device (Linux from 5.18) seeds its random generator with. Where the architecture has it. */
+     * the device (Linux from 5.18) seeds its random generator with. Where the architecture has it.
+     */
     bool generation_id;
     /* Do not boot, but wait for the monitor's migrate-incoming. */
     bool incoming;
