@@ -84,10 +84,11 @@ end
 local function outage(fail, dead)
     local ping = first:spawn(("ping -i %g -I %s %s"):format(interval, address(first), address(last)))
     local failed, before, longest, over = nil, nil, 0, 0
-    after(1 + math.random(), function() fail() failed = now() end) -- at whatever point of the routers' timers
-    timeout(3 * dead + 30, function()
+    timeout(3 * dead + 60, function()
         for line in ping:lines() do
             if line:find("bytes from") then
+                -- At whatever point of the routers' timers.
+                if not before then after(1 + math.random(), function() fail() failed = now() end) end
                 local gap = now() - (before or now())
                 if failed and gap > longest then longest, over = gap, now() end
                 if failed and now() > math.max(failed, over) + 1 then break end

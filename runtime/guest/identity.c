@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/timex.h>
 #include <time.h>
 
 #define NS_PER_S 1000000000L
@@ -207,16 +208,21 @@ static void say_clock(struct lines *lines)
     lines->say(at);
 }
 
-/* By a difference, so that it does not matter when this is read. */
+/* By a difference, so that it does not matter when this is read, and in one call: a machine that
+ * shares its processor may stand still for some ms anywhere. The fraction is never negative. */
 static const char *step_clock(char *at)
 {
-    struct timespec now;
     const char *sign = next_word(&at);
     long by = (long)next_number(&at);
-    clock_gettime(CLOCK_REALTIME, &now);
-    long value = now.tv_sec * NS_PER_S + now.tv_nsec + (*sign == '-' ? -by : by);
-    now = (struct timespec){.tv_sec = value / NS_PER_S, .tv_nsec = value % NS_PER_S};
-    return clock_settime(CLOCK_REALTIME, &now) ? "the time of day" : NULL;
+    long s = by / NS_PER_S, ns = by % NS_PER_S;
+    if (*sign == '-') {
+        s = ns ? -s - 1 : -s;
+        ns = ns ? NS_PER_S - ns : 0;
+    }
+    struct timex step = {.modes = ADJ_SETOFFSET | ADJ_NANO};
+    step.time.tv_sec = s;
+    step.time.tv_usec = ns; /* so ADJ_NANO wants it */
+    return adjtimex(&step) < 0 ? "the time of day" : NULL;
 }
 
 static const char *take_line(struct lines *lines)

@@ -16,7 +16,8 @@ local run = {}
 run.about = "machines from a template and booted: one, many (--vms, 100), first use, idle, a suite"
 run.rounds, run.vms = 5, 100
 
-local QUIET, IDLE = 3, 5 -- seconds: until what a boot leaves to do is done; over which processors are watched
+-- Seconds, at most: until what a boot leaves to do is done; over which processors are watched.
+local QUIET, IDLE = 3, 5
 
 local function say(what) core.log(0, ("%s: %s"):format(units.format_duration(core.now()), what)) end
 
@@ -93,10 +94,10 @@ local function of_processes(nodes)
 end
 
 -- What an idle machine takes: bytes, and the share of a processor.
-local function watch_idle(nodes)
-    core.wait({}, QUIET)
+local function watch_idle(nodes, rounds)
+    core.wait({}, math.min(QUIET, rounds))
     local before, begun = of_processes(nodes), core.now()
-    core.wait({}, IDLE)
+    core.wait({}, math.min(IDLE, rounds))
     local after, memory = of_processes(nodes)
     return { memory = memory / #nodes, cpu = (after - before) / #nodes / (core.now() - begun) }
 end
@@ -115,7 +116,7 @@ local function many(report, rounds, all)
     local idle
     result[warm_all] = compare({ way(warm_all, all) }, math.max(1, rounds // 2))[warm_all]
     say "idle machines"
-    _, idle = timed(some, nil, watch_idle)
+    _, idle = timed(some, nil, function(nodes) return watch_idle(nodes, rounds) end)
     report:add(result, { warm_few, warm_some, warm_all, cold })
     local per_few, per_some, per_all = result[warm_few].median / few, result[warm_some].median / some, result[warm_all].median / all
     local per_cold = result[cold].median / some
