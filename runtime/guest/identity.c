@@ -87,7 +87,8 @@ static const char *take_entropy(struct lines *lines, char *at)
     memcpy(pool.data, next_block(lines, n), n);
     int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
     int failed = fd < 0 || ioctl(fd, RNDADDENTROPY, &pool) || ioctl(fd, RNDRESEEDCRNG);
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     return failed ? "the seed of the random generator" : NULL;
 }
 
@@ -137,9 +138,9 @@ static int add_address(int fd, struct ifreq *r, const char *address, unsigned lo
     return ioctl(fd, SIOCSIFNETMASK, r);
 }
 
-static int add_default_route(int fd, char *interface, const char *gateway)
+static int add_default_route(int fd, struct ifreq *r, const char *gateway)
 {
-    struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY, .rt_dev = interface};
+    struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY, .rt_dev = r->ifr_name};
     set_address(&route.rt_dst, 0);
     set_address(&route.rt_genmask, 0);
     set_address(&route.rt_gateway, inet_addr(gateway));
@@ -188,7 +189,7 @@ static const char *take_nic(struct lines *lines, char *at)
     bool same = memcmp(old_mac, new_mac, 6) == 0;
     if ((!same && set_mac(fd, &r, new_mac)) || (mtu && set_mtu(fd, &r, mtu)) || set_up(fd, &r) ||
         (*address != '-' && add_address(fd, &r, address, length)) ||
-        (*gateway != '-' && add_default_route(fd, r.ifr_name, gateway)))
+        (*gateway != '-' && add_default_route(fd, &r, gateway)))
         return old;
     return NULL;
 }
@@ -250,8 +251,10 @@ static const char *take_line(struct lines *lines)
 
 const char *take_identity(char *text, size_t n, void (*say)(const char *line))
 {
-    struct lines lines = {.at = text, .end = text + n, .say = say, .socket = -1};
+    struct lines lines = {.say = say, .socket = -1};
     const char *failed = NULL;
+    lines.at = text;
+    lines.end = text + n;
     while (!failed && lines.at < lines.end)
         failed = take_line(&lines);
     int why = errno;
