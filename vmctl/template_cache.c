@@ -19,12 +19,10 @@ struct entry {
 
 static uint64_t bytes_of(const char *folder, const char *name, int64_t *changed)
 {
-    char *path = NULL;
+    char *path = cache_path(folder, name);
     struct stat st = {0};
-    if (asprintf(&path, "%s/%s", folder, name) < 0)
-        return 0;
-    if (stat(path, &st))
-        st.st_blocks = 0;
+    if (!path || stat(path, &st))
+        st = (struct stat){0};
     free(path);
     *changed = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
     return (uint64_t)st.st_blocks * 512;
@@ -76,8 +74,8 @@ static int find(char ***paths, int (*filter)(const struct dirent *))
     int n = cache ? scandir(cache, &found, filter, NULL) : -1, err = n < 0 ? -errno : 0;
     *paths = n < 0 ? NULL : calloc((size_t)n + 1, sizeof(**paths));
     for (int i = 0; i < n; i++) {
-        if (*paths && asprintf(&(*paths)[i], "%s/%s", cache, found[i]->d_name) < 0)
-            (*paths)[i] = NULL, err = -ENOMEM;
+        if (*paths && !((*paths)[i] = cache_path(cache, found[i]->d_name)))
+            err = -ENOMEM;
         free(found[i]);
     }
     free(found);
