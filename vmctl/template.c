@@ -62,7 +62,9 @@ static void close_parts(int fd[PARTS])
 static int open_regular(const char *folder, const char *name, int flags, struct stat *st)
 {
     char *path = cache_path(folder, name);
-    int fd = path ? open(path, flags | O_CLOEXEC | O_NONBLOCK, 0600) : -1;
+    if (!path)
+        return -ENOMEM;
+    int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, 0600);
     int err = -errno;
     free(path);
     if (fd < 0)
@@ -162,7 +164,7 @@ static int add_all(XXH3_state_t *hash, const struct qemu_config *config, const c
         add_processor(hash);
     int err = add_command_line(hash, config);
     if (!err)
-        err = add_qemu(hash, (config->arch ? config->arch : arch_default())->program);
+        err = add_qemu(hash, qemu_arch(config)->program);
     if (!err)
         err = add_file(hash, config->kernel);
     if (!err)
@@ -204,7 +206,7 @@ static uint64_t sum_of(const char *text, size_t n)
 /* Return: 0 with the malloc'ed text, whole and NUL-terminated, or negative errno. */
 static int read_about(const char *folder, char **text, size_t *n)
 {
-    struct stat st;
+    struct stat st = {0};
     int fd = open_regular(folder, "about", O_RDONLY, &st);
     if (fd < 0)
         return fd;
@@ -465,8 +467,8 @@ static int check_room(const char *folder, uint64_t memory)
 
 static int make_parts(struct template_draft *draft, uint64_t memory)
 {
-    cache_remove(draft->folder); /* of a maker that was killed */
-    if (mkdir(draft->folder, 0700))
+    cache_remove(draft->folder);    /* of a maker that was killed */
+    if (mkdir(draft->folder, 0700)) /* NOLINT(clang-analyzer-core.NonNullParamChecker) */
         return -errno;
     int err = check_room(draft->folder, memory);
     if (err)
