@@ -318,10 +318,10 @@ int image_get(struct image *image, const struct image_spec *spec,
     int err = image_key(&key, spec, why);
     if (!err)
         err = name_folder(&name, spec, key);
-    if (!err && !(folder = cache_entry(name)))
-        err = -errno;
-    if (!err)
-        err = image_open(image, folder);
+    if (!err) {
+        folder = cache_entry(name);
+        err = folder ? image_open(image, folder) : -errno;
+    }
     if (err == -ENOENT && folder) {
         struct build b = {
             .spec = spec, .building = building, .interrupted = interrupted, .why = why};
