@@ -127,7 +127,8 @@ static const char *take_entropy(struct lines *lines, char *at)
     memcpy(pool.data, next_block(lines, n), n);
     int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
     int failed = fd < 0 || ioctl(fd, RNDADDENTROPY, &pool) || ioctl(fd, RNDRESEEDCRNG);
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     return failed ? "the seed of the random generator" : NULL;
 }
 
@@ -178,9 +179,9 @@ static int add_address(int fd, struct ifreq *r, const char *address, unsigned lo
 }
 
 /* In the place of another, if the guest has configured one itself. */
-static int set_default_route(int fd, char *interface, const char *gateway)
+static int set_default_route(int fd, struct ifreq *r, const char *gateway)
 {
-    struct rtentry any = {0}, route = {.rt_flags = RTF_UP | RTF_GATEWAY, .rt_dev = interface};
+    struct rtentry any = {0}, route = {.rt_flags = RTF_UP | RTF_GATEWAY, .rt_dev = r->ifr_name};
     set_address(&any.rt_dst, 0);
     set_address(&any.rt_genmask, 0);
     route.rt_dst = any.rt_dst;
@@ -237,7 +238,7 @@ static const char *take_nic(struct lines *lines, char *at)
     bool same = memcmp(old_mac, new_mac, 6) == 0;
     if ((!same && set_mac(fd, &r, new_mac)) || (mtu && set_mtu(fd, &r, mtu)) ||
         set_up(fd, &r, true) || (*address != '-' && add_address(fd, &r, address, length)) ||
-        (*gateway != '-' && set_default_route(fd, r.ifr_name, gateway)))
+        (*gateway != '-' && set_default_route(fd, &r, gateway)))
         return old;
     return NULL;
 }
@@ -302,8 +303,10 @@ static const char *take_line(struct lines *lines)
 
 const char *take_identity(char *text, size_t n, void (*say)(const char *line))
 {
-    struct lines lines = {.at = text, .end = text + n, .say = say, .socket = -1};
+    struct lines lines = {.say = say, .socket = -1};
     const char *failed = NULL;
+    lines.at = text;
+    lines.end = text + n;
     while (!failed && lines.at < lines.end)
         failed = take_line(&lines);
     int why = errno;
