@@ -17,6 +17,7 @@
 #include <time.h>
 
 #define NS_PER_S 1000000000L
+#define US_PER_S 1000000L
 /* Interfaces are numbered from 1; each that comes gets the next number. */
 #define IFINDEX_MAX 65536
 #define IFINDEX_GAP 256
@@ -209,19 +210,20 @@ static void say_clock(struct lines *lines)
 }
 
 /* By a difference, so that it does not matter when this is read, and in one call: a machine that
- * shares its processor may stand still for some ms anywhere. The fraction is never negative. */
+ * shares its processor may stand still for some ms anywhere. In microseconds: ADJ_NANO would stay,
+ * and have others read the clock's state in nanoseconds. The fraction is never negative. */
 static const char *step_clock(char *at)
 {
     const char *sign = next_word(&at);
     long by = (long)next_number(&at);
-    long s = by / NS_PER_S, ns = by % NS_PER_S;
+    long s = by / NS_PER_S, us = by % NS_PER_S / 1000;
     if (*sign == '-') {
-        s = ns ? -s - 1 : -s;
-        ns = ns ? NS_PER_S - ns : 0;
+        s = us ? -s - 1 : -s;
+        us = us ? US_PER_S - us : 0;
     }
-    struct timex step = {.modes = ADJ_SETOFFSET | ADJ_NANO};
+    struct timex step = {.modes = ADJ_SETOFFSET};
     step.time.tv_sec = s;
-    step.time.tv_usec = ns; /* so ADJ_NANO wants it */
+    step.time.tv_usec = us;
     return adjtimex(&step) < 0 ? "the time of day" : NULL;
 }
 

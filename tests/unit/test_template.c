@@ -179,7 +179,7 @@ static void with_files(void (*fn)(void))
 
 static void each_setting(void)
 {
-    enum { MANY = 13 };
+    enum { MANY = 14 };
     static const char *const extra[] = {"-device", "x", NULL};
     struct qemu_config c[MANY];
     for (int i = 0; i < MANY; i++)
@@ -197,6 +197,7 @@ static void each_setting(void)
     c[11].disk = c[12].disk = "disk";
     c[11].disk_format = "raw";
     c[12].disk_format = "qcow2";
+    c[13].generation_id = true;
     for (int i = 0; i < MANY; i++)
         CHECK(is_new(&c[i], "more"));
     CHECK(is_new(&c[0], "mor"));
