@@ -125,13 +125,15 @@ function identity.give(self, known_as)
     local nics = nic.plugged(self)
     self.hosts_known = testbed.hosts_of(self)
     if identity.is_served(self) and identity.is_root(self) then
-        note_names(nics, check(self, "its name and addresses", take(self, "take its identity", lines_of(self, nics, known_as))))
+        local taken = take(self, "take its identity", lines_of(self, nics, known_as))
+        note_names(nics, check(self, "its name and addresses", taken))
         set_clock(self)
     else
         local names = computer.internal(self, script(self, nics), "the configuration of its network")
         self.not_root = names == NOT_ROOT .. "\n"
         if self.not_root then
-            return core.log(0, ("%s: the user logged in is not root: the name and addresses are left as they are"):format(self.name))
+            local text = "%s: the user logged in is not root: the name and addresses are left as they are"
+            return core.log(0, text:format(self.name))
         end
         note_names(nics, names)
     end
