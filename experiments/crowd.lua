@@ -58,5 +58,5 @@ for _, m in ipairs(nodes) do m:crash() end
 
 record { machines = n, boot_s = boot_s, boot_each_s = boot_s / n, answers_s = answers_s, memory_mb = memory / 1e6,
     memory_each_mb = memory / n / 1e6, idle_processors = idle, idle_percent_each = 100 * idle / n, rtt_ms = rtt }
-print(("%d machines: up in %.1f s, all answered in %.1f s; idle: %.0f MB (%.1f each), %.2f processors (%.2f %% each)"):format(
-    n, boot_s, answers_s, memory / 1e6, memory / n / 1e6, idle, 100 * idle / n))
+print(("%d machines: up in %.1f s, all answered in %.1f s; idle: %.0f MB (%.1f each), %.2f processors (%.2f %% each)")
+    :format(n, boot_s, answers_s, memory / 1e6, memory / n / 1e6, idle, 100 * idle / n))

@@ -42,7 +42,8 @@ end
 
 local function start(r, dead)
     r:write("/etc/bird/bird.conf", configuration(r, dead))
-    r:succeed(("ip addr add %s/32 dev lo; echo 1 >/proc/sys/net/ipv4/ip_forward; mkdir -p /run/bird; bird"):format(address(r)))
+    r:succeed(("ip addr add %s/32 dev lo; echo 1 >/proc/sys/net/ipv4/ip_forward"):format(address(r)))
+    r:succeed("mkdir -p /run/bird; bird")
 end
 
 local function reconfigure(r, dead)

@@ -106,8 +106,8 @@ end
 local function many(report, rounds, all)
     local few, some = math.max(1, all // 10), math.max(2, all // 5)
     local function name(n, how) return ("%d together, %s"):format(n, how) end
-    local warm_few, warm_some, warm_all = name(few, "from a template"), name(some, "from a template"), name(all, "from a template")
-    local cold = name(some, "booted")
+    local warm_few, warm_some = name(few, "from a template"), name(some, "from a template")
+    local warm_all, cold = name(all, "from a template"), name(some, "booted")
     say(warm_few .. " and " .. warm_some)
     local result = compare({ way(warm_few, few), way(warm_some, some) }, rounds)
     say(cold)
@@ -118,8 +118,8 @@ local function many(report, rounds, all)
     say "idle machines"
     _, idle = timed(some, nil, function(nodes) return watch_idle(nodes, rounds) end)
     report:add(result, { warm_few, warm_some, warm_all, cold })
-    local per_few, per_some, per_all = result[warm_few].median / few, result[warm_some].median / some, result[warm_all].median / all
-    local per_cold = result[cold].median / some
+    local per_few, per_some = result[warm_few].median / few, result[warm_some].median / some
+    local per_all, per_cold = result[warm_all].median / all, result[cold].median / some
     report:bar(("%d together, template / booted"):format(some), per_some / per_cold, 0.15)
     report:bar(("%d together, template / booted, scaled from %d"):format(all, some), per_all / per_cold, 0.15)
     report:bar(("cost of a machine, %d / %d together"):format(all, few), per_all / per_few, 1.3)

@@ -5,10 +5,10 @@ local core = require "qemunet.core"
 
 local arch = {}
 
--- no_timer_check: on a machine that is short of processors the kernel of a PC finds its timer too slow and panics ("IO-APIC +
--- timer doesn't work", 1 of 20 booted at once). mitigations=off: an emulated processor guesses nothing, and what guards against
--- that made a boot and a clone's first answer a tenth slower. tsc=reliable: without, the kernel looks twice a second whether its
--- clock goes wrong, which is a third of what an idle machine costs, and on a busy host takes it for wrong.
+-- no_timer_check: on a machine that is short of processors the kernel of a PC finds its timer too slow and panics ("IO-APIC
+-- + timer doesn't work", 1 of 20 booted at once). mitigations=off: an emulated processor guesses nothing, and what guards
+-- against that made a boot and a clone's first answer a tenth slower. tsc=reliable: without, the kernel looks twice a second
+-- whether its clock goes wrong, which is a third of what an idle machine costs, and on a busy host takes it for wrong.
 local KNOWN = {
     x86_64 = { console = "ttyS0", tcg = " no_timer_check mitigations=off tsc=reliable" },
     aarch64 = { console = "ttyAMA0", tcg = "", ports = true, no_firmware = true },
@@ -28,12 +28,12 @@ function arch.bus(name, number) return KNOWN[name].ports and "plug" .. number or
 --- Checks the options of a machine that go with its architecture; raises at `level`.
 function arch.check(name, opts, prepared, level)
     if opts.accel == "kvm" and not core.arch_is_native(opts.arch) then
-        error(('vm %s: accel="kvm" cannot run arch=%q here: this machine has processors of another architecture'):format(name,
-            opts.arch), level + 1)
+        local text = 'vm %s: accel="kvm" cannot run arch=%q here: this machine has processors of another architecture'
+        error(text:format(name, opts.arch), level + 1)
     end
     if KNOWN[opts.arch].no_firmware and not (prepared or opts.kernel or opts.qemu) then
-        error(("vm %s: an %s machine has no firmware to boot a disk with: give kernel=, or a firmware by qemu={\"-bios\", path}")
-            :format(name, opts.arch), level + 1)
+        local text = 'vm %s: an %s machine has no firmware to boot a disk with: give kernel=, or qemu={"-bios", path}'
+        error(text:format(name, opts.arch), level + 1)
     end
 end
 

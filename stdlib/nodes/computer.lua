@@ -161,14 +161,12 @@ end
 
 local OFF = { defined = true, down = true, crashed = true, panicked = true }
 
---- Whether it does not run.
-function computer.is_off(self) return OFF[self.state] == true end
+--- Whether it does not run, nor is about to.
+function computer.is_off(self) return OFF[self.state] == true and not self.boot_task end
 
 --- Boots it if it is not up, and waits; one boot at a time: whoever else wants it meanwhile waits for that one.
 function Computer:start_up()
-    if computer.is_off(self) and not self.boot_task then
-        self.boot_task = tasks.go(boot_one, self)
-    end
+    if computer.is_off(self) then self.boot_task = tasks.go(boot_one, self) end
     local task = self.boot_task
     if not task then return end
     core.wait { task.done }

@@ -35,7 +35,6 @@ end
 
 local function block(what, data) return ("%s %d\n%s"):format(what, #data, data) end
 
--- Interfaces: `known_as`, where it is given, has the addresses that the guest knows them by, in order.
 local function nic_line(self, old)
     local link = self.link
     return ("nic %s %s %d %s %d %s\n"):format(old, self.mac, link.mtu or 0, self.ip or "-", self.ip and self.subnet.len or 0,
@@ -49,8 +48,8 @@ local function lines_of(self, nics, known_as)
         block("entropy", random_bytes(ENTROPY)),
     }
     if not self.opts.persistent then parts[#parts + 1] = ("machine-id %s\n"):format(hex(random_bytes(16))) end -- its disk's own
-    for i, one in ipairs(nics) do
-        parts[#parts + 1] = nic_line(one, known_as and known_as[i] or one.mac)
+    for _, one in ipairs(nics) do
+        parts[#parts + 1] = nic_line(one, known_as and known_as[one.mac] or one.mac)
         if one.link.nameserver then
             parts[#parts + 1] = block("try-file /etc/resolv.conf", ("nameserver %s\n"):format(one.link.nameserver))
         end
@@ -121,18 +120,21 @@ function identity.is_root(self)
     return self.image or computer.internal(self, "id -u", "the question who is logged in") == "0\n"
 end
 
---- Gives a machine that answers what is its own. `known_as`: the addresses that a copied guest knows its interfaces by.
+--- Gives a machine that answers what is its own. `known_as`: what a copied guest takes its interfaces' addresses for,
+--- {[address]= of the machine that was saved}.
 function identity.give(self, known_as)
     local nics = nic.plugged(self)
     self.hosts_known = testbed.hosts_of(self)
     if identity.is_served(self) and identity.is_root(self) then
-        note_names(nics, check(self, "its name and addresses", take(self, "take its identity", lines_of(self, nics, known_as))))
+        local taken = take(self, "take its identity", lines_of(self, nics, known_as))
+        note_names(nics, check(self, "its name and addresses", taken))
         set_clock(self)
     else
         local names = computer.internal(self, script(self, nics), "the configuration of its network")
         self.not_root = names == NOT_ROOT .. "\n"
         if self.not_root then
-            return core.log(0, ("%s: the user logged in is not root: the name and addresses are left as they are"):format(self.name))
+            local text = "%s: the user logged in is not root: the name and addresses are left as they are"
+            return core.log(0, text:format(self.name))
         end
         note_names(nics, names)
     end

@@ -86,14 +86,19 @@ function nic.desert_all(vm)
     end
 end
 
---- As core.machine takes them; from now on the machine has them.
-function nic.take_all(vm)
+--- Those that the machine is about to start with, as core.machine takes them. Others come and go once it runs.
+function nic.for_machine(vm)
     local list = {}
     for i, self in ipairs(vm.nics) do
-        take(self)
+        self.unplugged = false
         list[i] = { number = self.index - 1, fd = self.fd, mac = self.mac }
     end
     return list
+end
+
+--- The machine starts, and has them from now on.
+function nic.take_all(vm)
+    for _, self in ipairs(nic.plugged(vm)) do take(self) end
 end
 
 local function release(self)

@@ -6,8 +6,8 @@
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local identity = require "qemunet.nodes.identity"
-local nic = require "qemunet.nodes.nic"
 local qmp = require "qemunet.nodes.qmp"
+local testbed = require "qemunet.testbed"
 local units = require "qemunet.units"
 
 local template = {}
@@ -23,10 +23,11 @@ local CONSOLE_MAX = 256 << 10 -- bytes of the console's output that are kept
 -- The templates of all runs take so much of the disk at most; QEMUNET_CACHE_MAX says otherwise.
 local CACHE_MAX = 8 << 30
 
-local ready = {}  -- {[key]= a template that was checked}
-local turns = {}  -- {[key]= a future, set when the machine that looks for it or makes it is done}
+local ready = {} -- {[key]= a template that was checked}
+local turns = {} -- {[key]= a future, set when the machine that looks for it or makes it is done}
 local tidied = false
-local unfit = {}  -- {[key]= why machines of this configuration are not saved}
+local unfit = {} -- {[key]= why machines of this configuration are not saved in this experiment}
+testbed.on_end(function() unfit = {} end)
 
 -- Works off what is done in steps; returns its outcome.
 local function step_by_step(self, method)
@@ -79,10 +80,19 @@ end
 
 local function cache_max()
     local given = os.getenv "QEMUNET_CACHE_MAX"
-    return given and units.size(given, "QEMUNET_CACHE_MAX", 1) or CACHE_MAX
+    if not given then return CACHE_MAX end
+    local bytes, problem = units.parse("size", given)
+    if not bytes then errors.machinery("QEMUNET_CACHE_MAX: " .. problem) end
+    return bytes
 end
 
 local function tidy() core.template_evict(cache_max()) end
+
+local function macs_of(config)
+    local list = {}
+    for i, one in ipairs(config.nics) do list[i] = one.mac end
+    return table.concat(list, " ")
+end
 
 -- Returns as template.obtain(); or nil, nil and why there is none, if not because another process makes it.
 local function look(key, config)
@@ -92,7 +102,7 @@ local function look(key, config)
     if found then return found end
     local handle, why = core.template_begin(key, config.memory, config.disk, config.disk_format)
     if not handle then return nil, nil, why and "none can be made in the cache: " .. why end
-    return nil, setmetatable({ key = key, handle = handle, turn = take_turn(key) }, Draft)
+    return nil, setmetatable({ key = key, handle = handle, macs = macs_of(config), turn = take_turn(key) }, Draft)
 end
 
 --- The template that a machine of this configuration can go on from; or else nil and a draft, if it is to be made of this
@@ -119,12 +129,6 @@ function template.obtain(name, config, more)
 end
 
 -- Saving -------------------------------------------------------------------------------------------------------------
-
-local function macs_of(self)
-    local list = {}
-    for i, one in ipairs(nic.plugged(self)) do list[i] = one.mac end
-    return table.concat(list, " ")
-end
 
 -- Waits until the machine is at rest. Returns what its channel goes on with, or nil and why not.
 local function settle(self, deadline)
@@ -175,7 +179,7 @@ local function save(self, draft)
     whole, why = step_by_step(draft.handle, "digest")
     if not whole then return nil, why end
     local console = self.console.stream.window:tail(CONSOLE_MAX)
-    return draft.handle:commit(string.pack("<s4s4s4", note, macs_of(self), console))
+    return draft.handle:commit(string.pack("<s4s4s4", note, draft.macs, console))
 end
 
 --- Makes a template of a machine that answers and runs on this draft, and has nothing of its own yet. Returns the template;

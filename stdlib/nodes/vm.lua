@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- QEMU virtual machines: vm, vms.
 
+local accelerator = require "qemunet.nodes.accelerator"
 local arch = require "qemunet.nodes.arch"
 local computer = require "qemunet.nodes.computer"
 local console = require "qemunet.nodes.console"
@@ -10,6 +11,7 @@ local identity = require "qemunet.nodes.identity"
 local image = require "qemunet.nodes.image"
 local inspect = require "qemunet.inspect"
 local job = require "qemunet.nodes.job"
+local kernel = require "qemunet.nodes.kernel"
 local login = require "qemunet.nodes.login"
 local nic = require "qemunet.nodes.nic"
 local node = require "qemunet.nodes.node"
@@ -22,14 +24,6 @@ local testbed = require "qemunet.testbed"
 local units = require "qemunet.units"
 
 local vm = {}
-
--- What a kernel of ours is told. norandmaps: address-space randomisation makes QEMU's translator start over at each exec
--- (measured with bash: 50 ms, without 8 ms). cryptomgr.notests: without the kernel's tests of ciphers a cold boot takes 2.09 s
--- of processor time, not 2.35 s. nokaslr: a kernel at its usual place leaves 23 MB untouched (medians of 12 boots in turn).
--- panic=-1: a panicked guest ends at once instead of hanging. No difference beyond the noise of 5 boots: mitigations=off,
--- transparent_hugepage=never, tsc=reliable, lpj=, nohz=off, init_on_alloc=0, audit=0, QEMU's tb-size.
-local APPEND = "console=%s quiet panic=-1"
-local APPEND_TCG = " norandmaps nokaslr cryptomgr.notests"
 
 -- A cold boot took 2.1 to 2.7 s of processor time under TCG; many may share few cores.
 local BOOT_TIMEOUT, BOOT_TIMEOUT_EACH = 60, 6
@@ -62,7 +56,6 @@ local OPTIONS = {
     boot_timeout = { type = "duration" },
 }
 
-vm.accel = "auto" -- set by --accel
 vm.templates = true -- set to false by --no-templates
 vm.prepare = function() end -- called before each machine or link is made; set by the run
 
@@ -71,48 +64,6 @@ local class = computer.class("vm", VM)
 
 local machine_states = { booting = "booting", up = "booting", paused = "paused", down = "down", reset = "down",
     panicked = "panicked", crashed = "crashed" }
-
-local accel_found -- {kvm=} once "auto" was looked up
-
-local function find_accel()
-    if accel_found then return accel_found.kvm end
-    local qemu, missing = core.qemu_version()
-    if not qemu then errors.machinery(missing) end
-    local kvm, why = core.accel("/dev/kvm")
-    if kvm == nil then errors.machinery("cannot find out whether KVM works: " .. why) end
-    accel_found = { kvm = kvm }
-    core.event { t = core.now(), kind = "accel", kvm = kvm, why = why }
-    core.log(0, kvm and "accelerator: KVM" or ("accelerator: TCG, software emulation (%s)"):format(why))
-    return kvm
-end
-
-local emulated = {} -- of the architectures that are not this machine's, those that machines have been started of
-
--- Raises when QEMU for it is missing, before an image is built in vain.
-local function emulate(self)
-    local guest = self.opts.arch
-    if emulated[guest] then return end
-    local qemu, missing = core.qemu_version(guest)
-    if not qemu then errors.machinery(("vm %s: %s"):format(self.name, missing)) end
-    emulated[guest] = true
-    core.log(0, ("accelerator of %s machines: TCG, software emulation"):format(guest))
-end
-
-local function wants_kvm(self)
-    if not core.arch_is_native(self.opts.arch) then
-        emulate(self)
-        return false
-    end
-    local accel = self.opts.accel or vm.accel
-    if accel == "auto" then return find_accel() end
-    return accel == "kvm"
-end
-
---- What a run records of the accelerator: "kvm", "tcg" or nil when no machine has asked.
-function vm.accel_used()
-    if accel_found then return accel_found.kvm and "kvm" or "tcg" end
-    return vm.accel ~= "auto" and vm.accel or next(emulated) and "tcg" or nil
-end
 
 -- Of these, only a guest that is logged in to makes use.
 local LOGIN_OPTIONS = { "user", "password", "prompt" }
@@ -125,8 +76,13 @@ local function check_disk(name, checked, prepared, level)
         end
     end
     login.check(checked, "vm " .. name, level + 1)
-    if checked.persistent and not checked.disk then error(("vm %s: persistent= goes with disk="):format(name), level + 1) end
-    if not checked.disk then return end
+    if not checked.disk then
+        if checked.persistent then error(("vm %s: persistent= goes with disk="):format(name), level + 1) end
+        return
+    end
+    if checked.persistent and checked.template then
+        error(("vm %s: a machine with persistent=true has no template: its disk changes"):format(name), level + 1)
+    end
     local kind, why = core.stat(checked.disk)
     if not kind then error(("vm %s: disk %s: %s"):format(name, checked.disk, why), level + 1) end
     if kind == "folder" then error(("vm %s: disk %s is a folder"):format(name, checked.disk), level + 1) end
@@ -166,12 +122,12 @@ end
 --- vm(name, opts): declares a virtual machine; it boots on boot() or at its first use.
 --- opts: image="tiny", or what image{} has returned or its name, or one that was built on the command line, or the path of
 --- another's disk image; mem="256M", cpus=1, arch="x86_64"|"aarch64", accel="auto"|"kvm"|"tcg", template=false to boot it
---- each time instead of going on from a warm template, kernel=, initrd=, append= (added to the kernel's command line; the
---- word "randmaps" in it is ours: address-space randomisation under TCG too), disk=path of an image to boot from, which is
---- written to only if persistent=true (with kernel= or an image of ours a disk beside it), user="root", password=, prompt=
---- for its log-in at the serial console (see login), cloud_init=true or {user_data=, meta_data=, network_config=} for an
---- image that uses cloud-init (see seed), files={[guest_path]=host_path}, setup={"command", ...} run after each boot,
---- qemu={extra arguments}, boot_timeout="60s".
+--- each time instead of going on from a warm template (true: also with qemu=), kernel=, initrd=, append= (added to our
+--- kernel's command line, where the word "randmaps" is ours: address-space randomisation under TCG too; with kernel= all of
+--- the command line), disk=path of an image to boot from, which is written to only if persistent=true (with kernel= or an
+--- image of ours a disk beside it), user="root", password=, prompt= for its log-in at the serial console (see login),
+--- cloud_init=true or {user_data=, meta_data=, network_config=} for an image that uses cloud-init (see seed),
+--- files={[guest_path]=host_path}, setup={"command", ...} run after each boot, qemu={extra arguments}, boot_timeout="60s".
 vm.vm = computer.declaring("vm", declare)
 
 --- vms(n, "node%d", opts): declares n of them; their names are the format with 1 to n. Returns an array.
@@ -194,36 +150,12 @@ function vm.find_images()
     vm.kernel_version = versions[1] and table.concat(versions, ", ")
 end
 
--- Kernel, initramfs, the machine's own command line of the kernel, and the shared root.
-local function kernel_of(self)
-    local opts = self.opts
-    if opts.kernel then return opts.kernel, opts.initrd, opts.append end
-    if not self.image then return end
-    local files = self.image:files()
-    return files.kernel, opts.initrd or files.initrd, nil, files.root
-end
-
 -- The formats that QEMU would find by itself, but a raw image can have any first bytes, by its guest's will.
 local MAGIC = { ["QFI\xfb"] = "qcow2", ["KDMV"] = "vmdk", ["vhdx"] = "vhdx" }
 
 local function disk_format(path)
     local file <close> = assert(io.open(path, "rb"))
     return MAGIC[file:read(4)] or "raw"
-end
-
--- The kernel knows only how to switch the randomisation off.
-local function with_randomisation(text, extra)
-    local rest, found = (" " .. extra .. " "):gsub("%srandmaps%f[%s]", "")
-    if found == 0 then return text .. " " .. extra end
-    return text:gsub(" norandmaps", "") .. rest
-end
-
-local function append_of(self, kvm, own)
-    if own or not (self.image or self.opts.kernel) then return own end
-    local guest = self.opts.arch
-    local text = APPEND:format(arch.console(guest)) .. (kvm and "" or APPEND_TCG .. arch.tcg_options(guest))
-    if self.opts.disk and self.opts.kernel and not self.opts.initrd then text = text .. " root=/dev/vda rw" end
-    return self.opts.append and with_randomisation(text, self.opts.append) or text
 end
 
 local function on_machine_state(self, machine, state, why)
@@ -265,14 +197,14 @@ local function on_console(self, data)
 end
 
 -- What the machine is, as core.machine takes it.
-local function describe(self)
-    local kvm = wants_kvm(self)
-    local kernel, initrd, own_append, root = kernel_of(self)
+local function configuration(self)
+    local kvm = accelerator.is_kvm(self)
+    local boots = kernel.of(self, kvm)
     local disk = self.opts.disk
     return {
-        name = self.name, arch = self.opts.arch, kernel = kernel, initrd = initrd, append = append_of(self, kvm, own_append),
-        disk = disk, disk_format = disk and disk_format(disk), disk_writable = self.opts.persistent, root = root,
-        seed = self.seed or nil, memory = self.opts.mem, cpus = self.opts.cpus, kvm = kvm, nics = nic.take_all(self),
+        name = self.name, arch = self.opts.arch, kernel = boots.kernel, initrd = boots.initrd, append = boots.append,
+        root = boots.root, disk = disk, disk_format = disk and disk_format(disk), disk_writable = self.opts.persistent,
+        seed = self.seed or nil, memory = self.opts.mem, cpus = self.opts.cpus, kvm = kvm, nics = nic.for_machine(self),
         extra = self.opts.qemu, console_log = vm.console_path and vm.console_path(self.name),
         boot_timeout = boot_timeout(self),
         generation_id = not self.image, -- Debian's cloud kernel, which ours have, does not know it
@@ -285,13 +217,14 @@ local function forget_machine(self)
     if machine then machine:close() end
 end
 
--- Starts QEMU. `config`: as from describe(), and what there is of template=, channel_note=, draft=.
+-- Starts QEMU. `config`: as from configuration(), and what there is of template=, channel_note=, draft=.
 local function start_machine(self, config)
     forget_machine(self)
     self.why, self.expected_end, self.not_root, self.saving, self.came_from = nil, false, false, false, false
     self.shell_up, self.ended = core.future(), core.future()
     self.console.stream:restart()
     self.line, self.watcher = false, false
+    nic.take_all(self)
     local machine, why
     config.on_state = function(state, reason) on_machine_state(self, machine, state, reason) end
     config.on_event = function(name, data) on_event(self, name, data) end
@@ -322,8 +255,9 @@ end
 
 -- Templates -----------------------------------------------------------------------------------------------------------
 
--- A disk that is written to has no state that could be gone on from; what qemu= adds is the script's own affair.
-local function may_be_copied(self)
+-- A disk that is written to has no state that could be gone on from; whether what qemu= adds can be saved, the script has to
+-- know.
+local function may_be_cloned(self)
     local opts = self.opts
     if not vm.templates then return false end
     if opts.template ~= nil then return opts.template end
@@ -354,30 +288,37 @@ local function log_console(self, text)
     log:close()
 end
 
--- Starts it as a copy. `has_shown`: this machine has booted itself until now, and what it showed is in its log. Returns the
+-- What a clone takes the addresses of its interfaces for: those of the machine that was saved.
+local function known_addresses(config, saved)
+    local known = {}
+    for i, one in ipairs(config.nics) do known[one.mac] = saved[i] end
+    return known
+end
+
+-- Starts it as a clone. `has_shown`: this machine has booted itself until now, and what it showed is in its log. Returns the
 -- addresses by which its guest knows its interfaces, or nil if it does not come to life.
-local function start_copy(self, config, found, has_shown)
+local function start_clone(self, config, found, has_shown)
     local note = template.note(found)
     config.template, config.channel_note, config.draft = found, note.channel, nil
-    nic.take_all(self)
     if not has_shown then log_console(self, note.console) end
     start_machine(self, config)
     self.came_from = found
     self.console.stream:feed(note.console)
     core.wait { self.shell_up }
-    if self.shell_up:values() then return note.macs end
+    if self.shell_up:values() then return known_addresses(config, note.macs) end
+    if self.expected_end then computer.boot_failed(self) end
     core.log(0, ("%s: could not go on from its template, which is removed: %s"):format(self.name, self.why or self.state))
     template.distrust(found)
 end
 
--- Boots it. What its image sets up is part of a template, and so comes before all that is the machine's own.
-local function boot_it(self, config)
+-- Boots it by itself. What its image sets up is part of a template, and so comes before all that is the machine's own.
+local function start_cold(self, config)
     start_machine(self, config)
     await_shell(self)
     for _, cmd in ipairs(image_setup(self)) do computer.internal(self, cmd, "its image's setup command") end
 end
 
--- A log-in is answered before all services are up; what a template has not done yet, each of its copies would do again.
+-- A log-in is answered before all services are up; what a template has not done yet, each of its clones would do again.
 local SERVICES_PATIENCE = 30
 local AWAIT_SERVICES = [[
 ! command -v systemctl >/dev/null || timeout %d systemctl is-system-running --wait >/dev/null 2>&1 || :]]
@@ -387,29 +328,30 @@ local function await_services(self)
     computer.internal(self, AWAIT_SERVICES:format(SERVICES_PATIENCE), "the question whether its services are up")
 end
 
--- Starts it and waits until it can be commanded. Returns the addresses by which a copied guest knows its interfaces.
+-- Starts it, as a clone if it can be one, and waits until it can be commanded. Returns the addresses by which a clone's guest
+-- knows its interfaces.
 local function start(self, config)
     local found, draft
-    if may_be_copied(self) then found, draft = template.obtain(self.name, config, particulars(self)) end
+    if may_be_cloned(self) then found, draft = template.obtain(self.name, config, particulars(self)) end
     local guard <close> = draft
     if not found then
         config.draft = draft and draft.handle
-        boot_it(self, config)
+        start_cold(self, config)
         if not draft then return end
         await_services(self)
         found = template.save(self, draft)
         if not found then return end
     end
-    local macs = start_copy(self, config, found, draft ~= nil)
-    if macs then return macs end
+    local known_as = start_clone(self, config, found, draft ~= nil)
+    if known_as then return known_as end
     config.template, config.channel_note = nil, nil
-    boot_it(self, config)
+    start_cold(self, config)
 end
 
 --- Starts it; returns when it is configured.
 function VM:power_on()
     vm.prepare()
-    identity.give(self, start(self, describe(self)))
+    identity.give(self, start(self, configuration(self)))
 end
 
 -- Writes the guest's hosts file, again as long as there is news.

@@ -22,8 +22,8 @@ usage: qemunet COMMAND ...
   image list          the images in the cache
   image build NAME [--packages "A B"] [--run SCRIPT] [--add PATH[:PLACE]]...
                       build a Debian system for vm{image="NAME"}
-  image remove NAME...
-  image remove templates     all warm templates of machines
+  image remove NAME...|templates
+                      remove images, or all warm templates of machines
   doctor [--json]     what this machine can do for experiments, and what to change
   bench [NAME] [--rounds N] [--vms N] [--json FILE]
                       run a benchmark; without a name, list them
@@ -57,7 +57,9 @@ local function to_duration(value, name)
 end
 
 local function to_accel(value)
-    if value ~= "auto" and value ~= "kvm" and value ~= "tcg" then usage(("--accel %s: want auto, kvm or tcg"):format(value)) end
+    if value ~= "auto" and value ~= "kvm" and value ~= "tcg" then
+        usage(("--accel %s: want auto, kvm or tcg"):format(value))
+    end
     return value
 end
 

@@ -3,6 +3,7 @@
 -- possible, and gives a finding: {name=, status="ok"|"warning"|"missing", text= what it means, advice= what to do, or nil}.
 -- "missing" is what no experiment can do without.
 
+local accelerator = require "qemunet.nodes.accelerator"
 local boot = require "qemunet.nodes.boot"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
@@ -273,7 +274,7 @@ end
 -- The trial -----------------------------------------------------------------------------------------------------------
 
 local function try_machine(known)
-    vm.accel = known.kvm and "kvm" or "tcg"
+    accelerator.default = known.kvm and "kvm" or "tcg"
     local v = vm.vm("doctor", { mem = MEMORY_TRIAL })
     vm.find_images()
     nat.prepare()

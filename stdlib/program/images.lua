@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The command "image": lists, builds and removes images in the cache.
+-- The command "image": lists, builds and removes images in the cache, and the warm templates.
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
@@ -108,7 +108,9 @@ local function remove(names, usage)
     local there = all()
     for _, name in ipairs(names) do
         local found, known = with_name(there, name)
-        if not found[1] and not image.is_tiny(name) then usage(("unknown image %s%s"):format(name, options.hint(name, known))) end
+        if not found[1] and not image.is_tiny(name) then
+            usage(("unknown image %s%s"):format(name, options.hint(name, known)))
+        end
     end
     for _, name in ipairs(names) do
         core.image_name(name, nil)
@@ -126,7 +128,7 @@ local function remove(names, usage)
     end
 end
 
---- The command with its words and options. `usage`: fn(text), which raises for a wrong command line.
+--- The command, with its words and options. `usage`: fn(text), which raises for a wrong command line.
 function images.command(words, opts, usage)
     local verb, name = words[1], words[2]
     if verb == "list" and not name then return list() end

@@ -70,7 +70,8 @@ end
 --- The names of the language. `suite`: the suite's globals; `args`: the words after "--".
 function language.names(suite, args)
     local names = {
-        vm = vm.vm, vms = vm.vms, image = image.image, host = host.host, hosts = host.hosts, responder = responder.responder, boot = boot.boot,
+        vm = vm.vm, vms = vm.vms, image = image.image, host = host.host, hosts = host.hosts,
+        responder = responder.responder, boot = boot.boot,
         link = link.link, switch = link.switch, hub = link.hub, lan = link.lan, nat = nat.nat,
         partition = partition.partition, radio = radio.radio, mobility = mobility.mobility,
         capture_all = capture.all, topology = topology,

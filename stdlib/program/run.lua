@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Runs an experiment or suite file: its environment, its verdict, its records, its end.
 
+local accelerator = require "qemunet.nodes.accelerator"
 local capture = require "qemunet.network.capture"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
@@ -127,7 +128,7 @@ local function report(verdict)
 end
 
 local function versions()
-    return { qemunet = core.VERSION, lua = _VERSION, qemu = core.qemu_version(), accelerator = vm.accel_used(),
+    return { qemunet = core.VERSION, lua = _VERSION, qemu = core.qemu_version(), accelerator = accelerator.used(),
         guest_kernel = vm.kernel_version }
 end
 
@@ -162,7 +163,7 @@ local function new_suite() return suite.new { fatal = function(err) return err =
 local function setup_run(opts)
     core.set_seed(opts.seed)
     math.randomseed(opts.seed)
-    vm.accel, vm.templates = opts.accel or "auto", not opts.no_templates
+    accelerator.default, vm.templates = opts.accel or "auto", not opts.no_templates
     vm.prepare, vm.console_path = prepare_for_vm, console_path
     host.prepare, nat.ready = prepare_as_declared, prepare_as_declared
     testbed.prepare = prepare_for_fabric

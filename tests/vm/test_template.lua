@@ -173,6 +173,17 @@ test("pause, resume, crash, reboot and panic", function()
     extra:crash()
 end)
 
+test("power cut while it goes on from a template", function()
+    local booting = go(boot, plain[1])
+    eventually(20, function() return plain[1].machine and plain[1].state == "booting" end, { every = 0.001 })
+    plain[1]:crash()
+    check.raises(function() booting:join() end, "vm plain1 did not boot")
+    check.equal(plain[1].state, "crashed")
+    boot_making(0, { plain[1] })
+    check.is_true(plain[1].came_from ~= false, "its template is still there")
+    plain[1]:crash()
+end)
+
 test("template=false boots", function()
     local cold = vm("cold", { mem = "132M", template = false })
     boot_making(0, { cold })
@@ -181,6 +192,24 @@ test("template=false boots", function()
 end)
 
 -- Interfaces ----------------------------------------------------------------------------------------------------------
+
+local function crash_all(list)
+    for _, node in ipairs(list) do node:crash() end
+end
+
+test("links that come and go while one boots and the other waits for its template", function()
+    local list = machines(2, "early", { mem = "132M" })
+    local gone, stays = link(list[1], list[2]), link(list[1], list[2])
+    local booting = go(boot, list)
+    eventually(20, function() return list[1].state == "booting" end)
+    check.equal(list[2].state, "defined")
+    local going = go(gone.remove, gone)
+    local comes = link(list[1], list[2])
+    booting:join()
+    going:join()
+    for _, cable in ipairs { stays, comes } do pings_both_ways(list[1], list[2], cable) end
+    crash_all(list)
+end)
 
 local r, s = table.unpack(machines(2, "one"))
 local first = link(r, s, { mtu = 1400 })
@@ -223,10 +252,6 @@ test("interfaces that come and go on clones", function()
     s:crash()
 end)
 
-local function crash_all(list)
-    for _, node in ipairs(list) do node:crash() end
-end
-
 -- Each cable is behind the interface that has its address.
 local function check_cables(a, b, cables)
     for _, cable in ipairs(cables) do
@@ -260,7 +285,8 @@ end)
 test("what one writes to its disk, no other reads, nor is it in the image", function()
     local disk = os.tmpname()
     local function host(cmd) check.is_true(os.execute((cmd:gsub("%%s", disk))) == true, cmd) end
-    host "truncate -s 16M %s && PATH=$PATH:/sbin:/usr/sbin mkfs.ext4 -q %s && echo original | dd of=%s bs=1 seek=15M conv=notrunc status=none"
+    host "truncate -s 16M %s && PATH=$PATH:/sbin:/usr/sbin mkfs.ext4 -q %s"
+    host "echo original | dd of=%s bs=1 seek=15M conv=notrunc status=none"
     host "sha256sum %s >%s.sum"
     local a, b = vm("diskA", { image = "tiny", mem = MEM, disk = disk }),
         vm("diskB", { image = "tiny", mem = MEM, disk = disk })
