@@ -35,7 +35,6 @@ end
 
 local function block(what, data) return ("%s %d\n%s"):format(what, #data, data) end
 
--- Interfaces: `known_as`, where it is given, has the addresses that the guest knows them by, in order.
 local function nic_line(self, old)
     local link = self.link
     return ("nic %s %s %d %s %d %s\n"):format(old, self.mac, link.mtu or 0, self.ip or "-", self.ip and self.subnet.len or 0,
@@ -48,8 +47,8 @@ local function lines_of(self, nics, known_as)
         ("hostname %s\n"):format(self.name), block(file .. "/etc/hosts", self.hosts_known),
         block("try-file /etc/machine-id", hex(random_bytes(16)) .. "\n"), block("entropy", random_bytes(ENTROPY)),
     }
-    for i, one in ipairs(nics) do
-        parts[#parts + 1] = nic_line(one, known_as and known_as[i] or one.mac)
+    for _, one in ipairs(nics) do
+        parts[#parts + 1] = nic_line(one, known_as and known_as[one.mac] or one.mac)
         if one.link.nameserver then
             parts[#parts + 1] = block("try-file /etc/resolv.conf", ("nameserver %s\n"):format(one.link.nameserver))
         end
@@ -120,7 +119,8 @@ function identity.is_root(self)
     return self.image or computer.internal(self, "id -u", "the question who is logged in") == "0\n"
 end
 
---- Gives a machine that answers what is its own. `known_as`: the addresses that a copied guest knows its interfaces by.
+--- Gives a machine that answers what is its own. `known_as`: {[address]= the one that a copied guest knows
+--- the interface by}.
 function identity.give(self, known_as)
     local nics = nic.plugged(self)
     self.hosts_known = testbed.hosts_of(self)

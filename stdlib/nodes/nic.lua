@@ -109,6 +109,14 @@ function nic.release_all(vm)
     for _, self in pairs(vm.parting) do release(self) end
 end
 
+--- The machine starts over with those that it was given.
+function nic.take_again(vm)
+    for _, self in ipairs(nic.plugged(vm)) do take(self) end
+end
+
+-- Whether it runs, or is about to with what it had when its boot began.
+local function is_on(vm) return vm.boot_task ~= false or not computer.is_off(vm) end
+
 --- Adds an interface for a link. A machine that runs or boots is to be given it by nic.plug().
 function nic.add(vm, link, subnet)
     local port, fd = core.port_add()
@@ -119,7 +127,7 @@ function nic.add(vm, link, subnet)
     end
     core.port_desert(port, true)
     self.port, self.fd, self.at = port, fd, { "port", port }
-    self.unplugged = not computer.is_off(vm)
+    self.unplugged = is_on(vm)
     return self
 end
 
@@ -271,7 +279,7 @@ end
 function nic.remove(self)
     local vm, left = self.node, core.future()
     node.remove_nic(vm, self)
-    if self.unplugged or computer.is_off(vm) then
+    if self.unplugged or not is_on(vm) then
         release(self)
         left:set()
     else

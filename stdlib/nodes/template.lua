@@ -6,7 +6,6 @@
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local identity = require "qemunet.nodes.identity"
-local nic = require "qemunet.nodes.nic"
 local qmp = require "qemunet.nodes.qmp"
 local units = require "qemunet.units"
 
@@ -120,9 +119,10 @@ end
 
 -- Saving -------------------------------------------------------------------------------------------------------------
 
-local function macs_of(self)
+-- Of the interfaces that it was started with: the script may have added some meanwhile, or removed some.
+local function macs_of(config)
     local list = {}
-    for i, one in ipairs(nic.plugged(self)) do list[i] = one.mac end
+    for i, one in ipairs(config.nics) do list[i] = one.mac end
     return table.concat(list, " ")
 end
 
@@ -162,7 +162,7 @@ local function why_not(self)
     if not identity.is_root(self) then return "the user logged in is not root" end
 end
 
-local function save(self, draft)
+local function save(self, draft, config)
     local deadline = core.now() + SAVE_PATIENCE
     local why = why_not(self)
     if why then return nil, why end
@@ -175,15 +175,15 @@ local function save(self, draft)
     whole, why = step_by_step(draft.handle, "digest")
     if not whole then return nil, why end
     local console = self.console.stream.window:tail(CONSOLE_MAX)
-    return draft.handle:commit(string.pack("<s4s4s4", note, macs_of(self), console))
+    return draft.handle:commit(string.pack("<s4s4s4", note, macs_of(config), console))
 end
 
---- Makes a template of a machine that answers and runs on this draft, and has nothing of its own yet. Returns the template;
---- or nil, when it cannot be: the machine then goes on.
-function template.save(self, draft)
+--- Makes a template of a machine that answers and runs on this draft, and has nothing of its own yet. `config`: what it was
+--- started with. Returns the template; or nil, when it cannot be: the machine then goes on.
+function template.save(self, draft, config)
     self.saving = true
     local started = core.now()
-    local saved, why = save(self, draft)
+    local saved, why = save(self, draft, config)
     if saved then
         ready[draft.key] = saved
         draft.turn:__close()

@@ -124,6 +124,9 @@ local function check_disk(name, checked, prepared, level)
             error(text:format(name, option, prepared.name), level + 1)
         end
     end
+    if checked.cloud_init and prepared and prepared.name:find "^tiny" then
+        error(("vm %s: cloud_init= is for a system with cloud-init; the %s guest has none"):format(name, prepared.name), level + 1)
+    end
     login.check(checked, "vm " .. name, level + 1)
     if checked.persistent and not checked.disk then error(("vm %s: persistent= goes with disk="):format(name), level + 1) end
     if not checked.disk then return end
@@ -152,6 +155,7 @@ local function declare(name, opts, level)
     local prepared = image_of(name, opts, checked, level + 1)
     check_disk(name, checked, prepared, level + 1)
     arch.check(name, checked, prepared, level + 1)
+    computer.check_configuration("vm " .. name, checked, level + 1)
     if prepared and checked.mem < prepared.minimum then
         error(("vm %s: mem %s is too small: the %s guest needs at least %s to boot"):format(name,
             units.format_size(checked.mem), prepared.name, units.format_size(prepared.minimum)), level + 1)
@@ -354,18 +358,25 @@ local function log_console(self, text)
     log:close()
 end
 
--- Starts it as a copy. `has_shown`: this machine has booted itself until now, and what it showed is in its log. Returns the
--- addresses by which its guest knows its interfaces, or nil if it does not come to life.
+-- {[address]= the one by which a copied guest knows the interface}.
+local function known_macs(config, macs)
+    local known = {}
+    for i, one in ipairs(config.nics) do known[one.mac] = macs[i] end
+    return known
+end
+
+-- Starts it as a copy. `has_shown`: this machine has booted itself until now, and what it showed is in its log. Returns
+-- known_macs(), or nil if it does not come to life.
 local function start_copy(self, config, found, has_shown)
     local note = template.note(found)
     config.template, config.channel_note, config.draft = found, note.channel, nil
-    nic.take_all(self)
+    nic.take_again(self)
     if not has_shown then log_console(self, note.console) end
     start_machine(self, config)
     self.came_from = found
     self.console.stream:feed(note.console)
     core.wait { self.shell_up }
-    if self.shell_up:values() then return note.macs end
+    if self.shell_up:values() then return known_macs(config, note.macs) end
     core.log(0, ("%s: could not go on from its template, which is removed: %s"):format(self.name, self.why or self.state))
     template.distrust(found)
 end
@@ -377,7 +388,7 @@ local function boot_it(self, config)
     for _, cmd in ipairs(image_setup(self)) do computer.internal(self, cmd, "its image's setup command") end
 end
 
--- Starts it and waits until it can be commanded. Returns the addresses by which a copied guest knows its interfaces.
+-- Starts it and waits until it can be commanded. Returns known_macs() of a copied guest.
 local function start(self, config)
     local found, draft
     if may_be_copied(self) then found, draft = template.obtain(self.name, config, particulars(self)) end
@@ -385,12 +396,13 @@ local function start(self, config)
     if not found then
         config.draft = draft and draft.handle
         boot_it(self, config)
-        found = draft and template.save(self, draft)
+        found = draft and template.save(self, draft, config)
         if not found then return end
     end
     local macs = start_copy(self, config, found, draft ~= nil)
     if macs then return macs end
     config.template, config.channel_note = nil, nil
+    nic.take_again(self)
     boot_it(self, config)
 end
 
