@@ -59,6 +59,7 @@ local function shown(v) return type(v) == "string" and inspect.quote(v) or tostr
 
 local function check_name(name)
     if type(name) ~= "string" or not name:find("^%w[%w._-]*$") or #name > 100 then
+        if name == nil then wrong 'want a name first, as image{ "web", packages={"nginx"} }' end
         wrong('bad name %s (want letters, digits, "-", "." and "_", a letter or digit first)', shown(name))
     end
     if tiny_of_name(name) then wrong("%q is the name of an image that is always there", name) end
@@ -191,7 +192,7 @@ function image.find(value, where, level)
     if value:find("/", 1, true) or core.stat(value) == "file" then return new { name = value, path = value, setup = {} } end
     local names = image.names()
     local near = options.nearest(value, names)
-    error(("%s: unknown image %q (known: %s)%s"):format(where, value, table.concat(names, ", "),
+    error(("%s: unknown image %q (known: %s), and no file of that name%s"):format(where, value, table.concat(names, ", "),
         near and ("; did you mean %q?"):format(near) or ""), level + 1)
 end
 
