@@ -78,7 +78,9 @@ end
 
 local function cache_max()
     local given = os.getenv "QEMUNET_CACHE_MAX"
-    return given and units.size(given, "QEMUNET_CACHE_MAX", 1) or CACHE_MAX
+    if not given then return CACHE_MAX end
+    local ok, size = pcall(units.size, given, "QEMUNET_CACHE_MAX", -1)
+    return ok and size or errors.raise(size)
 end
 
 local function tidy() core.template_evict(cache_max()) end
