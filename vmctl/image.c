@@ -299,6 +299,15 @@ static int get_locked(struct image *image, const char *name, const char *folder,
     return err;
 }
 
+/* Return: @err, with @why saying what could not be made. */
+static int no_cache(char **why, int err)
+{
+    if (asprintf(why, "the cache folder (in XDG_CACHE_HOME or ~/.cache) cannot be made: %s",
+                 strerror(-err)) < 0)
+        *why = NULL;
+    return err;
+}
+
 /* The architecture has a part in it unless it is the default. Return: 0 or -ENOMEM. */
 static int name_folder(char **name, const struct image_spec *spec, uint64_t key)
 {
@@ -320,7 +329,7 @@ int image_get(struct image *image, const struct image_spec *spec,
         err = name_folder(&name, spec, key);
     if (!err) {
         folder = cache_entry(name);
-        err = folder ? image_open(image, folder) : -errno;
+        err = folder ? image_open(image, folder) : no_cache(why, -errno);
     }
     if (err == -ENOENT && folder) {
         struct build b = {

@@ -5,6 +5,7 @@
 
 local boot = require "qemunet.nodes.boot"
 local core = require "qemunet.core"
+local coroutines = require "qemunet.coroutines"
 local errors = require "qemunet.errors"
 local job = require "qemunet.nodes.job"
 local node = require "qemunet.nodes.node"
@@ -92,31 +93,49 @@ function computer.has_ended(self, state, why)
     end
 end
 
+local function why_failed(result)
+    if result.error or result.timed_out or result.stderr == "" then return job.how_ended(result) end
+    return result.stderr
+end
+
 --- Runs a command of our own during the boot. Returns its output; a failure is the machinery's.
 function computer.internal(self, cmd, what, stdin)
     local running = job.start(self, self:commander(), { cmd = cmd, text = cmd, stdin = stdin, timeout = 60, max_output = 1 << 20 })
     core.wait { running.done }
     local result = running.result
     if not result.ok then
-        errors.machinery(("%s: %s failed: %s"):format(kind_and_name(self), what,
-            result.error or result.timed_out and "timed out" or result.stderr))
+        errors.machinery(("%s: %s failed: %s"):format(kind_and_name(self), what, why_failed(result)))
     end
     return result.stdout
 end
 
-local function read_local(path)
+--- Checks the shape of files= and setup=, raising at `level`. `where`: "vm a".
+function computer.check_configuration(where, opts, level)
+    for guest_path, host_path in pairs(opts.files or {}) do
+        if type(guest_path) ~= "string" or type(host_path) ~= "string" then
+            error(where .. ": files: want { [path in it] = path on this machine }", level + 1)
+        end
+    end
+    for key, cmd in pairs(opts.setup or {}) do
+        if math.type(key) ~= "integer" or type(cmd) ~= "string" then
+            error(where .. ": setup: want a list of commands", level + 1)
+        end
+    end
+end
+
+local function read_local(self, path)
     local file, why = io.open(path, "rb")
-    if not file then errors.raise("files: " .. why) end
-    local data = file:read("a")
-    file:close()
+    local data = file and file:read("a")
+    if file then file:close() end
+    if not data then errors.raise(("%s: files: %s"):format(kind_and_name(self), why or path .. " is no file")) end
     return data
 end
 
 local function set_up(self)
     for guest_path, host_path in pairs(self.opts.files or {}) do
-        computer.internal(self, self:taking_file(guest_path), "the copy of " .. host_path, read_local(host_path))
+        computer.internal(self, self:taking_file(guest_path), "the copy of " .. host_path, read_local(self, host_path))
     end
-    for _, cmd in ipairs(self.opts.setup or {}) do computer.internal(self, cmd, "its setup command") end
+    for _, cmd in ipairs(self.opts.setup or {}) do computer.internal(self, cmd, ("its setup command %q"):format(cmd)) end
 end
 
 function computer.boot_failed(self)
@@ -142,6 +161,13 @@ local function show_boots()
     core.waiting("boot", text .. ": booting" .. booted)
 end
 
+local function bring_up(self)
+    self:power_on()
+    set_up(self)
+    if self.ended:is_set() then computer.boot_failed(self) end
+    computer.set_state(self, "up")
+end
+
 local function boot_one(self)
     local started = core.now()
     begun = begun + 1
@@ -152,10 +178,11 @@ local function boot_one(self)
         show_boots()
     end })
     show_boots()
-    self:power_on()
-    set_up(self)
-    if self.ended:is_set() then computer.boot_failed(self) end
-    computer.set_state(self, "up")
+    local ok, err = coroutines.pcall(bring_up, self)
+    if not ok then
+        self:crash() -- half configured, it would neither take commands nor boot again
+        errors.again(err)
+    end
     core.log(1, ("%s: up after %s"):format(self.name, units.format_duration(core.now() - started)))
 end
 

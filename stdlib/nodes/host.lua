@@ -29,6 +29,7 @@ local class = computer.class("host", Host)
 
 local function declare(name, opts, level)
     local checked = options.check(opts, OPTIONS, "host", level + 1)
+    computer.check_configuration("host " .. name, checked, level + 1)
     local self = computer.add(class, name, checked, {})
     return self
 end

@@ -27,12 +27,11 @@ local OPTIONS = {
 --- The name by which the command line means all warm templates.
 image.TEMPLATES = "templates"
 
-local Image = { built = false, folder = false, spec = false, setup = false, minimum = DEBIAN_MINIMUM, path = false,
-    arch = "x86_64" }
+local Image = { built = false, problem = false, folder = false, spec = false, setup = false, minimum = DEBIAN_MINIMUM,
+    path = false, arch = "x86_64" }
 local Class = class.new("image", Image)
 
 local declared = {} -- by name, in this experiment
-testbed.on_end(function() declared = {} end)
 
 --- Whether a value is an image.
 function image.is(v) return getmetatable(v) == Class end
@@ -43,6 +42,11 @@ local tiny = {
     x86_64 = new { name = "tiny", setup = {}, minimum = TINY_MINIMUM },
     aarch64 = new { name = "tiny-aarch64", setup = {}, minimum = TINY_MINIMUM, arch = "aarch64" },
 }
+
+testbed.on_end(function()
+    declared = {}
+    for _, one in pairs(tiny) do one.problem = false end
+end)
 
 local function tiny_of_name(name)
     for _, one in pairs(tiny) do
@@ -59,6 +63,7 @@ local function shown(v) return type(v) == "string" and inspect.quote(v) or tostr
 
 local function check_name(name)
     if type(name) ~= "string" or not name:find("^%w[%w._-]*$") or #name > 100 then
+        if name == nil then wrong 'want a name first, as image{ "web", packages={"nginx"} }' end
         wrong('bad name %s (want letters, digits, "-", "." and "_", a letter or digit first)', shown(name))
     end
     if tiny_of_name(name) then wrong("%q is the name of an image that is always there", name) end
@@ -191,7 +196,7 @@ function image.find(value, where, level)
     if value:find("/", 1, true) or core.stat(value) == "file" then return new { name = value, path = value, setup = {} } end
     local names = image.names()
     local near = options.nearest(value, names)
-    error(("%s: unknown image %q (known: %s)%s"):format(where, value, table.concat(names, ", "),
+    error(("%s: unknown image %q (known: %s), and no file of that name%s"):format(where, value, table.concat(names, ", "),
         near and ("; did you mean %q?"):format(near) or ""), level + 1)
 end
 
@@ -214,24 +219,26 @@ image.isolated = false
 
 local ADVICE = "\n(this run has left this machine's network: declare the image before the first link, or build it ahead)"
 
+local function build(self)
+    if self == tiny[self.arch] then return core.tiny(self.arch) end
+    if self.folder then return core.image_open(self.folder) end
+    return core.image(self.spec)
+end
+
 --- What it consists of: {kernel=, initrd=, version=, root=, system=}; builds it when it is not there yet. Raises when it
---- cannot be built.
+--- cannot be built; that is tried once in an experiment, not for each machine: it may take minutes.
 function Image:files()
     if self.built then return self.built end
-    local built, why
-    if self == tiny[self.arch] then
-        built, why = core.tiny(self.arch)
-    elseif self.folder then
-        built, why = core.image_open(self.folder)
-    else
-        built, why = core.image(self.spec)
+    if not self.problem then
+        local stopped, built, why = core.stop_reason(), nil, nil
+        if not stopped then built, why = build(self) end
+        if not built and core.stop_reason() then error(errors.CANCEL, 0) end
+        self.built, self.problem = built or false, why or false
     end
-    if not built and core.stop_reason() then error(errors.CANCEL, 0) end
-    if not built then
-        errors.machinery(("cannot build the image %s: %s%s"):format(self.name, why, image.isolated and ADVICE or ""))
+    if self.problem then
+        errors.machinery(("cannot build the image %s: %s%s"):format(self.name, self.problem, image.isolated and ADVICE or ""))
     end
-    self.built = built
-    return built
+    return self.built
 end
 
 --- Builds those that this experiment has declared, while packages can be had.

@@ -35,13 +35,14 @@ function Job:__tostring() return ("job %q on %s"):format(self.cmd, self.node.nam
 
 local Result = { __name = "result" }
 
-local function how_ended(result)
+--- How a command ended, in words.
+function job.how_ended(result)
     return result.error or result.timed_out and "timed out" or result.signal and "killed by signal " .. result.signal or
         "status " .. tostring(result.status)
 end
 
 function Result:__tostring()
-    return ("result of %q on %s: %s, %s"):format(self.cmd, self.node, how_ended(self), units.format_duration(self.duration))
+    return ("result of %q on %s: %s, %s"):format(self.cmd, self.node, job.how_ended(self), units.format_duration(self.duration))
 end
 
 local function finish_result(self, result)
@@ -82,7 +83,7 @@ local function on_output(self, stream, data)
 end
 
 local function finish_output(self)
-    if self.output then self.output:finish(("the command has ended (%s)"):format(how_ended(self.result))) end
+    if self.output then self.output:finish(("the command has ended (%s)"):format(job.how_ended(self.result))) end
 end
 
 local function on_done(self, result)

@@ -75,6 +75,9 @@ local function check_disk(name, checked, prepared, level)
             error(text:format(name, option, prepared.name), level + 1)
         end
     end
+    if checked.cloud_init and prepared and prepared.name:find "^tiny" then
+        error(("vm %s: cloud_init= is for a system with cloud-init; the %s guest has none"):format(name, prepared.name), level + 1)
+    end
     login.check(checked, "vm " .. name, level + 1)
     if not checked.disk then
         if checked.persistent then error(("vm %s: persistent= goes with disk="):format(name), level + 1) end
@@ -108,6 +111,7 @@ local function declare(name, opts, level)
     local prepared = image_of(name, opts, checked, level + 1)
     check_disk(name, checked, prepared, level + 1)
     arch.check(name, checked, prepared, level + 1)
+    computer.check_configuration("vm " .. name, checked, level + 1)
     if prepared and checked.mem < prepared.minimum then
         error(("vm %s: mem %s is too small: the %s guest needs at least %s to boot"):format(name,
             units.format_size(checked.mem), prepared.name, units.format_size(prepared.minimum)), level + 1)

@@ -123,7 +123,7 @@ end
 local function report(verdict)
     if verdict.verdict == "passed" then return end
     if verdict.verdict == "skipped" then return core.log(0, "skipped: " .. verdict.error) end
-    core.log(-1, ("%s: %s"):format(verdict.verdict, verdict.error or "see above"))
+    if verdict.verdict ~= verdict.error then core.log(-1, ("%s: %s"):format(verdict.verdict, verdict.error or "see above")) end
     if verdict.trace and verdict.trace ~= "" then core.log(-1, "  where:\n" .. verdict.trace) end
 end
 

@@ -290,5 +290,12 @@ end)
 test("a command's limit of files is the usual one; a setup command that fails is the machinery's failure", function()
     check.equal(a:succeed("ulimit -Sn"), "1024\n")
     check.raises(function() host("bad", { setup = { "echo no >&2; false" } }):boot() end,
-        "test_host%.lua:%d+: host bad: its setup command failed: no")
+        "test_host%.lua:%d+: host bad: its setup command .* failed: no")
+    local silent = host("silent", { setup = { "exit 4" } })
+    for _ = 1, 2 do
+        check.raises(function() silent:boot() end, 'host silent: its setup command "exit 4" failed: status 4')
+        check.equal(silent.state, "crashed")
+    end
+    check.raises(function() host("shape", { setup = { x = "true" } }) end, "host shape: setup: want a list of commands")
+    check.raises(function() host("shape", { files = { "/etc/hosts" } }) end, "host shape: files: want { %[path in it%]")
 end)

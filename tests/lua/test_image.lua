@@ -3,7 +3,7 @@
 local blames = require "blames".matching
 
 test("image: names, packages and options", function()
-    blames(function() image {} end, "^image: bad name nil")
+    blames(function() image {} end, "^image: want a name first")
     blames(function() image { "a b" } end, '^image a b: bad name "a b" %(want letters, digits')
     blames(function() image { "../x" } end, '^image %.%./x: bad name')
     blames(function() image { "tiny" } end, '^image tiny: "tiny" is the name of an image that is always there$')
@@ -33,7 +33,7 @@ test("vm: an image by its value or name; what goes with it", function()
     check.equal({ vm("one", { image = img }).image, vm { "two", image = "tools" }.image }, { img, img })
     check.equal(vm("three").image.name, "tiny")
     blames(function() vm("x", { image = "tols" }) end,
-        '^vm: unknown image "tols" %(known: tiny, .*tools.*%); did you mean "tools"%?$')
+        '^vm: unknown image "tols" %(known: tiny, .*tools.*%), and no file of that name; did you mean "tools"%?$')
     blames(function() vm("x", { image = {} }) end, "^vm: image: want a name, a path or what image{} has returned$")
     blames(function() vm("x", { image = img, kernel = "/k" }) end,
         "^vm x: image= goes with neither kernel= nor a second disk=$")

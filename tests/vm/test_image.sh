@@ -78,7 +78,7 @@ says out '^other .*jq' '^tiny '
 result $? "the list has its name and packages"
 script named <<'END'
 check.equal(vm("c", { image = "other" }).image.name, "other")
-check.raises(function() vm("d", { image = "othre" }) end, 'unknown image "othre" %(known: tiny, other%); did you mean "other"%?')
+check.raises(function() vm("d", { image = "othre" }) end, 'unknown image "othre" %(known: tiny, other%), and no file of that name; did you mean "other"%?')
 END
 run named.lua
 [ $status = 0 ]

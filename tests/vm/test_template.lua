@@ -214,6 +214,25 @@ end)
 local r, s = table.unpack(machines(2, "one"))
 local first = link(r, s, { mtu = 1400 })
 
+test("links come and go while a template is made and others wait for it", function()
+    local list = machines(2, "early", { mem = "112M" })
+    local a, b = list[1], list[2]
+    local parting, staying = link(a, b), link(a, b)
+    local booting = go(boot, list)
+    local function await(node, state) eventually(60, function() return node.state == state end) end
+    await(a, "booting")
+    local late = go(link, a, b)
+    parting:remove()
+    booting:join(120)
+    local added = late:join(60)
+    for _, cable in ipairs { staying, added } do pings_both_ways(a, b, cable) end
+    check.equal(#a.nics, 2)
+    for _, node in ipairs(list) do node:crash() end
+    boot(list)
+    for _, cable in ipairs { staying, added } do pings_both_ways(a, b, cable) end
+    for _, node in ipairs(list) do node:crash() end
+end)
+
 test("one interface", function()
     boot_making(1, { r, s })
     all_differ({ r, s }, "cat /sys/class/net/eth0/address")
