@@ -26,6 +26,12 @@ int push_problem(lua_State *L, int err, char *why)
     return 2;
 }
 
+const char *text_field(lua_State *L, const char *name)
+{
+    lua_getfield(L, 1, name);
+    return luaL_optstring(L, -1, NULL); /* kept alive by its place in the table */
+}
+
 const struct arch *check_arch(lua_State *L, int arg)
 {
     const char *name = luaL_optstring(L, arg, NULL);

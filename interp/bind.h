@@ -19,6 +19,10 @@ int push_outcome(lua_State *L, int err);
  * @err. Return: the number of values. */
 int push_problem(lua_State *L, int err, char *why);
 
+/** Return: the text of a field of the table at 1, which stays on the stack; NULL if absent. Raises.
+ */
+const char *text_field(lua_State *L, const char *name);
+
 /** Return: the architecture that the argument names; the default if it is absent. Raises. */
 const struct arch *check_arch(lua_State *L, int arg);
 

@@ -51,13 +51,6 @@ static int tiny(lua_State *L)
     return push_image(L, err, &image, why);
 }
 
-/* What the table at 1 has under @name; it stays on the stack, and so where it is. */
-static const char *text_field(lua_State *L, const char *name)
-{
-    lua_getfield(L, 1, name);
-    return luaL_optstring(L, -1, NULL);
-}
-
 /* The field adds, as an array that the stack holds. */
 static const struct image_add *read_adds(lua_State *L, size_t *n)
 {

@@ -121,14 +121,6 @@ static int machine_state_method(lua_State *L)
     return 1;
 }
 
-static const struct channel *check_channel(lua_State *L)
-{
-    const struct channel *channel = machine_channel(check_machine(L)->machine);
-    if (!channel)
-        luaL_error(L, "the machine has ended");
-    return channel;
-}
-
 /* machine:is_served() -> whether its guest takes identities; see start{identity=true} */
 static int machine_served_method(lua_State *L)
 {
@@ -151,7 +143,8 @@ static int machine_prepare_method(lua_State *L)
 static int machine_note_method(lua_State *L)
 {
     char note[CHANNEL_NOTE_MAX];
-    int err = channel_note(check_channel(L), note);
+    const struct channel *channel = machine_channel(check_machine(L)->machine);
+    int err = channel ? channel_note(channel, note) : -EPIPE;
     if (err == -EAGAIN)
         lua_pushboolean(L, false);
     else if (err)
@@ -334,7 +327,7 @@ static int open_machine(lua_State *L)
     config_read(L, &description);
     struct machine_config config = {
         .qemu = description.qemu,
-        .console_log = config_text(L, "console_log"),
+        .console_log = text_field(L, "console_log"),
         .boot_timeout_ns = (int64_t)(config_number(L, "boot_timeout", 60) * CLOCK_NS_PER_S),
         .handler = &machine_handler,
         .arg = machine,

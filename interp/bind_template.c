@@ -27,7 +27,7 @@ struct lua_draft {
     struct template_draft *draft; /* NULL: over */
 };
 
-/* core.template_key{as core.machine} , more -> key, or nil and why */
+/* core.template_key({as core.machine}, more) -> key, or nil and why */
 static int key_of(lua_State *L)
 {
     struct lua_config config;
@@ -243,7 +243,7 @@ static void go_on_from(lua_State *L, const struct template *t, struct machine_co
     struct template_files files = template_files(t);
     use_memory(config, source, files.memory, false);
     config->qemu.incoming = true;
-    config->channel_note = config_text(L, "channel_note");
+    config->channel_note = text_field(L, "channel_note");
     luaL_argcheck(L, config->channel_note, 1, "template= goes with channel_note=");
     use_disk(config, source, files.disk, false);
     /* A description of its own: others read from theirs at the same time. */

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "interp/machine_config.h"
 
+#include "interp/bind.h"
+
 #include <lauxlib.h>
 #include <stdio.h>
-
-const char *config_text(lua_State *L, const char *name)
-{
-    lua_getfield(L, 1, name);
-    return luaL_optstring(L, -1, NULL); /* kept alive by its place in the table at 1 */
-}
 
 lua_Number config_number(lua_State *L, const char *name, lua_Number otherwise)
 {
@@ -67,13 +63,13 @@ void config_read(lua_State *L, struct lua_config *config)
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_checkstack(L, 32, NULL);
     config->qemu = (struct qemu_config){
-        .name = config_text(L, "name"),
-        .kernel = config_text(L, "kernel"),
-        .initrd = config_text(L, "initrd"),
-        .append = config_text(L, "append"),
-        .disk = config_text(L, "disk"),
-        .disk_format = config_text(L, "disk_format"),
-        .root = config_text(L, "root"),
+        .name = text_field(L, "name"),
+        .kernel = text_field(L, "kernel"),
+        .initrd = text_field(L, "initrd"),
+        .append = text_field(L, "append"),
+        .disk = text_field(L, "disk"),
+        .disk_format = text_field(L, "disk_format"),
+        .root = text_field(L, "root"),
         .disk_writable = flag_field(L, "disk_writable"),
         .memory = (uint64_t)config_number(L, "memory", 0),
         .cpus = (unsigned)config_number(L, "cpus", 1),
@@ -84,7 +80,7 @@ void config_read(lua_State *L, struct lua_config *config)
         .extra = config->extra,
     };
     read_extra(L, config->extra);
-    const char *arch = config_text(L, "arch");
+    const char *arch = text_field(L, "arch");
     config->qemu.arch = arch ? arch_find(arch) : arch_default();
     luaL_argcheck(L, config->qemu.arch, 1, "unknown architecture");
 }

@@ -19,8 +19,7 @@ struct lua_config {
 /** Read the table at 1, whose values stay on the stack. Raises for what cannot be one. */
 void config_read(lua_State *L, struct lua_config *config);
 
-/** Return: a field of the table at 1, which stays on the stack; NULL or @otherwise if absent. */
-const char *config_text(lua_State *L, const char *name);
+/** Return: a field of the table at 1, which stays on the stack; @otherwise if absent. Raises. */
 lua_Number config_number(lua_State *L, const char *name, lua_Number otherwise);
 
 #endif

@@ -548,7 +548,7 @@ int machine_open(struct machine **out, uv_loop_t *loop, struct timers *timers,
     int err = start(machine, config);
     if (err) {
         if (err == -ENOENT)
-            *why = qemu_missing(config->qemu.arch ? config->qemu.arch : arch_default());
+            *why = qemu_missing(qemu_arch(&config->qemu));
         machine_close(machine);
         return err;
     }

@@ -45,6 +45,19 @@ char *cache_folder(void)
     return path;
 }
 
+char *cache_path(const char *folder, const char *name)
+{
+    char *path = NULL;
+    return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
+}
+
+char *cache_entry(const char *name)
+{
+    char *folder = cache_folder(), *path = folder ? cache_path(folder, name) : NULL;
+    free(folder);
+    return path;
+}
+
 static int wait_for_lock(int fd, int (*interrupted)(void))
 {
     while (flock(fd, LOCK_EX | LOCK_NB)) {
@@ -60,10 +73,11 @@ static int wait_for_lock(int fd, int (*interrupted)(void))
 /* Return: the malloc'ed path of the lock's file, or NULL with errno set. */
 static char *lock_path(const char *name)
 {
-    char *folder = cache_folder(), *path = NULL;
-    if (!folder || asprintf(&path, "%s/%s.lock", folder, name) < 0)
-        path = NULL;
-    free(folder);
+    char *file = NULL, *path = NULL;
+    if (asprintf(&file, "%s.lock", name) < 0)
+        return NULL;
+    path = cache_entry(file);
+    free(file);
     return path;
 }
 
@@ -93,12 +107,9 @@ int cache_try_lock(const char *name)
     char *path = lock_path(name);
     if (!path)
         return -errno;
-    int err = 0, fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0)
-        err = -errno;
-    else if (flock(fd, LOCK_EX | LOCK_NB))
-        err = -errno;
-    else if (!is_current(fd, path))
+    int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    int err = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) ? -errno : 0;
+    if (!err && !is_current(fd, path))
         err = -EWOULDBLOCK;
     free(path);
     if (err && fd >= 0)

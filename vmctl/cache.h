@@ -10,6 +10,13 @@
 /** Make the folder if need be. Return: its malloc'ed path, or NULL with errno set. */
 char *cache_folder(void);
 
+/** Return: the malloc'ed path FOLDER/NAME, or NULL with errno set. */
+char *cache_path(const char *folder, const char *name);
+
+/** Return: the malloc'ed path of what has this name in the cache folder, which is made if need be,
+ * or NULL with errno set. */
+char *cache_entry(const char *name);
+
 /** Take the exclusive lock NAME.lock in the cache folder, waiting for another holder; it is
  * released when the descriptor is closed or the process dies.
  * @interrupted  asked while waiting; may be NULL

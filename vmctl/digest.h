@@ -20,9 +20,6 @@ int digest_new(struct digest **out, int fd);
  * negative errno. */
 int digest_step(struct digest *digest, uint64_t bytes);
 
-/** Read what is left. Return: 0 or negative errno. */
-int digest_all(struct digest *digest);
-
 /** The digest of what was read, and of the file's size. */
 void digest_text(const struct digest *digest, char text[DIGEST_LEN + 1]);
 

@@ -36,8 +36,8 @@ struct build {
 
 static int write_text(const char *folder, const char *name, const void *data, size_t n)
 {
-    char *path = NULL;
-    if (asprintf(&path, "%s/%s", folder, name) < 0)
+    char *path = cache_path(folder, name);
+    if (!path)
         return -ENOMEM;
     FILE *out = fopen(path, "we");
     free(path);
@@ -49,8 +49,8 @@ static int write_text(const char *folder, const char *name, const void *data, si
 
 static int make_subfolder(const char *folder, const char *name)
 {
-    char *path = NULL;
-    if (asprintf(&path, "%s/%s", folder, name) < 0)
+    char *path = cache_path(folder, name);
+    if (!path)
         return -ENOMEM;
     int err = mkdir(path, 0700) ? -errno : 0;
     free(path);
@@ -185,6 +185,12 @@ static int run_recipe(struct build *b)
     return err;
 }
 
+static int publish(const struct build *b)
+{
+    cache_remove(b->final); /* what power loss, say, has left of one */
+    return rename(b->out, b->final) ? -errno : 0;
+}
+
 /* Builds beside the final place and renames, under the lock: a folder with the final name is whole.
  * The log of a build that failed stays. */
 static int build(struct build *b)
@@ -197,8 +203,8 @@ static int build(struct build *b)
         err = write_spec(b);
     if (!err)
         err = run_recipe(b);
-    if (!err && rename(b->out, b->final))
-        err = -errno;
+    if (!err)
+        err = publish(b);
     cache_remove(b->work);
     if (!err)
         unlink(b->log);
@@ -224,8 +230,8 @@ static int build_in(const char *folder, struct build *b)
 /* Return: the first line of the file, to free; NULL: there is none. */
 static char *read_line(const char *folder, const char *name)
 {
-    char line[128] = "", *path = NULL;
-    if (asprintf(&path, "%s/%s", folder, name) < 0)
+    char line[128] = "", *path = cache_path(folder, name);
+    if (!path)
         return NULL;
     FILE *in = fopen(path, "re");
     free(path);
@@ -305,15 +311,17 @@ static int name_folder(char **name, const struct image_spec *spec, uint64_t key)
 int image_get(struct image *image, const struct image_spec *spec,
               void (*building)(const char *text), int (*interrupted)(void), char **why)
 {
-    char *name = NULL, *cache = cache_folder(), *folder = NULL;
+    char *name = NULL, *folder = NULL;
     uint64_t key = 0;
     *image = (struct image){0};
     *why = NULL;
-    int err = cache ? image_key(&key, spec, why) : -errno;
-    if (!err && (name_folder(&name, spec, key) || asprintf(&folder, "%s/%s", cache, name) < 0))
-        err = -ENOMEM;
+    int err = image_key(&key, spec, why);
     if (!err)
-        err = image_open(image, folder);
+        err = name_folder(&name, spec, key);
+    if (!err) {
+        folder = cache_entry(name);
+        err = folder ? image_open(image, folder) : -errno;
+    }
     if (err == -ENOENT && folder) {
         struct build b = {
             .spec = spec, .building = building, .interrupted = interrupted, .why = why};
@@ -321,7 +329,6 @@ int image_get(struct image *image, const struct image_spec *spec,
     }
     free(name);
     free(folder);
-    free(cache);
     return err;
 }
 

@@ -17,26 +17,14 @@
 #define NAMES "names"
 #define TEXT_MAX 65536
 
-/* Return: the path of an entry of the cache, to free, or NULL with errno set. */
-static char *path_in_cache(const char *entry)
-{
-    char *cache = cache_folder(), *path = NULL;
-    if (!cache || asprintf(&path, "%s/%s", cache, entry) < 0)
-        path = NULL;
-    free(cache);
-    return path;
-}
-
 static char *read_text(const char *folder, const char *name)
 {
-    char *path = NULL, *text = NULL;
-    if (asprintf(&path, "%s/%s", folder, name) < 0)
-        return NULL;
-    FILE *in = fopen(path, "re");
+    char *path = cache_path(folder, name);
+    FILE *in = path ? fopen(path, "re") : NULL;
     free(path);
     if (!in)
         return NULL;
-    text = calloc(1, TEXT_MAX + 1);
+    char *text = calloc(1, TEXT_MAX + 1);
     size_t n = text ? fread(text, 1, TEXT_MAX, in) : 0;
     while (n && text[n - 1] == '\n')
         text[--n] = '\0';
@@ -62,12 +50,11 @@ static uint64_t size_of(const char *folder)
 
 static time_t changed(const char *folder, const char *name)
 {
-    struct stat st = {0};
-    char *path = NULL;
-    if (asprintf(&path, "%s/%s", folder, name) >= 0)
-        stat(path, &st);
+    struct stat st;
+    char *path = cache_path(folder, name);
+    time_t time = path && stat(path, &st) == 0 ? st.st_mtime : 0;
     free(path);
-    return st.st_mtime;
+    return time;
 }
 
 static void tell(const char *folder, void (*fn)(void *arg, const struct image_info *info),
@@ -88,7 +75,7 @@ static void tell(const char *folder, void (*fn)(void *arg, const struct image_in
 
 int image_store_each(void (*fn)(void *arg, const struct image_info *info), void *arg)
 {
-    char *pattern = path_in_cache("{tiny,tiny-*,debian}-????????????????");
+    char *pattern = cache_entry("{tiny,tiny-*,debian}-????????????????");
     glob_t found = {0};
     if (!pattern)
         return -errno;
@@ -111,7 +98,7 @@ static void tell_name(const char *path, void (*fn)(void *, const char *, const c
 
 int image_store_names(void (*fn)(void *arg, const char *name, const char *folder), void *arg)
 {
-    char *pattern = path_in_cache(NAMES "/*");
+    char *pattern = cache_entry(NAMES "/*");
     glob_t found = {0};
     if (!pattern)
         return -errno;
@@ -125,25 +112,31 @@ int image_store_names(void (*fn)(void *arg, const char *name, const char *folder
 }
 
 /* Made beside, hidden from the list of names, and renamed: the name is always there. */
+static int link_beside(const char *target, const char *beside, const char *final)
+{
+    unlink(beside); /* of one that was killed, and may point elsewhere */
+    if (symlink(target, beside))
+        return -errno;
+    int err = rename(beside, final) ? -errno : 0;
+    unlink(beside);
+    return err;
+}
+
 static int link_name(const char *names, const char *name, const char *folder)
 {
-    char *target = NULL, *new = NULL, *final = NULL;
-    int err = 0;
-    if (asprintf(&target, "../%s", strrchr(folder, '/') + 1) < 0 ||
-        asprintf(&new, "%s/.%s-%d", names, name, getpid()) < 0 ||
-        asprintf(&final, "%s/%s", names, name) < 0)
-        return -ENOMEM;
-    if ((symlink(target, new) && errno != EEXIST) || rename(new, final))
-        err = -errno;
+    char *target = NULL, *beside = NULL, *final = cache_path(names, name);
+    int n = final ? asprintf(&target, "../%s", strrchr(folder, '/') + 1) : -1;
+    n = n < 0 ? n : asprintf(&beside, "%s/.%s-%d", names, name, getpid());
+    int err = n < 0 ? -ENOMEM : link_beside(target, beside, final);
     free(target);
-    free(new);
+    free(beside);
     free(final);
     return err;
 }
 
 int image_store_name(const char *name, const char *folder)
 {
-    char *names = path_in_cache(NAMES);
+    char *names = cache_entry(NAMES);
     if (!names)
         return -errno;
     int err = mkdir(names, 0700) && errno != EEXIST ? -errno : link_name(names, name, folder);
@@ -153,12 +146,8 @@ int image_store_name(const char *name, const char *folder)
 
 int image_store_unname(const char *name)
 {
-    char *names = path_in_cache(NAMES), *path = NULL;
-    if (!names || asprintf(&path, "%s/%s", names, name) < 0) {
-        free(names);
-        return -ENOMEM;
-    }
-    int err = unlink(path) ? -errno : 0;
+    char *names = cache_entry(NAMES), *path = names ? cache_path(names, name) : NULL;
+    int err = !path || unlink(path) ? -errno : 0;
     free(names);
     free(path);
     return err;

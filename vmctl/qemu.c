@@ -89,14 +89,14 @@ static int add_socket(struct qemu_args *args, const char *id, int fd)
     return add_fd(args, fd) || add(args, "-chardev") || add(args, "socket,id=%s,fd=%d", id, fd);
 }
 
-static const struct arch *arch_of(const struct qemu_config *c)
+const struct arch *qemu_arch(const struct qemu_config *c)
 {
     return c->arch ? c->arch : arch_default();
 }
 
 static int add_machine(struct qemu_args *args, const struct qemu_config *c)
 {
-    const struct arch *arch = arch_of(c);
+    const struct arch *arch = qemu_arch(c);
     /* Nothing is there that is not asked for: each default device costs boot time. */
     const char *const fixed[] = {"-nodefaults", "-no-user-config", "-display",
                                  "none",        "-no-reboot",      NULL};
@@ -132,7 +132,7 @@ static int add_incoming(struct qemu_args *args, const struct qemu_config *c)
 /* What goes on from a state has its kernel in memory, and does not boot: -no-reboot. */
 static int add_kernel(struct qemu_args *args, const struct qemu_config *c)
 {
-    if (!c->kernel || (c->incoming && arch_of(c)->kernel_only_boots))
+    if (!c->kernel || (c->incoming && qemu_arch(c)->kernel_only_boots))
         return 0;
     return add(args, "-kernel") || add(args, "%s", c->kernel) ||
            (c->initrd && (add(args, "-initrd") || add(args, "%s", c->initrd))) ||
@@ -186,7 +186,7 @@ static int add_control(struct qemu_args *args, const struct qemu_config *c)
 
 static int add_generation_id(struct qemu_args *args, const struct qemu_config *c)
 {
-    if (!c->generation_id || !arch_of(c)->has_generation_id)
+    if (!c->generation_id || !qemu_arch(c)->has_generation_id)
         return 0;
     return add(args, "-device") || add(args, "vmgenid,guid=auto");
 }
@@ -199,19 +199,23 @@ static int add_port(struct qemu_args *args, const struct qemu_port *port)
 }
 
 /* They need no place for old-style I/O, of which there is little. */
+static int add_plug_port(struct qemu_args *args, unsigned i)
+{
+    return add(args, "-device") ||
+           add(args, "pcie-root-port,id=plug%u,chassis=%u,addr=%x.%u,multifunction=on,io-reserve=0",
+               i, i + 1, PLUG_FIRST_SLOT + i / 8, i % 8);
+}
+
 static int add_plug_ports(struct qemu_args *args, const struct qemu_config *c)
 {
-    unsigned n = arch_of(c)->spare_ports;
+    unsigned spare = qemu_arch(c)->spare_ports, n = spare;
     int err = 0;
-    for (size_t i = 0; i < c->n_nics && arch_of(c)->spare_ports; i++) {
-        unsigned at_least = c->nics[i].number + 1 + arch_of(c)->spare_ports;
+    for (size_t i = 0; i < c->n_nics && spare; i++) {
+        unsigned at_least = c->nics[i].number + 1 + spare;
         n = n < at_least ? at_least : n;
     }
     for (unsigned i = 0; i < n && !err; i++)
-        err = add(args, "-device") ||
-              add(args,
-                  "pcie-root-port,id=plug%u,chassis=%u,addr=%x.%u,multifunction=on,io-reserve=0", i,
-                  i + 1, PLUG_FIRST_SLOT + i / 8, i % 8);
+        err = add_plug_port(args, i);
     return err;
 }
 
@@ -237,7 +241,7 @@ static int add_nics(struct qemu_args *args, const struct qemu_config *c)
 {
     int err = add_plug_ports(args, c);
     for (size_t i = 0; i < c->n_nics && !err; i++)
-        err = add_nic(args, &c->nics[i], arch_of(c)->spare_ports > 0);
+        err = add_nic(args, &c->nics[i], qemu_arch(c)->spare_ports > 0);
     return err;
 }
 

@@ -27,10 +27,9 @@ struct qemu_config {
     /* A disk image, or NULL, and its format in QEMU's words. Written to only if disk_writable; else
      * what the guest writes goes to an unlinked file of QEMU's in TMPDIR. */
     const char *disk, *disk_format;
+    const char *root; /* a raw image, only read, of the serial number "qn.root"; or NULL */
     bool disk_writable;
-    const char
-        *root;       /* a raw image that is never written to, of serial number "qn.root", or NULL */
-    int seed_fd;     /* a volume beside it that can only be read, see seed.h; 0: none */
+    int seed_fd;     /* a volume beside them that can only be read, see seed.h; 0: none */
     uint64_t memory; /* bytes */
     /* The file that holds the memory, if it is one, and whether what the guest writes goes there or
      * stays private to it. */
@@ -42,8 +41,8 @@ struct qemu_config {
     bool generation_id;
     /* Do not boot, but wait for the monitor's migrate-incoming. */
     bool incoming;
-    unsigned cpus;
     bool kvm;
+    unsigned cpus;
     int monitor_fd, console_fd; /* QEMU's ends of stream socket pairs */
     const struct qemu_nic *nics;
     size_t n_nics;
@@ -53,6 +52,9 @@ struct qemu_config {
     size_t n_inherited;
     const char *const *extra; /* NULL-terminated further arguments, or NULL */
 };
+
+/** Return: its architecture, the default where it names none. */
+const struct arch *qemu_arch(const struct qemu_config *config);
 
 struct qemu_args {
     char **argv; /* NULL-terminated */

@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -59,17 +58,13 @@ static void close_parts(int fd[PARTS])
     }
 }
 
-static char *path_of(const char *folder, const char *name)
-{
-    char *path = NULL;
-    return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
-}
-
 /* Return: a descriptor, -EBADMSG where it is no regular file, or another negative errno. */
 static int open_regular(const char *folder, const char *name, int flags, struct stat *st)
 {
-    char *path = path_of(folder, name);
-    int fd = path ? open(path, flags | O_CLOEXEC | O_NONBLOCK, 0600) : -1;
+    char *path = cache_path(folder, name);
+    if (!path)
+        return -ENOMEM;
+    int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, 0600);
     int err = -errno;
     free(path);
     if (fd < 0)
@@ -169,7 +164,7 @@ static int add_all(XXH3_state_t *hash, const struct qemu_config *config, const c
         add_processor(hash);
     int err = add_command_line(hash, config);
     if (!err)
-        err = add_qemu(hash, (config->arch ? config->arch : arch_default())->program);
+        err = add_qemu(hash, qemu_arch(config)->program);
     if (!err)
         err = add_file(hash, config->kernel);
     if (!err)
@@ -194,13 +189,11 @@ int template_key(char key[TEMPLATE_KEY_LEN + 1], const struct qemu_config *confi
     return err;
 }
 
-static char *folder_of(const char *key)
+/* Return: the malloc'ed name of its folder and lock. */
+static char *name_of(const char *key)
 {
-    char *cache = cache_folder(), *folder = NULL;
-    if (!cache || asprintf(&folder, "%s/template-%s", cache, key) < 0)
-        folder = NULL;
-    free(cache);
-    return folder;
+    char *name = NULL;
+    return asprintf(&name, "template-%s", key) < 0 ? NULL : name;
 }
 
 /* What it says about itself */
@@ -213,7 +206,7 @@ static uint64_t sum_of(const char *text, size_t n)
 /* Return: 0 with the malloc'ed text, whole and NUL-terminated, or negative errno. */
 static int read_about(const char *folder, char **text, size_t *n)
 {
-    struct stat st;
+    struct stat st = {0};
     int fd = open_regular(folder, "about", O_RDONLY, &st);
     if (fd < 0)
         return fd;
@@ -259,7 +252,7 @@ static int parse_about(struct template *t, char *text, size_t n)
 
 static int write_about(const struct template_draft *draft, const char *note, size_t n)
 {
-    char *body = NULL, *path = path_of(draft->folder, "about");
+    char *body = NULL, *path = cache_path(draft->folder, "about");
     int head = path ? asprintf(&body, "%s %s %s %zu\n", draft->found[MEMORY], draft->found[STATE],
                                draft->found[DISK], n)
                     : -1;
@@ -294,27 +287,27 @@ static int open_parts(struct template *t)
     return t->fd[MEMORY] < 0 || t->fd[STATE] < 0 ? -EBADMSG : 0;
 }
 
-/* @folder passes to it, on failure too; may be NULL. */
-static int open_folder(struct template **out, char *folder)
+static int read_folder(struct template *t)
 {
     size_t n = 0;
     char *about = NULL;
-    struct template *t = calloc(1, sizeof(*t));
-    if (!t || !folder) {
-        free(t);
-        free(folder);
-        return -ENOMEM;
-    }
-    memset(t->fd, 0xff, sizeof(t->fd));
-    t->folder = folder;
-    int err = read_about(folder, &about, &n);
+    int err = read_about(t->folder, &about, &n);
     if (!err)
         err = parse_about(t, about, n);
     free(about);
     if (!err)
         err = open_parts(t);
-    if (err == -ENOENT && access(folder, F_OK) == 0)
-        err = -EBADMSG;
+    return err == -ENOENT && access(t->folder, F_OK) == 0 ? -EBADMSG : err;
+}
+
+static int open_folder(struct template **out, const char *folder)
+{
+    struct template *t = calloc(1, sizeof(*t));
+    if (!t)
+        return -ENOMEM;
+    memset(t->fd, 0xff, sizeof(t->fd));
+    t->folder = strdup(folder);
+    int err = t->folder ? read_folder(t) : -ENOMEM;
     if (err)
         template_close(t);
     else
@@ -324,11 +317,12 @@ static int open_folder(struct template **out, char *folder)
 
 int template_open(struct template **out, const char *key)
 {
-    char *folder = folder_of(key), *damaged = folder ? strdup(folder) : NULL;
+    char *name = name_of(key), *folder = name ? cache_entry(name) : NULL;
     int err = folder ? open_folder(out, folder) : -errno;
-    if (err == -EBADMSG && damaged)
-        template_remove(damaged);
-    free(damaged);
+    if (err == -EBADMSG)
+        template_remove(folder);
+    free(name);
+    free(folder);
     return err;
 }
 
@@ -414,39 +408,46 @@ void template_discard(struct template *t)
 
 /* Making one */
 
-/* Return: 0 or negative errno, with why in *@why where there is more to say. */
-static int make_overlay(const char *path, const char *disk, const char *format, char **why)
+/* Return: 0, -ENOENT when there is no such program, -EIO when it failed or did not end in time, or
+ * another negative errno. */
+static int run_program(const char *const *argv)
 {
-    char *base = realpath(disk, NULL);
-    const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-F",
-                          format,     "-b",     base, path, NULL};
     struct child child;
     int status = 0;
-    int err = base ? child_spawn(&(struct child_spec){.argv = argv,
-                                                      .stdout_fd = -1,
-                                                      .stderr_fd = -1,
-                                                      .death_signal = SIGKILL},
-                                 &child)
-                   : -errno;
-    free(base);
-    if (err == -ENOENT)
-        *why = strdup("qemu-img is not installed: install the package qemu-utils");
+    int err = child_spawn(
+        &(struct child_spec){
+            .argv = argv, .stdout_fd = -1, .stderr_fd = -1, .death_signal = SIGKILL},
+        &child);
     if (err)
         return err;
     struct pollfd ended = {.fd = child.pidfd, .events = POLLIN};
     poll(&ended, 1, QEMU_IMG_TIMEOUT_MS);
-    if (child_reap(&child, &status) != 1)
-        status = -1;
+    bool ran = child_reap(&child, &status) == 1 && status == 0;
     child_stop(&child, 0);
     child_close(&child);
-    if (status)
+    return ran ? 0 : -EIO;
+}
+
+/* Return: 0 or negative errno, with why in *@why where there is more to say. */
+static int make_overlay(const char *path, const char *disk, const char *format, char **why)
+{
+    char *base = realpath(disk, NULL);
+    if (!base)
+        return -errno;
+    const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-F",
+                          format,     "-b",     base, path, NULL};
+    int err = run_program(argv);
+    free(base);
+    if (err == -ENOENT)
+        *why = strdup("qemu-img is not installed: install the package qemu-utils");
+    else if (err == -EIO)
         *why = strdup("qemu-img could not make an overlay of the disk");
-    return status ? -EIO : 0;
+    return err;
 }
 
 static int make_disk(struct template_draft *draft, const char *disk, const char *format, char **why)
 {
-    char *path = path_of(draft->folder, part_names[DISK]);
+    char *path = cache_path(draft->folder, part_names[DISK]);
     int err = path ? make_overlay(path, disk, format, why) : -ENOMEM;
     free(path);
     if (err)
@@ -466,8 +467,8 @@ static int check_room(const char *folder, uint64_t memory)
 
 static int make_parts(struct template_draft *draft, uint64_t memory)
 {
-    cache_remove(draft->folder); /* of a maker that was killed */
-    if (mkdir(draft->folder, 0700))
+    cache_remove(draft->folder);    /* of a maker that was killed */
+    if (mkdir(draft->folder, 0700)) /* NOLINT(clang-analyzer-core.NonNullParamChecker) */
         return -errno;
     int err = check_room(draft->folder, memory);
     if (err)
@@ -493,13 +494,11 @@ static void close_draft(struct template_draft *draft)
 
 static int name_draft(struct template_draft *draft, const char *key)
 {
-    draft->final = folder_of(key);
+    draft->name = name_of(key);
+    draft->final = draft->name ? cache_entry(draft->name) : NULL;
     if (!draft->final)
         return -errno;
-    return asprintf(&draft->folder, "%s.tmp", draft->final) < 0 ||
-                   asprintf(&draft->name, "template-%s", key) < 0
-               ? -ENOMEM
-               : 0;
+    return asprintf(&draft->folder, "%s.tmp", draft->final) < 0 ? -ENOMEM : 0;
 }
 
 int template_begin(struct template_draft **out, const char *key, uint64_t memory, const char *disk,
@@ -569,7 +568,7 @@ int template_commit(struct template_draft *draft, const char *note, size_t n, st
     struct template *t = NULL;
     int err = n > NOTE_MAX ? -EMSGSIZE : write_about(draft, note, n);
     if (!err)
-        err = open_folder(&t, strdup(draft->folder));
+        err = open_folder(&t, draft->folder);
     if (!err)
         err = publish(draft, t);
     if (err) {

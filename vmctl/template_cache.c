@@ -19,12 +19,10 @@ struct entry {
 
 static uint64_t bytes_of(const char *folder, const char *name, int64_t *changed)
 {
-    char *path = NULL;
+    char *path = cache_path(folder, name);
     struct stat st = {0};
-    if (asprintf(&path, "%s/%s", folder, name) < 0)
-        return 0;
-    if (stat(path, &st))
-        st.st_blocks = 0;
+    if (!path || stat(path, &st))
+        st = (struct stat){0};
     free(path);
     *changed = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
     return (uint64_t)st.st_blocks * 512;
@@ -61,46 +59,56 @@ static int is_unfinished(const struct dirent *entry)
            (ends_with(entry->d_name, ".tmp") || ends_with(entry->d_name, ".lock"));
 }
 
-static void free_paths(char **paths, size_t n)
+struct paths {
+    char **at;
+    size_t n;
+};
+
+static void free_paths(struct paths *paths)
 {
-    for (size_t i = 0; i < n; i++)
-        free(paths[i]);
-    free(paths);
+    for (size_t i = 0; i < paths->n; i++)
+        free(paths->at[i]);
+    free(paths->at);
 }
 
-/* Return: how many, with their malloc'ed paths, or negative errno. */
-static int find(char ***paths, int (*filter)(const struct dirent *))
+static int add_paths(struct paths *paths, const char *folder, struct dirent *const *found, int n)
+{
+    paths->at = calloc((size_t)n + 1, sizeof(*paths->at));
+    for (int i = 0; paths->at && i < n; i++) {
+        paths->at[i] = cache_path(folder, found[i]->d_name);
+        if (!paths->at[i])
+            return -ENOMEM;
+        paths->n++;
+    }
+    return paths->at ? 0 : -ENOMEM;
+}
+
+/* Return: 0 or negative errno; free_paths() either way. */
+static int find(struct paths *paths, int (*filter)(const struct dirent *))
 {
     struct dirent **found = NULL;
     char *cache = cache_folder();
-    int n = cache ? scandir(cache, &found, filter, NULL) : -1, err = n < 0 ? -errno : 0;
-    *paths = n < 0 ? NULL : calloc((size_t)n + 1, sizeof(**paths));
-    for (int i = 0; i < n; i++) {
-        if (*paths && asprintf(&(*paths)[i], "%s/%s", cache, found[i]->d_name) < 0)
-            (*paths)[i] = NULL, err = -ENOMEM;
+    int n = cache ? scandir(cache, &found, filter, NULL) : -1;
+    *paths = (struct paths){0};
+    int err = n < 0 ? -errno : add_paths(paths, cache, found, n);
+    for (int i = 0; i < n; i++)
         free(found[i]);
-    }
     free(found);
     free(cache);
-    if (n >= 0 && !*paths)
-        err = -ENOMEM;
-    if (err && *paths)
-        free_paths(*paths, (size_t)n);
-    return err ? err : n;
+    return err;
 }
 
 int template_each(bool (*fn)(void *arg, const char *path, uint64_t bytes, int64_t used), void *arg)
 {
-    char **paths;
-    int n = find(&paths, is_template);
-    for (int i = 0; i < n; i++) {
-        struct entry entry = measure(paths[i]);
+    struct paths paths;
+    int err = find(&paths, is_template);
+    for (size_t i = 0; i < paths.n; i++) {
+        struct entry entry = measure(paths.at[i]);
         if (fn(arg, entry.path, entry.bytes, entry.used))
             template_remove(entry.path);
     }
-    if (n >= 0)
-        free_paths(paths, (size_t)n);
-    return n < 0 ? n : 0;
+    free_paths(&paths);
+    return err;
 }
 
 /* Under another name first: who opens it meanwhile finds all of it or nothing. */
@@ -130,12 +138,11 @@ static void sweep_one(char *path)
 /* What is left of those whose maker was killed: nobody holds their locks. */
 static void sweep(void)
 {
-    char **paths;
-    int n = find(&paths, is_unfinished);
-    for (int i = 0; i < n; i++)
-        sweep_one(paths[i]);
-    if (n >= 0)
-        free_paths(paths, (size_t)n);
+    struct paths paths;
+    find(&paths, is_unfinished);
+    for (size_t i = 0; i < paths.n; i++)
+        sweep_one(paths.at[i]);
+    free_paths(&paths);
 }
 
 static int by_use(const void *a, const void *b)
@@ -144,26 +151,29 @@ static int by_use(const void *a, const void *b)
     return (left->used > right->used) - (left->used < right->used);
 }
 
-int template_evict(uint64_t limit)
+static void evict(struct entry *entries, size_t n, uint64_t limit)
 {
-    char **paths;
-    sweep();
-    int n = find(&paths, is_template);
-    if (n < 0)
-        return n;
-    struct entry *entries = calloc((size_t)n + 1, sizeof(*entries));
     uint64_t total = 0;
-    for (int i = 0; entries && i < n; i++) {
-        entries[i] = measure(paths[i]);
+    for (size_t i = 0; i < n; i++)
         total += entries[i].bytes;
-    }
-    if (entries)
-        qsort(entries, (size_t)n, sizeof(*entries), by_use);
-    for (int i = 0; entries && i < n && total > limit; i++) {
+    qsort(entries, n, sizeof(*entries), by_use);
+    for (size_t i = 0; i < n && total > limit; i++) {
         total -= entries[i].bytes;
         template_remove(entries[i].path);
     }
+}
+
+int template_evict(uint64_t limit)
+{
+    struct paths paths;
+    sweep();
+    int err = find(&paths, is_template);
+    struct entry *entries = calloc(paths.n + 1, sizeof(*entries));
+    for (size_t i = 0; entries && i < paths.n; i++)
+        entries[i] = measure(paths.at[i]);
+    if (entries)
+        evict(entries, paths.n, limit);
     free(entries);
-    free_paths(paths, (size_t)n);
-    return entries ? 0 : -ENOMEM;
+    free_paths(&paths);
+    return entries ? err : -ENOMEM;
 }

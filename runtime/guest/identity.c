@@ -16,6 +16,9 @@
 #include <sys/timex.h>
 #include <time.h>
 
+#define MACHINE_ID "/etc/machine-id"
+#define MACHINE_ID_LEN 32
+
 #define NS_PER_S 1000000000L
 #define US_PER_S 1000000L
 /* Interfaces are numbered from 1; each that comes gets the next number. */
@@ -72,6 +75,42 @@ static const char *take_file(struct lines *lines, char *at)
     return write_file(path, next_block(lines, n), n) ? path : NULL;
 }
 
+/* Return: whether the guest has one. */
+static bool read_machine_id(char id[MACHINE_ID_LEN + 1])
+{
+    int fd = open(MACHINE_ID, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, id, MACHINE_ID_LEN);
+    close(fd);
+    id[MACHINE_ID_LEN] = '\0';
+    return n == MACHINE_ID_LEN && strspn(id, "0123456789abcdef") == MACHINE_ID_LEN;
+}
+
+/* A journal goes on in the folder of the old number, but is looked for in that of the new one. */
+static void link_journal(const char *journals, const char *old, const char *new)
+{
+    char old_folder[80], new_folder[80];
+    stpcpy(stpcpy(old_folder, journals), old);
+    stpcpy(stpcpy(new_folder, journals), new);
+    if (access(old_folder, F_OK) == 0)
+        symlink(old, new_folder);
+}
+
+/* Of a guest that has none or lets it not be written, nothing is amiss. */
+static void take_machine_id(const char *new)
+{
+    char old[MACHINE_ID_LEN + 1];
+    if (strlen(new) != MACHINE_ID_LEN)
+        _exit(1);
+    bool had = read_machine_id(old);
+    int fd = open(MACHINE_ID, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0444);
+    ssize_t written = fd < 0 ? -1 : write(fd, new, MACHINE_ID_LEN);
+    if (written == MACHINE_ID_LEN && write(fd, "\n", 1) == 1 && had) {
+        link_journal("/var/log/journal/", old, new);
+        link_journal("/run/log/journal/", old, new);
+    }
+    close(fd);
+}
+
 /* Writing to /dev/urandom would mix it in without a reseed: the next bytes read would still be
  * those of every other clone. */
 static const char *take_entropy(struct lines *lines, char *at)
@@ -88,7 +127,8 @@ static const char *take_entropy(struct lines *lines, char *at)
     memcpy(pool.data, next_block(lines, n), n);
     int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
     int failed = fd < 0 || ioctl(fd, RNDADDENTROPY, &pool) || ioctl(fd, RNDRESEEDCRNG);
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     return failed ? "the seed of the random generator" : NULL;
 }
 
@@ -138,26 +178,35 @@ static int add_address(int fd, struct ifreq *r, const char *address, unsigned lo
     return ioctl(fd, SIOCSIFNETMASK, r);
 }
 
-static int add_default_route(int fd, char *interface, const char *gateway)
+/* In the place of another, if the guest has configured one itself. */
+static int set_default_route(int fd, struct ifreq *r, const char *gateway)
 {
-    struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY, .rt_dev = interface};
-    set_address(&route.rt_dst, 0);
-    set_address(&route.rt_genmask, 0);
+    struct rtentry any = {0}, route = {.rt_flags = RTF_UP | RTF_GATEWAY, .rt_dev = r->ifr_name};
+    set_address(&any.rt_dst, 0);
+    set_address(&any.rt_genmask, 0);
+    route.rt_dst = any.rt_dst;
+    route.rt_genmask = any.rt_genmask;
     set_address(&route.rt_gateway, inet_addr(gateway));
-    return ioctl(fd, SIOCADDRT, &route);
+    while (ioctl(fd, SIOCADDRT, &route))
+        if (errno != EEXIST || ioctl(fd, SIOCDELRT, &any))
+            return -1;
+    return 0;
 }
 
-static int set_up(int fd, struct ifreq *r)
+static int set_up(int fd, struct ifreq *r, bool up)
 {
     if (ioctl(fd, SIOCGIFFLAGS, r))
         return -1;
-    r->ifr_flags |= IFF_UP;
+    r->ifr_flags = (short)(up ? r->ifr_flags | IFF_UP : r->ifr_flags & ~IFF_UP);
     return ioctl(fd, SIOCSIFFLAGS, r);
 }
 
-/* Before it is up, so that it makes its IPv6 address from the new one. */
+/* While it is down, so that it makes its IPv6 address from the new one. A guest that configures its
+ * network itself had it up when it was copied. */
 static int set_mac(int fd, struct ifreq *r, const unsigned char *mac)
 {
+    if (set_up(fd, r, false))
+        return -1;
     r->ifr_hwaddr.sa_family = ARPHRD_ETHER;
     memcpy(r->ifr_hwaddr.sa_data, mac, 6);
     return ioctl(fd, SIOCSIFHWADDR, r);
@@ -187,9 +236,9 @@ static const char *take_nic(struct lines *lines, char *at)
         return old;
     lines->say(r.ifr_name);
     bool same = memcmp(old_mac, new_mac, 6) == 0;
-    if ((!same && set_mac(fd, &r, new_mac)) || (mtu && set_mtu(fd, &r, mtu)) || set_up(fd, &r) ||
-        (*address != '-' && add_address(fd, &r, address, length)) ||
-        (*gateway != '-' && add_default_route(fd, r.ifr_name, gateway)))
+    if ((!same && set_mac(fd, &r, new_mac)) || (mtu && set_mtu(fd, &r, mtu)) ||
+        set_up(fd, &r, true) || (*address != '-' && add_address(fd, &r, address, length)) ||
+        (*gateway != '-' && set_default_route(fd, &r, gateway)))
         return old;
     return NULL;
 }
@@ -237,6 +286,8 @@ static const char *take_line(struct lines *lines)
         return take_file(lines, at);
     if (strcmp(what, "try-file") == 0)
         take_file(lines, at);
+    else if (strcmp(what, "machine-id") == 0)
+        take_machine_id(at);
     else if (strcmp(what, "entropy") == 0)
         return take_entropy(lines, at);
     else if (strcmp(what, "nic") == 0)
@@ -252,8 +303,10 @@ static const char *take_line(struct lines *lines)
 
 const char *take_identity(char *text, size_t n, void (*say)(const char *line))
 {
-    struct lines lines = {.at = text, .end = text + n, .say = say, .socket = -1};
+    struct lines lines = {.say = say, .socket = -1};
     const char *failed = NULL;
+    lines.at = text;
+    lines.end = text + n;
     while (!failed && lines.at < lines.end)
         failed = take_line(&lines);
     int why = errno;

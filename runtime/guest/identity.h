@@ -9,6 +9,7 @@
  *
  * - hostname NAME
  * - file PATH SIZE, then SIZE bytes: writes the file; try-file: if it can be
+ * - machine-id ID: in /etc/machine-id, if it can be; systemd's journal is found under it too
  * - entropy SIZE, then SIZE bytes, at most ENTROPY_MAX: seeds the kernel's random generator
  * - nic OLD NEW MTU ADDRESS LENGTH GATEWAY: the interface with the hardware address OLD gets NEW,
  *   the MTU (0: as it is) and an IPv4 address, is up, and has the default route if there is a

@@ -45,8 +45,9 @@ local function lines_of(self, nics, known_as)
     local file = self.image and "file " or "try-file "
     local parts = {
         ("hostname %s\n"):format(self.name), block(file .. "/etc/hosts", self.hosts_known),
-        block("try-file /etc/machine-id", hex(random_bytes(16)) .. "\n"), block("entropy", random_bytes(ENTROPY)),
+        block("entropy", random_bytes(ENTROPY)),
     }
+    if not self.opts.persistent then parts[#parts + 1] = ("machine-id %s\n"):format(hex(random_bytes(16))) end -- its disk's own
     for _, one in ipairs(nics) do
         parts[#parts + 1] = nic_line(one, known_as and known_as[one.mac] or one.mac)
         if one.link.nameserver then

@@ -12,13 +12,21 @@ local units = require "qemunet.units"
 
 local seed = {}
 
--- Text as cloud-init reads it, or a table, which becomes YAML. Its network is ours to configure, and otherwise it would wait
--- for an answer by DHCP.
+-- Text as cloud-init reads it, or a table, which becomes YAML.
 local OPTIONS = {
     user_data = { type = { "string", "table" }, default = "#cloud-config\n{}\n" },
     meta_data = { type = { "string", "table" } },
-    network_config = { type = { "string", "table" }, default = "config: disabled\n" },
+    network_config = { type = { "string", "table" } },
 }
+
+-- Where the script leaves the network to us, cloud-init is not to wait for an answer by DHCP, and what waits for a network
+-- that only comes after the boot would wait in vain (systemd-networkd's for 120 s): the hook has it not start. For that, it
+-- has to run before the network is awaited, as it does from a local data source.
+local NO_NETWORK = "config: disabled\n"
+local LOCAL = "local"
+local NO_WAIT = [[
+systemctl mask --runtime --now --no-block systemd-networkd-wait-online NetworkManager-wait-online >/dev/null 2>&1
+]]
 
 -- What tells cloud-init of which kind user data is: "#cloud-config", "#!", "## template: jinja"; MIME; gzip.
 local BEGINNINGS = { "^#", "^[Cc]ontent%-[Tt]ype:", "^MIME%-Version:", "^From ", "^\x1f\x8b" }
@@ -57,16 +65,16 @@ local function instance_id(name, files, password)
     return ("qemunet-%s-%s"):format(name, sum:text():sub(1, 12))
 end
 
-local function meta_data(given, name, id, where, level)
+local function meta_data(given, name, id, mode, where, level)
     if type(given) == "string" then return given end
-    local all = { ["instance-id"] = id, ["local-hostname"] = name }
+    local all = { ["instance-id"] = id, ["local-hostname"] = name, dsmode = mode }
     for key, value in pairs(given or {}) do all[key] = value end
     return encode(all, where .. "meta_data", level + 1)
 end
 
-local function vendor_data(password)
+local function vendor_data(password, prologue)
     local set = password and ("printf '%%s\\n' %s | chpasswd"):format(node.quote("root:" .. password)) or ""
-    return "#cloud-boothook\n" .. core.guest_file("boothook.sh") .. set .. "\n"
+    return "#cloud-boothook\n" .. core.guest_file("boothook.sh") .. prologue .. set .. "\n"
 end
 
 --- Checks the options of machine `name`, raising at `level`. Returns the files of its seed volume, text by name; nothing
@@ -82,10 +90,13 @@ function seed.check(opts, name, level)
     end
     local checked = options.check(given ~= true and given or {}, OPTIONS, where, level + 1)
     where = where .. ": "
-    local files = { ["vendor-data"] = vendor_data(opts.password) }
+    local is_ours = not checked.network_config
+    if is_ours then checked.network_config = NO_NETWORK end
+    local files = { ["vendor-data"] = vendor_data(opts.password, is_ours and NO_WAIT or "") }
     files["user-data"] = file_of(checked, "user_data", where, level + 1)
     files["network-config"] = file_of(checked, "network_config", where, level + 1)
-    files["meta-data"] = meta_data(checked.meta_data, name, instance_id(name, files, opts.password), where, level + 1)
+    local id = instance_id(name, files, opts.password)
+    files["meta-data"] = meta_data(checked.meta_data, name, id, is_ours and LOCAL or nil, where, level + 1)
     return files
 end
 

@@ -318,6 +318,16 @@ local function start_cold(self, config)
     for _, cmd in ipairs(image_setup(self)) do computer.internal(self, cmd, "its image's setup command") end
 end
 
+-- A log-in is answered before all services are up; what a template has not done yet, each of its clones would do again.
+local SERVICES_PATIENCE = 30
+local AWAIT_SERVICES = [[
+! command -v systemctl >/dev/null || timeout %d systemctl is-system-running --wait >/dev/null 2>&1 || :]]
+
+local function await_services(self)
+    if not boots_services(self) then return end
+    computer.internal(self, AWAIT_SERVICES:format(SERVICES_PATIENCE), "the question whether its services are up")
+end
+
 -- Starts it, as a clone if it can be one, and waits until it can be commanded. Returns the addresses by which a clone's guest
 -- knows its interfaces.
 local function start(self, config)
@@ -327,7 +337,9 @@ local function start(self, config)
     if not found then
         config.draft = draft and draft.handle
         start_cold(self, config)
-        found = draft and template.save(self, draft)
+        if not draft then return end
+        await_services(self)
+        found = template.save(self, draft)
         if not found then return end
     end
     local known_as = start_clone(self, config, found, draft ~= nil)

@@ -37,6 +37,10 @@ dan:$(hash x):19000:0:99999:7:::
 ben:$(hash x):19000:0:99999:7:::
 EOF
 printf 'root:x:0:\nplain:x:1000:\ntty:x:5:\nnogroup:x:65534:\n' >"$root/etc/group"
+id=0123456789abcdef0123456789abcdef
+echo $id >"$root/etc/machine-id"
+mkdir -p "$root/var/log/journal/$id"
+echo 'entry 1' >"$root/var/log/journal/$id/journal"
 printf 'Small System 1.0 \\n \\l\n\n' >"$root/etc/issue"
 printf 'Welcome to the small system.\nLast change: none > nothing #\n' >"$root/etc/motd"
 printf '::sysinit:/etc/rc\nttyS0::respawn:/sbin/start-getty\n' >"$root/etc/inittab"
@@ -68,6 +72,8 @@ has menu && printf '#!/bin/sh\nread x </dev/ttyS0; exec /bin/getty -L 115200 tty
 has noisy && (while :; do [ -e /tmp/noise ] && echo "noise [ 12.345] of somebody" >/dev/ttyS0; usleep 30000; done) &
 modprobe -a virtio_pci virtio_net virtio_rng
 ip link set lo up
+has up && ip link set eth0 up
+:
 EOF
 chmod 755 "$root/etc/rc" "$root/sbin/start-getty"
 

@@ -39,6 +39,30 @@ test("by way of the console the same shells are reached, of any kind, and the ne
     check.match(dan:succeed("ping -c 2 ben"), "2 packets received")
 end)
 
+test("each has a machine-id of its own, under which what its system logged before is found", function()
+    local before, ids = ("0123456789abcdef"):rep(2), {}
+    for i, n in ipairs { dan, ben } do
+        ids[i] = n:succeed("cat /etc/machine-id")
+        check.match(ids[i], "^%x+\n$")
+        check.equal(#ids[i], 33)
+        check.not_equal(ids[i], before .. "\n")
+        check.equal(n:succeed("cat /var/log/journal/$(cat /etc/machine-id)/journal"), "entry 1\n")
+    end
+    check.not_equal(ids[1], ids[2])
+end)
+
+test("a copy of a guest that has its interface up itself has its own address of IPv6 there, and not the other's", function()
+    local both = { guest("up1", "up", { password = PASSWORD }), guest("up2", "up", { password = PASSWORD }) }
+    link(both[1], both[2])
+    for _, n in ipairs(both) do
+        boot(n)
+        local a, b, c, d, e, f = n:succeed("cat /sys/class/net/eth0/address"):match("^(%x+):(%x+):(%x+):(%x+):(%x+):(%x+)\n$")
+        local own = ("fe80000000000000%02x%s%sfffe%s%s%s"):format(tonumber(a, 16) ~ 2, b, c, d, e, f)
+        check.equal(n:succeed("sed -n 's/ .* eth0$//p' /proc/net/if_inet6"), own .. "\n")
+    end
+    both[1]:succeed("ping -c 1 up2")
+end)
+
 test("a link comes while they run, to those that are logged in to as root", function()
     local live = link(dan, ben)
     dan:succeed("ping -c 1 -W 10 " .. ben:ip(live))
@@ -169,6 +193,7 @@ test("a disk is written to only with persistent=true", function()
     for i, persistent in ipairs { false, true, false } do
         local n = guest("disk" .. i, "x", { password = PASSWORD, disk = path, persistent = persistent })
         check.equal(n:run("test -e /root/kept").ok, i == 3)
+        check.equal(n:succeed("cat /etc/machine-id") == ("0123456789abcdef"):rep(2) .. "\n", persistent)
         n:succeed("echo x >/root/kept; sync")
         n:shutdown()
     end
