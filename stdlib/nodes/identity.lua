@@ -47,7 +47,8 @@ local function lines_of(self, nics, known_as)
         ("hostname %s\n"):format(self.name), block(file .. "/etc/hosts", self.hosts_known),
         block("entropy", random_bytes(ENTROPY)),
     }
-    if not self.opts.persistent then parts[#parts + 1] = ("machine-id %s\n"):format(hex(random_bytes(16))) end -- its disk's own
+    -- One with a disk of its own has that disk's.
+    if not self.opts.persistent then parts[#parts + 1] = ("machine-id %s\n"):format(hex(random_bytes(16))) end
     for _, one in ipairs(nics) do
         parts[#parts + 1] = nic_line(one, known_as and known_as[one.mac] or one.mac)
         if one.link.nameserver then

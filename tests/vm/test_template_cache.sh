@@ -12,7 +12,7 @@ export XDG_CACHE_HOME="$folder/cache"
 cache=$folder/cache/qemunet
 
 script one <<'END'
-local v = vm(param("name"), { mem = param("mem", "128M") })
+local v = vm(param("name"), { mem = param("mem", "128M"), append = param("append", "quiet") })
 boot()
 print((v:succeed("hostname")))
 END
@@ -67,7 +67,7 @@ wait_for 60 is_making
 stop INT
 [ "$status" = 130 ] && wait_for 5 runs_none "$name" && is_clean
 result $? "Ctrl-C while one is made: status 130, nothing is left"
-run one.lua --param name="$name" --param mem=132M --timeout 0.8
+run one.lua --param name="$name" --param append=rdinit=/bin/cat --timeout 3
 [ "$status" = 4 ] && wait_for 5 runs_none "$name" && is_clean && [ "$(count)" = 1 ]
 result $? "--timeout, too: status 4"
 
