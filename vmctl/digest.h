@@ -5,7 +5,6 @@
 #ifndef QN_VMCTL_DIGEST_H
 #define QN_VMCTL_DIGEST_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #define DIGEST_LEN 32 /* hexadecimal digits */

@@ -75,7 +75,8 @@ end
 -- How far the guest's clock is behind ours, and the most that this may be wrong, in ns.
 local function clock_lag(self)
     local result = take(self, "read its clock", "clock\n")
-    local theirs = tonumber(check(self, "the clock", result))
+    local theirs = math.tointeger(tonumber(check(self, "the clock", result):match "^%d+\n$"))
+    if not theirs then errors.machinery(("vm %s: its guest does not say its time"):format(self.name)) end
     local middle = (result.started + result.finished) / 2
     local ours = core.wall() - math.floor((core.now() - middle) * 1e9)
     return ours - theirs, result.duration / 2
@@ -109,7 +110,7 @@ local function note_names(nics, names)
     local i = 0
     for name in names:gmatch("[^\n]+") do
         i = i + 1
-        nics[i].ifname = name
+        if nics[i] then nics[i].ifname = name end
     end
 end
 

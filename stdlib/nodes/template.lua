@@ -102,6 +102,11 @@ local function look(key, config)
     if found then return found end
     local handle, why = core.template_begin(key, config.memory, config.disk, config.disk_format)
     if not handle then return nil, nil, why and "none can be made in the cache: " .. why end
+    local made = core.template_open(key) -- by another run, after we had looked
+    if made then
+        made:close()
+        return handle:abort()
+    end
     return nil, setmetatable({ key = key, handle = handle, macs = macs_of(config), turn = take_turn(key) }, Draft)
 end
 
