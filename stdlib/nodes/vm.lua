@@ -76,7 +76,8 @@ local function check_disk(name, checked, prepared, level)
         end
     end
     if checked.cloud_init and prepared and prepared.name:find "^tiny" then
-        error(("vm %s: cloud_init= is for a system with cloud-init; the %s guest has none"):format(name, prepared.name), level + 1)
+        local text = "vm %s: cloud_init= is for a system with cloud-init; the %s guest has none"
+        error(text:format(name, prepared.name), level + 1)
     end
     login.check(checked, "vm " .. name, level + 1)
     if not checked.disk then

@@ -174,7 +174,7 @@ end)
 
 test("a setup command that fails is named", function()
     local bad = vm("bad-setup", { mem = "128M", setup = { "echo reason >&2; false" } })
-    check.raises(function() bad:boot() end, "vm bad%-setup: .*setup command failed: .*reason")
+    check.raises(function() bad:boot() end, "vm bad%-setup: .*setup command .* failed: .*reason")
 end)
 
 test("events: every state, command and QMP event, in the order of time", function()
