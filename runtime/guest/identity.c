@@ -17,6 +17,7 @@
 #include <time.h>
 
 #define NS_PER_S 1000000000L
+#define NS_PER_US 1000L
 /* Interfaces are numbered from 1; each that comes gets the next number. */
 #define IFINDEX_MAX 65536
 #define IFINDEX_GAP 256
@@ -210,7 +211,8 @@ static void say_clock(struct lines *lines)
 }
 
 /* By a difference, so that it does not matter when this is read, and in one call: a machine that
- * shares its processor may stand still for some ms anywhere. The fraction is never negative. */
+ * shares its processor may stand still for some ms anywhere. The fraction is never negative. In
+ * microseconds, since ADJ_NANO would have every program of the guest read its clock in ns. */
 static const char *step_clock(char *at)
 {
     const char *sign = next_word(&at);
@@ -220,9 +222,9 @@ static const char *step_clock(char *at)
         s = ns ? -s - 1 : -s;
         ns = ns ? NS_PER_S - ns : 0;
     }
-    struct timex step = {.modes = ADJ_SETOFFSET | ADJ_NANO};
+    struct timex step = {.modes = ADJ_SETOFFSET};
     step.time.tv_sec = s;
-    step.time.tv_usec = ns; /* so ADJ_NANO wants it */
+    step.time.tv_usec = ns / NS_PER_US;
     return adjtimex(&step) < 0 ? "the time of day" : NULL;
 }
 
