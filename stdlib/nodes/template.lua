@@ -127,9 +127,9 @@ function template.obtain(name, config, more)
             if not why then core.wait({}, OTHER_POLL) end
         end
     end
-    if key and unfit[key] then return end
+    if not key or unfit[key] then return end -- a file is missing, which QEMU says better
     why = why or "another run takes very long to make it"
-    if key then unfit[key] = why end -- which the others of its kind need not say again
+    unfit[key] = why -- which the others of its kind need not say again
     core.log(0, ("%s: boots without a template: %s"):format(name, why))
 end
 

@@ -261,10 +261,10 @@ end
 -- Templates -----------------------------------------------------------------------------------------------------------
 
 -- A disk that is written to has no state that could be gone on from; whether what qemu= adds can be saved, the script has to
--- know.
+-- know. The program that takes identities is of this machine's architecture.
 local function may_be_cloned(self)
     local opts = self.opts
-    if not vm.templates then return false end
+    if not vm.templates or not core.arch_is_native(opts.arch) then return false end
     if opts.template ~= nil then return opts.template end
     return not opts.persistent and not opts.qemu
 end
