@@ -75,10 +75,6 @@ local function check_disk(name, checked, prepared, level)
             error(text:format(name, option, prepared.name), level + 1)
         end
     end
-    if checked.cloud_init and prepared and prepared.name:find "^tiny" then
-        local text = "vm %s: cloud_init= is for a system with cloud-init; the %s guest has none"
-        error(text:format(name, prepared.name), level + 1)
-    end
     login.check(checked, "vm " .. name, level + 1)
     if not checked.disk then
         if checked.persistent then error(("vm %s: persistent= goes with disk="):format(name), level + 1) end

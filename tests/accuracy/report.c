@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ATTEMPTS 3
+/* What is wrong is so each time; a machine that others share has slow spells. */
+#define ATTEMPTS 6
 #define MEDIAN_NS 100e3
 #define P99_NS 500e3
 #define US 1e3

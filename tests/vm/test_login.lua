@@ -58,7 +58,13 @@ test("a copy of a guest that has its interface up itself has its own address of 
         boot(n)
         local a, b, c, d, e, f = n:succeed("cat /sys/class/net/eth0/address"):match("^(%x+):(%x+):(%x+):(%x+):(%x+):(%x+)\n$")
         local own = ("fe80000000000000%02x%s%sfffe%s%s%s"):format(tonumber(a, 16) ~ 2, b, c, d, e, f)
-        check.equal(n:succeed("sed -n 's/ .* eth0$//p' /proc/net/if_inet6"), own .. "\n")
+        -- The kernel makes it when it has seen the carrier.
+        local seen
+        eventually(20, function()
+            seen = n:succeed("sed -n 's/ .* eth0$//p' /proc/net/if_inet6")
+            return seen ~= ""
+        end)
+        check.equal(seen, own .. "\n")
     end
     both[1]:succeed("ping -c 1 up2")
 end)
