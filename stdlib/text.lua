@@ -123,6 +123,16 @@ function text.tail(s, n, joiner)
     return table.concat(kept, joiner, math.max(1, #kept - n + 1))
 end
 
+--- Bytes as two hexadecimal digits each, with `separator` ("" by default) between them.
+function text.hex(bytes, separator)
+    local parts = {}
+    for i = 1, #bytes do parts[i] = ("%02x"):format(bytes:byte(i)) end
+    return table.concat(parts, separator)
+end
+
+--- A number of things: "1 machine", "2 machines".
+function text.count(n, noun) return ("%d %s%s"):format(n, noun, n == 1 and "" or "s") end
+
 --- A word of a POSIX shell that is `s`.
 function text.quote(s) return "'" .. s:gsub("'", "'\\''") .. "'" end
 

@@ -250,25 +250,41 @@ static int parse_about(struct template *t, char *text, size_t n)
     return 0;
 }
 
-static int write_about(const struct template_draft *draft, const char *note, size_t n)
+/* Return: 0 with the malloc'ed body, or -ENOMEM. */
+static int compose_about(const struct template_draft *draft, const char *note, size_t n_note,
+                         char **body, size_t *n)
 {
-    char *body = NULL, *path = cache_path(draft->folder, "about");
-    int head = path ? asprintf(&body, "%s %s %s %zu\n", draft->found[MEMORY], draft->found[STATE],
-                               draft->found[DISK], n)
-                    : -1;
-    char *all = head < 0 ? NULL : realloc(body, (size_t)head + n + 1);
-    FILE *out = all ? fopen(path, "we") : NULL;
+    FILE *out = open_memstream(body, n);
+    if (!out)
+        return -ENOMEM;
+    fprintf(out, "%s %s %s %zu\n", draft->found[MEMORY], draft->found[STATE], draft->found[DISK],
+            n_note);
+    fwrite(note, 1, n_note, out);
+    if (fclose(out) == 0)
+        return 0;
+    free(*body);
+    return -ENOMEM;
+}
+
+static int write_about(const struct template_draft *draft, const char *note, size_t n_note)
+{
+    char *body = NULL;
+    size_t n = 0;
+    int err = compose_about(draft, note, n_note, &body, &n);
+    if (err)
+        return err;
+    char *path = cache_path(draft->folder, "about");
+    FILE *out = path ? fopen(path, "we") : NULL;
+    err = out ? 0 : -errno;
     free(path);
-    if (!out) {
-        free(all ? all : head < 0 ? NULL : body);
-        return -errno;
+    if (out) {
+        fprintf(out, TEMPLATE_FORMAT " %016" PRIx64 "\n", sum_of(body, n));
+        fwrite(body, 1, n, out);
+        int failed = ferror(out);
+        err = fclose(out) || failed ? -EIO : 0;
     }
-    memcpy(all + head, note, n);
-    fprintf(out, TEMPLATE_FORMAT " %016" PRIx64 "\n", sum_of(all, (size_t)head + n));
-    fwrite(all, 1, (size_t)head + n, out);
-    free(all);
-    int failed = ferror(out);
-    return fclose(out) || failed ? -EIO : 0;
+    free(body);
+    return err;
 }
 
 /* Using one */

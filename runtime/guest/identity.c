@@ -247,15 +247,11 @@ static const char *take_nic(struct lines *lines, char *at)
 
 static void say_clock(struct lines *lines)
 {
-    char digits[24], *at = digits + sizeof(digits);
+    char digits[24];
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    unsigned long value = (unsigned long)now.tv_sec * NS_PER_S + (unsigned long)now.tv_nsec;
-    *--at = '\0';
-    do
-        *--at = (char)('0' + value % 10);
-    while (value /= 10);
-    lines->say(at);
+    put_number(digits, (unsigned long)now.tv_sec * NS_PER_S + (unsigned long)now.tv_nsec);
+    lines->say(digits);
 }
 
 /* By a difference, so that it does not matter when this is read, and in one call: a machine that

@@ -123,25 +123,6 @@ static void send_all(const char *data, size_t n)
     }
 }
 
-/* No library's formatted input and output: they are most of such a program, which goes to the guest
- * over the slow shell at each boot. */
-
-static char *put_text(char *to, const char *text)
-{
-    return stpcpy(to, text);
-}
-
-static char *put_number(char *to, unsigned long value)
-{
-    char digits[24];
-    size_t at = sizeof(digits);
-    digits[--at] = '\0';
-    do
-        digits[--at] = (char)('0' + value % 10);
-    while (value /= 10);
-    return put_text(to, digits + at);
-}
-
 /* Return: the end of a message behind the key: WORD [FIRST [SECOND]], numbers if not negative. */
 static char *put_message(char *to, const char *word, long first, long second)
 {

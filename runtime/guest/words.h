@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The words and numbers of a line from the host. */
+/* The words and numbers of a line from the host, and to it. No library's formatted input and
+ * output: they are most of such a program, which goes to the guest over the slow shell at each cold
+ * boot. */
 #ifndef QN_RUNTIME_GUEST_WORDS_H
 #define QN_RUNTIME_GUEST_WORDS_H
 
@@ -26,6 +28,23 @@ static inline unsigned long next_number(char **at)
         value = value * 10 + (unsigned long)(*digit - '0');
     } while (*++digit);
     return value;
+}
+
+/* Return: the end of what was put at @to, where its NUL is. */
+static inline char *put_text(char *to, const char *text)
+{
+    return stpcpy(to, text);
+}
+
+static inline char *put_number(char *to, unsigned long value)
+{
+    char digits[24];
+    size_t at = sizeof(digits);
+    digits[--at] = '\0';
+    do
+        digits[--at] = (char)('0' + value % 10);
+    while (value /= 10);
+    return put_text(to, digits + at);
 }
 
 #endif

@@ -7,6 +7,7 @@ local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local packet = require "qemunet.network.packet"
 local stats = require "qemunet.stats"
+local text = require "qemunet.text"
 local units = require "qemunet.units"
 
 local run = {}
@@ -220,10 +221,8 @@ local function in_ns(ns, command)
     if status ~= 0 then must(nil, ("%s: %s"):format(command, why or "status " .. tostring(status))) end
 end
 
-local function hex(mac) return (mac:gsub(".", function(c) return ("%02x:"):format(c:byte()) end):sub(1, -2)) end
-
 local function configure(ns, mac, address)
-    in_ns(ns, NO_IPV6 .. "; ip link set eth0 address " .. hex(mac))
+    in_ns(ns, NO_IPV6 .. "; ip link set eth0 address " .. text.hex(mac, ":"))
     in_ns(ns, ("ip addr add %s/24 dev eth0 && ip link set eth0 up"):format(address))
 end
 
@@ -305,7 +304,7 @@ local function kernel_chain_way(n)
         bridge(middle, "bridge" .. i, { { ns = nodes[i - 1], name = "right" }, { ns = nodes[i], name = left } })
         in_ns(nodes[i - 1], ("ip addr add 10.8.%d.1/24 dev right && ip link set right up"):format(i))
         in_ns(nodes[i], ("ip link set %s address %s && ip addr add 10.8.%d.2/24 dev %s && ip link set %s up"):format(
-            left, hex(MAC_B), i, left, left))
+            left, text.hex(MAC_B, ":"), i, left, left))
     end
     for i = 0, n do
         if i < n - 1 then in_ns(nodes[i], ("ip route add 10.8.%d.0/24 via 10.8.%d.2"):format(n, i + 1)) end

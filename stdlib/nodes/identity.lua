@@ -10,6 +10,7 @@ local job = require "qemunet.nodes.job"
 local nic = require "qemunet.nodes.nic"
 local node = require "qemunet.nodes.node"
 local testbed = require "qemunet.testbed"
+local text = require "qemunet.text"
 
 local identity = {}
 
@@ -29,10 +30,6 @@ local function random_bytes(n)
     return file:read(n)
 end
 
-local function hex(bytes)
-    return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
-end
-
 local function block(what, data) return ("%s %d\n%s"):format(what, #data, data) end
 
 local function nic_line(self, old)
@@ -48,7 +45,7 @@ local function lines_of(self, nics, known_as)
         block("entropy", random_bytes(ENTROPY)),
     }
     -- One with a disk of its own has that disk's.
-    if not self.opts.persistent then parts[#parts + 1] = ("machine-id %s\n"):format(hex(random_bytes(16))) end
+    if not self.opts.persistent then parts[#parts + 1] = ("machine-id %s\n"):format(text.hex(random_bytes(16))) end
     for _, one in ipairs(nics) do
         parts[#parts + 1] = nic_line(one, known_as and known_as[one.mac] or one.mac)
         if one.link.nameserver then
@@ -122,12 +119,12 @@ function identity.is_root(self)
     return self.image or computer.internal(self, "id -u", "the question who is logged in") == "0\n"
 end
 
---- Gives a machine that answers what is its own. `known_as`: what a copied guest takes its interfaces' addresses for,
---- {[address]= of the machine that was saved}.
+--- Gives a machine that answers what is its own. `known_as`: what a copied guest, which was saved because it takes an
+--- identity, takes its interfaces' addresses for, {[address]= of the machine that was saved}.
 function identity.give(self, known_as)
     local nics = nic.plugged(self)
     self.hosts_known = testbed.hosts_of(self)
-    if identity.is_served(self) and identity.is_root(self) then
+    if known_as or identity.is_served(self) and identity.is_root(self) then
         local taken = take(self, "take its identity", lines_of(self, nics, known_as))
         note_names(nics, check(self, "its name and addresses", taken))
         set_clock(self)
@@ -135,8 +132,8 @@ function identity.give(self, known_as)
         local names = computer.internal(self, script(self, nics), "the configuration of its network")
         self.not_root = names == NOT_ROOT .. "\n"
         if self.not_root then
-            local text = "%s: the user logged in is not root: the name and addresses are left as they are"
-            return core.log(0, text:format(self.name))
+            local words = "%s: the user logged in is not root: the name and addresses are left as they are"
+            return core.log(0, words:format(self.name))
         end
         note_names(nics, names)
     end

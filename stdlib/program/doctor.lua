@@ -356,12 +356,10 @@ local function count(findings, status)
     return n
 end
 
-local function plural(n, noun) return ("%d %s%s"):format(n, noun, n == 1 and "" or "s") end
-
 local function verdict(findings)
     local lacking, warnings = count(findings, "missing"), count(findings, "warning")
-    if lacking > 0 then return ("experiments cannot run: %s missing"):format(plural(lacking, "essential thing")) end
-    return "experiments can run" .. (warnings > 0 and ", with " .. plural(warnings, "warning") or "")
+    if lacking > 0 then return ("experiments cannot run: %s missing"):format(text.count(lacking, "essential thing")) end
+    return "experiments can run" .. (warnings > 0 and ", with " .. text.count(warnings, "warning") or "")
 end
 
 --- Examines, and prints what was found, as text for people or as JSON. Returns whether experiments can run.

@@ -39,13 +39,13 @@ local function ago(time)
     return ("%d days"):format(seconds // 86400)
 end
 
--- How many warm templates there are, or were: number, "s" if it is not 1, and their size in words.
+-- The warm templates that there are, or were, in words: how many, and their size; and their number.
 local function templates(remove)
     local list, why = core.templates(remove)
     if not list then errors.machinery("cannot read the cache: " .. why) end
     local bytes = 0
     for _, one in ipairs(list) do bytes = bytes + one.bytes end
-    return #list, #list == 1 and "" or "s", units.format_size(bytes // (1 << 20) << 20)
+    return text.count(#list, "warm template"), units.format_size(bytes // (1 << 20) << 20), #list
 end
 
 local function list()
@@ -55,8 +55,8 @@ local function list()
             ago(one.used), one.packages and one.packages:gsub("\n", " ") or "" }
     end
     print((text.columns(rows):gsub("\n$", "")))
-    local n, plural, size = templates(false)
-    if n > 0 then print(("%d warm template%s of machines: %s"):format(n, plural, size)) end
+    local many, size, n = templates(false)
+    if n > 0 then print(("%s of machines: %s"):format(many, size)) end
 end
 
 local function show(name, built) print(("%s: kernel %s, %s"):format(name, built.version, built.folder)) end
@@ -100,7 +100,7 @@ local function with_name(list_of_all, name)
 end
 
 local function remove_templates()
-    print(("removed %d warm template%s: %s"):format(templates(true)))
+    print(("removed %s: %s"):format(templates(true)))
 end
 
 local function remove(names, usage)
