@@ -48,6 +48,7 @@ static int tiny(lua_State *L)
     struct image image;
     char *why;
     int err = image_tiny(&image, arch, tell_building, host_interrupted, &why);
+    watchdog_excuse(&host_of(L)->watchdog);
     return push_image(L, err, &image, why);
 }
 
@@ -85,6 +86,7 @@ static int debian(lua_State *L)
                               .script = text_field(L, "script")};
     spec.adds = read_adds(L, &spec.n_adds);
     int err = image_get(&image, &spec, tell_building, host_interrupted, &why);
+    watchdog_excuse(&host_of(L)->watchdog);
     return push_image(L, err, &image, why);
 }
 
@@ -158,6 +160,7 @@ static int accel(lua_State *L)
     struct accel found;
     char *why;
     int err = image_tiny(&image, arch_default(), tell_building, host_interrupted, &why);
+    watchdog_excuse(&host_of(L)->watchdog);
     if (err)
         return push_problem(L, err, why);
     err = accel_probe(&found, device, qemu_version(arch_default()), &image, host_interrupted);

@@ -160,6 +160,14 @@ static int event(lua_State *L)
     return 0;
 }
 
+/* core.sample(line) -> true, or nil and why: a line of series.csv, "t,series,unit,value\n" */
+static int sample(lua_State *L)
+{
+    struct host *host = host_of(L);
+    const char *line = luaL_checkstring(L, 1);
+    return push_outcome(L, host->record ? record_sample(host->record, line) : -ENOENT);
+}
+
 /* core.result(table) -> true, or nil and why */
 static int result(lua_State *L)
 {
@@ -255,6 +263,7 @@ void system_bind(lua_State *L)
         {"record_close", close_record},
         {"event", event},
         {"result", result},
+        {"sample", sample},
         {"progress_open", open_progress},
         {"waiting", waiting},
         {"log", log_line},

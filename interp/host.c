@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "interp/host.h"
 
+#include "interp/task.h"
+
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +31,7 @@ void host_call(struct host *host, int n_args)
 {
     lua_State *L = host->L;
     int base = lua_gettop(L) - n_args;
+    scheduler_activity(host);
     lua_pushcfunction(L, add_traceback);
     lua_insert(L, base);
     if (lua_pcall(L, n_args, 0, base) != LUA_OK) {

@@ -3,6 +3,7 @@
 #ifndef QN_INTERP_HOST_H
 #define QN_INTERP_HOST_H
 
+#include "interp/watchdog.h"
 #include "runtime/netns.h"
 
 #include <lua.h>
@@ -26,6 +27,7 @@ struct host {
     struct fabric *fabric; /* NULL until the first link */
     struct record *record; /* NULL until the run's folder is made */
     uv_poll_t *packets;    /* NULL until a trigger is wanted */
+    struct watchdog watchdog;
     uint64_t seed;
     int container_program; /* 0: not made yet; see container_program() */
     int machines;          /* open ones, containers included */

@@ -23,6 +23,7 @@
 #include "interp/embed.h"
 #include "interp/host.h"
 #include "interp/json.h"
+#include "interp/place.h"
 #include "interp/stop.h"
 #include "interp/task.h"
 
@@ -80,6 +81,7 @@ static int open_core(lua_State *L)
 {
     lua_newtable(L);
     task_bind(L);
+    place_bind(L);
     job_bind(L);
     machine_bind(L);
     template_bind(L);

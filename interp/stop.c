@@ -3,6 +3,7 @@
 
 #include "interp/host.h"
 #include "interp/task.h"
+#include "interp/watchdog.h"
 
 #include <errno.h>
 #include <math.h>
@@ -71,7 +72,10 @@ static void on_wake(uv_poll_t *handle, int status, int events)
 static void on_hook(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
-    if (!undelivered || scheduler_running(host_of(L)) == NULL)
+    if (!scheduler_running(host_of(L)))
+        return;
+    watchdog_look(host_of(L), L);
+    if (!undelivered)
         return;
     undelivered = 0;
     task_push_cancel(L);

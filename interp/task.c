@@ -3,6 +3,7 @@
 
 #include "interp/bind.h"
 #include "interp/host.h"
+#include "interp/watchdog.h"
 #include "runtime/clock.h"
 #include "runtime/timers.h"
 
@@ -22,27 +23,32 @@
  * for, and those futures are kept alive by the table on its own stack. */
 enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_ENDED };
 
-struct task {
-    struct host *host;
-    lua_State *co; /* kept alive by the task's user value */
-    enum task_state state;
-    int n_args;     /* on co's stack for the next resume */
-    bool cancelled; /* raise CANCEL at the next resume */
-    int woken_by;   /* place in the awaited list of the future that woke it; 0: the timer */
-    struct timer timer;
-    struct task *next_ready;
-    struct task *prev, *next; /* all that have not ended */
-};
-
 struct waiter {
     struct task *task;
     int place;
 };
 
+/* User value 1: the values that it was set to, once it is. */
 struct future {
     bool set;
     struct waiter *waiters;
     int n_waiters, room;
+};
+
+/* A task is a future too, set when it ends; user value 1 is its coroutine until then. */
+struct task {
+    struct future ended; /* first: see check_future() */
+    struct host *host;
+    lua_State *co;
+    enum task_state state;
+    int n_args;     /* on co's stack for the next resume */
+    bool cancelled; /* raise CANCEL at the next resume */
+    bool waited;    /* at least once */
+    bool quiet;     /* what it does is not activity */
+    int woken_by;   /* place in the awaited list of the future that woke it; 0: the timer */
+    struct timer timer;
+    struct task *next_ready;
+    struct task *prev, *next; /* all that have not ended */
 };
 
 struct scheduler {
@@ -50,10 +56,12 @@ struct scheduler {
     struct task *running;
     struct task *ready, **ready_end;
     struct task *all;
+    bool wanted; /* somebody waits for the future of activity */
+    bool active; /* something has happened since it was asked for */
 };
 
-/* Addresses used as unique values. */
-static const char cancel_value, wait_sentinel;
+/* Addresses used as unique values: in scripts' hands, and as keys of the registry. */
+static const char cancel_value, wait_sentinel, activity_key, end_key;
 
 void task_push_cancel(lua_State *L)
 {
@@ -89,7 +97,8 @@ static void make_ready(struct task *task)
 
 static struct future *check_future(lua_State *L, int arg)
 {
-    return luaL_checkudata(L, arg, FUTURE);
+    struct task *task = luaL_testudata(L, arg, TASK);
+    return task ? &task->ended : luaL_checkudata(L, arg, FUTURE);
 }
 
 /* core.future() -> future */
@@ -126,10 +135,30 @@ static void remove_waiter(struct future *future, const struct task *task)
     future->n_waiters = kept;
 }
 
+static void forget_waiters(struct future *future)
+{
+    free(future->waiters);
+    future->waiters = NULL;
+    future->n_waiters = future->room = 0;
+}
+
+static void wake_waiters(struct future *future)
+{
+    future->set = true;
+    for (int i = 0; i < future->n_waiters; i++) {
+        struct waiter *waiter = &future->waiters[i];
+        if (waiter->task->state != TASK_WAITING)
+            continue;
+        waiter->task->woken_by = waiter->place;
+        make_ready(waiter->task);
+    }
+    forget_waiters(future);
+}
+
 /* future:set(...) -> whether it was not set before */
 static int future_set(lua_State *L)
 {
-    struct future *future = check_future(L, 1);
+    struct future *future = luaL_checkudata(L, 1, FUTURE);
     if (future->set) {
         lua_pushboolean(L, false);
         return 1;
@@ -142,17 +171,7 @@ static int future_set(lua_State *L)
     lua_pushinteger(L, n);
     lua_setfield(L, 2, "n");
     lua_setiuservalue(L, 1, 1);
-    future->set = true;
-    for (int i = 0; i < future->n_waiters; i++) {
-        struct waiter *waiter = &future->waiters[i];
-        if (waiter->task->state != TASK_WAITING)
-            continue;
-        waiter->task->woken_by = waiter->place;
-        make_ready(waiter->task);
-    }
-    free(future->waiters);
-    future->waiters = NULL;
-    future->n_waiters = future->room = 0;
+    wake_waiters(future);
     lua_pushboolean(L, true);
     return 1;
 }
@@ -167,7 +186,8 @@ static int future_is_set(lua_State *L)
 /* future:values() -> what it was set to */
 static int future_values(lua_State *L)
 {
-    luaL_argcheck(L, check_future(L, 1)->set, 1, "the future is not set yet");
+    const struct future *future = luaL_checkudata(L, 1, FUTURE);
+    luaL_argcheck(L, future->set, 1, "the future is not set yet");
     lua_getiuservalue(L, 1, 1);
     lua_getfield(L, -1, "n");
     int n = (int)lua_tointeger(L, -1);
@@ -180,10 +200,7 @@ static int future_values(lua_State *L)
 
 static int future_gc(lua_State *L)
 {
-    struct future *future = check_future(L, 1);
-    free(future->waiters);
-    future->waiters = NULL;
-    future->n_waiters = future->room = 0;
+    forget_waiters(check_future(L, 1));
     return 0;
 }
 
@@ -272,6 +289,7 @@ static int task_wait(lua_State *L)
         lua_pop(L, 1);
     }
     task->state = TASK_WAITING;
+    task->waited = true;
     lua_pushlightuserdata(L, (void *)&wait_sentinel);
     return lua_yieldk(L, 1, 0, finish_wait);
 }
@@ -326,7 +344,8 @@ static void unlink_task(struct task *task)
         task->next->prev = task->prev;
 }
 
-/* core.spawn(fn, ...) -> task, that will call fn(...) when the loop turns. fn must not raise. */
+/* core.spawn(fn, ...) -> task, that will call fn(...) when the loop turns. fn must not raise; what
+ * it returns goes to the function of core.on_task_end(). */
 static int spawn(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
@@ -334,6 +353,7 @@ static int spawn(lua_State *L)
     struct task *task = lua_newuserdatauv(L, sizeof(*task), 1);
     *task = (struct task){.host = host_of(L), .n_args = n - 1, .timer.fn = on_wait_timer};
     task->timer.arg = task;
+    task->quiet = task->host->scheduler->running && task->host->scheduler->running->quiet;
     task->state = TASK_ENDED; /* until it holds what it needs */
     luaL_setmetatable(L, TASK);
     task->co = lua_newthread(L);
@@ -350,10 +370,13 @@ static int spawn(lua_State *L)
     return 1;
 }
 
-/* core.current() -> the running task */
+/* core.current() -> the running task; false in a callback of the loop */
 static int current(lua_State *L)
 {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, running_task(L));
+    const struct task *task = host_of(L)->scheduler->running;
+    lua_pushboolean(L, false);
+    if (task)
+        lua_rawgetp(L, LUA_REGISTRYINDEX, task);
     return 1;
 }
 
@@ -381,12 +404,42 @@ void scheduler_cancel_all(struct host *host)
     }
 }
 
+/* core.on_task_end(fn): calls fn(task, what its function returned...) at each task's end */
+static int on_task_end(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &end_key);
+    return 0;
+}
+
+/* The results are the top @n_results of the task's stack. */
+static void tell_end(struct task *task, int n_results)
+{
+    lua_State *L = task->host->L;
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &end_key) != LUA_TFUNCTION ||
+        !lua_checkstack(L, n_results + 2)) {
+        lua_pop(L, 1);
+        return;
+    }
+    lua_rawgetp(L, LUA_REGISTRYINDEX, task);
+    lua_xmove(task->co, L, n_results);
+    bool active = task->host->scheduler->active;
+    host_call(task->host, n_results + 1);
+    task->host->scheduler->active = active || !task->quiet;
+}
+
 static void end_task(lua_State *L, struct task *task)
 {
     timer_stop(task->host->timers, &task->timer);
     task->state = TASK_ENDED;
     unlink_task(task);
     lua_resetthread(task->co);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, task);
+    lua_pushnil(L);
+    lua_setiuservalue(L, -2, 1);
+    lua_pop(L, 1);
+    wake_waiters(&task->ended);
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, task);
 }
@@ -406,8 +459,11 @@ static void run_task(struct task *task)
     int n_results = 0;
     task->state = TASK_RUNNING;
     host->scheduler->running = task;
+    watchdog_begin(&host->watchdog);
     int status = lua_resume(task->co, host->L, task->n_args, &n_results);
+    watchdog_end(host, task->co);
     host->scheduler->running = NULL;
+    host->scheduler->active |= !task->quiet;
     task->n_args = 0;
     if (status == LUA_YIELD && task->state != TASK_RUNNING) {
         lua_pop(task->co, n_results);
@@ -417,14 +473,65 @@ static void run_task(struct task *task)
         lua_pop(task->co, n_results);
         lua_pushliteral(task->co, "coroutine.yield() outside a coroutine");
     }
-    if (status != LUA_OK)
+    if (status == LUA_OK)
+        tell_end(task, n_results);
+    else
         report_failure(task);
     end_task(host->L, task);
+}
+
+/* Activity */
+
+/* core.activity() -> a future that is set when something has happened from now on: a task that is
+ * not quiet ran, or the loop called the library */
+static int activity(lua_State *L)
+{
+    struct scheduler *s = host_of(L)->scheduler;
+    s->active = false;
+    if (s->wanted && lua_rawgetp(L, LUA_REGISTRYINDEX, &activity_key) == LUA_TUSERDATA)
+        return 1;
+    new_future(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &activity_key);
+    s->wanted = true;
+    return 1;
+}
+
+/* core.quiet(boolean): whether what the running task does, and what it spawns, is no activity */
+static int quiet(lua_State *L)
+{
+    running_task(L)->quiet = lua_toboolean(L, 1);
+    return 0;
+}
+
+/* core.waited(task) -> whether it ever waited */
+static int waited(lua_State *L)
+{
+    lua_pushboolean(L, check_task(L, 1)->waited);
+    return 1;
+}
+
+void scheduler_activity(struct host *host)
+{
+    if (host->scheduler)
+        host->scheduler->active = true;
+}
+
+static void tell_activity(struct host *host)
+{
+    struct scheduler *s = host->scheduler;
+    if (!s->wanted || !s->active)
+        return;
+    s->wanted = false;
+    lua_rawgetp(host->L, LUA_REGISTRYINDEX, &activity_key);
+    wake_waiters(check_future(host->L, -1));
+    lua_pop(host->L, 1);
 }
 
 bool scheduler_run(struct host *host)
 {
     struct scheduler *s = host->scheduler;
+    tell_activity(host);
     struct task *batch = s->ready;
     s->ready = NULL;
     s->ready_end = &s->ready;
@@ -458,6 +565,10 @@ void task_bind(lua_State *L)
         {"spawn", spawn},
         {"current", current},
         {"cancel", task_cancel},
+        {"on_task_end", on_task_end},
+        {"activity", activity},
+        {"quiet", quiet},
+        {"waited", waited},
         {NULL, NULL},
     };
     static const luaL_Reg future_methods[] = {
@@ -465,7 +576,7 @@ void task_bind(lua_State *L)
     luaL_setfuncs(L, functions, 0);
     task_push_cancel(L);
     lua_setfield(L, -2, "CANCEL");
+    static const luaL_Reg task_methods[] = {{"is_set", future_is_set}, {NULL, NULL}};
     bind_type(L, FUTURE, future_methods, future_gc);
-    luaL_newmetatable(L, TASK);
-    lua_pop(L, 1);
+    bind_type(L, TASK, task_methods, future_gc);
 }

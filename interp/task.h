@@ -17,8 +17,8 @@ struct task;
 int scheduler_open(struct host *host);
 void scheduler_close(struct host *host);
 
-/** Add future(), wait(), spawn(), current(), cancel() and yield_through() to the table on top of
- * the stack. May raise. */
+/** Add future(), wait(), spawn() and what else tasks need to the table on top of the stack. May
+ * raise. */
 void task_bind(lua_State *L);
 
 /** Run every task that can go on, once. Return: whether some still can. */
@@ -33,6 +33,9 @@ void scheduler_cancel_all(struct host *host);
 
 /** Return: the coroutine that runs now, or NULL. For the signal handler. */
 lua_State *scheduler_running(const struct host *host);
+
+/** Something happened that a script may look for: core.activity() is told. */
+void scheduler_activity(struct host *host);
 
 /** Push the value that cancellation raises. */
 void task_push_cancel(lua_State *L);

@@ -11,7 +11,7 @@
 
 struct record {
     char *folder;
-    FILE *events;
+    FILE *events, *samples; /* samples: NULL until the first */
 };
 
 static char *join(const char *folder, const char *name)
@@ -115,6 +115,20 @@ void record_event(struct record *record, json_t *event)
     json_decref(event);
 }
 
+int record_sample(struct record *record, const char *line)
+{
+    if (!record->samples) {
+        char *path = join(record->folder, "series.csv");
+        record->samples = path ? fopen(path, "we") : NULL;
+        free(path);
+        if (!record->samples)
+            return -errno;
+        fputs("t,series,unit,value\n", record->samples);
+    }
+    fputs(line, record->samples);
+    return fflush(record->samples) ? -errno : 0;
+}
+
 int record_result(struct record *record, json_t *result)
 {
     char *path = join(record->folder, "result.json"),
@@ -142,6 +156,8 @@ void record_close(struct record *record)
         return;
     if (record->events)
         fclose(record->events);
+    if (record->samples)
+        fclose(record->samples);
     free(record->folder);
     free(record);
 }

@@ -16,6 +16,10 @@ int record_open(struct record **out, const char *folder, const char *name);
 /** Append one line to events.jsonl. @event: its reference is taken. */
 void record_event(struct record *record, json_t *event);
 
+/** Append @line, "t,series,unit,value" and a newline, to series.csv, which is made at the first.
+ * Return: 0 or negative errno. */
+int record_sample(struct record *record, const char *line);
+
 /** Write result.json, whole or not at all. @result: its reference is taken.
  * Return: 0 or negative errno. */
 int record_result(struct record *record, json_t *result);

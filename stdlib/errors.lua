@@ -47,9 +47,6 @@ end
 --- Whether `err` was raised by errors.machinery, and nothing was put before or behind it since.
 function errors.is_machinery(err) return machinery[err] == true end
 
---- Raises `err`, which was caught, as it is.
-function errors.again(err) error(err, 0) end
-
 local function describe(info)
     local name = info.what == "main" and "in the file's main part" or info.name and ("in %s '%s'"):format(
         info.namewhat ~= "" and info.namewhat or "function", info.name) or
@@ -57,15 +54,78 @@ local function describe(info)
     return ("    %s:%d: %s"):format(info.short_src, info.currentline, name)
 end
 
---- A message handler for xpcall: gives {message=, trace=}, the trace with the script's own lines only.
-function errors.handler(err)
+--- Raises `err`, which was caught, as it is.
+function errors.again(err) error(err, 0) end
+
+-- The script's own lines of the stack, innermost first.
+local function script_trace(from)
     local lines = {}
-    for level = 2, 200 do
+    for level = from, 200 do
         local info = debug.getinfo(level, "Sln")
         if not info then break end
         if is_script(info) and info.currentline > 0 then lines[#lines + 1] = describe(info) end
     end
-    return { message = err, trace = table.concat(lines, "\n") }
+    return table.concat(lines, "\n")
+end
+
+-- Origins ----------------------------------------------------------------------------------------------------------------
+-- Where a task was started: { trace =, parent = origin of the task that started it, depth =, children = weak }. The tasks of
+-- one place share one.
+
+-- Ancestors that are told of; a chain of tasks that start each other has no end.
+local GENERATIONS = 4
+
+local orphans = setmetatable({}, { __mode = "v" })
+
+--- The origin of a task that is started here, by a task of origin `parent` (nil: by none).
+function errors.origin(parent)
+    if parent and parent.depth == GENERATIONS then parent = nil end
+    local siblings, place = parent and parent.children or orphans, core.place()
+    local origin = siblings[place]
+    if not origin then
+        origin = { trace = script_trace(3), parent = parent, depth = parent and parent.depth + 1 or 1,
+            children = setmetatable({}, { __mode = "v" }) }
+        siblings[place] = origin
+    end
+    return origin
+end
+
+-- The trace of a task's failure, and behind it where the task was started, and the one that started it.
+local function full_trace(trace, origin)
+    local parts = { trace }
+    while origin do
+        if origin.trace ~= "" then parts[#parts + 1] = "  in a task started at:\n" .. origin.trace end
+        origin = origin.parent
+    end
+    return table.concat(parts, "\n")
+end
+
+--- The failure of a task, {message=, trace=}, with its origin in the trace.
+function errors.in_task(failure, origin)
+    return { message = failure.message, trace = full_trace(failure.trace, origin) }
+end
+
+-- Errors that were carried from a task to another, the last few: the trace of a text or table.
+local carried, KEPT = {}, 16
+
+--- Raises the message of a task's failure in another task. What handles it there knows its trace still.
+function errors.carry(failure)
+    if #carried == KEPT then table.remove(carried, 1) end
+    carried[#carried + 1] = failure
+    error(failure.message, 0)
+end
+
+local function carried_trace(err)
+    for i = #carried, 1, -1 do
+        if rawequal(carried[i].message, err) then return carried[i].trace end
+    end
+end
+
+--- A message handler for xpcall: gives {message=, trace=}, the trace with the script's own lines only.
+function errors.handler(err)
+    local trace, before = script_trace(3), carried_trace(err)
+    if before then trace = before .. "\n  joined at:\n" .. trace end
+    return { message = err, trace = trace }
 end
 
 local Problem = {}

@@ -39,28 +39,32 @@ tasks.show_main = show_main
 -- What becomes of an error that nothing can join; set by the run.
 tasks.on_failure = function(failure) io.stderr:write(tostring(failure.message), "\n") end
 
--- Tasks that have not ended, and those that failed and were not joined yet: {[task]=true}.
+-- Tasks that have not ended, by what the core calls them, and those that failed and were not joined yet: {[task]=true}.
 local running, unjoined = {}, {}
 
 local Task = { __name = "task" }
 Task.__index = Task
 
-local function enter(self, fn, ...)
-    local values = table.pack(xpcall(fn, errors.handler, ...))
-    if values[1] then
-        self.values = table.pack(table.unpack(values, 2, values.n))
-    else
-        self.failure = values[2]
-        if self.failure.message ~= errors.CANCEL then self.on_error(self) end
+-- The last values of an ended task are its own; nothing here waits, since it is no task that runs this.
+core.on_task_end(function(done, ok, ...)
+    local self = running[done]
+    if not self then return end
+    running[done] = nil
+    if ok then
+        self.values = table.pack(...)
+        return
     end
-    running[self] = nil
-    self.done:set()
-end
+    self.failure = errors.in_task(..., self.origin)
+    if self.failure.message ~= errors.CANCEL then self.on_error(self) end
+end)
 
+-- `done` is the core's task, and a future that is set when it ends. The small stack of a task that sleeps is what makes many
+-- of them cheap: nothing of ours is on it but the handler.
 local function start(on_error, fn, ...)
-    local self = setmetatable({ done = core.future(), on_error = on_error }, Task)
-    self.thread = core.spawn(enter, self, fn, ...)
-    running[self] = true
+    local parent = running[core.current()]
+    local self = setmetatable({ on_error = on_error, origin = errors.origin(parent and parent.origin), done = false }, Task)
+    self.done = core.spawn(xpcall, fn, errors.handler, ...)
+    running[self.done] = self
     return self
 end
 
@@ -73,9 +77,11 @@ local function check_function(fn, where, level)
     end
 end
 
---- go(fn, ...): runs fn(...) as a task of its own. Its error, if no join takes it, fails the experiment.
---- Returns the task: task:join(timeout) -> fn's values, or raises its error; nil, "timed out" when the time has passed.
---- task:cancel() raises an error that pcall does not catch where the task waits.
+--- go(fn, ...) -> task: runs fn(...) as a task of its own, beside the one that calls it.
+-- An error in it that no join takes fails the experiment at its end, with the task's stack and that of who started it.
+-- @example
+--   local t = go(function(a, b) sleep("10ms") return a + b end, 1, 2)
+--   check.equal(t:join(), 3)
 function tasks.go(fn, ...)
     check_function(fn, "go", 2)
     return start(keep_for_join, fn, ...)
@@ -101,13 +107,16 @@ function tasks.wait(future, seconds) return core.wait({ future }, seconds) ~= ni
 function Task:outcome()
     unjoined[self] = nil
     if self.values then return table.unpack(self.values, 1, self.values.n) end
-    local message = self.failure.message
-    if message == errors.CANCEL then error("the task was cancelled", 0) end
-    error(message, 0)
+    if self.failure.message == errors.CANCEL then error("the task was cancelled", 0) end
+    errors.carry(self.failure)
 end
 
 local function check_task(self, method) errors.check_colon(getmetatable(self) == Task, method, "task") end
 
+--- task:join(timeout) -> values: waits until the task has ended, and gives what its function returned, or raises its error.
+-- Any number of tasks may join one, also later; each gets the same.
+-- @param timeout  how long to wait (duration; default: without end)
+-- @return  nil, "timed out", "timeout" when the time has passed; the task goes on
 function Task:join(timeout)
     check_task(self, "join")
     local seconds = check_timeout(timeout, 2)
@@ -116,9 +125,32 @@ function Task:join(timeout)
     return self:outcome()
 end
 
+--- task:cancel(): ends the task where it waits, or where it will wait next.
+-- Its `<close>` variables are closed, and may wait meanwhile; pcall does not catch the cancellation. It does not wait for the
+-- task's end: join does, and raises "the task was cancelled".
+-- @example
+--   local closed = false
+--   local t = go(function()
+--       local guard <close> = setmetatable({}, { __close = function() closed = true end })
+--       sleep(1000)
+--   end)
+--   sleep(0)
+--   t:cancel()
+--   check.raises(function() t:join() end, "cancelled")
+--   check.equal(closed, true)
 function Task:cancel()
     check_task(self, "cancel")
-    core.cancel(self.thread)
+    core.cancel(self.done)
+end
+
+function Task:__tostring()
+    local state = "running"
+    if self.values then
+        state = "ended"
+    elseif self.failure then
+        state = self.failure.message == errors.CANCEL and "cancelled" or "failed: " .. tostring(self.failure.message)
+    end
+    return ("task: %s"):format(state)
 end
 
 --- The failures of tasks that ended in an error and were never joined.
@@ -132,32 +164,63 @@ end
 function tasks.end_all()
     local deadline = core.now() + CANCEL_GRACE
     local list = {}
-    for task in pairs(running) do list[#list + 1] = task end
+    for _, task in pairs(running) do list[#list + 1] = task end
     for _, task in ipairs(list) do task:cancel() end
     for _, task in ipairs(list) do tasks.wait(task.done, math.max(0, deadline - core.now())) end
     running, unjoined = {}, {}
 end
 
---- sleep(d): suspends the calling task for a duration.
-function tasks.sleep(d)
-    local seconds = check_duration(d, "sleep", 2)
-    local shown <close> = show_main("sleeping for " .. units.format_duration(seconds))
-    core.wait({}, seconds)
+local NOTHING = {}
+
+-- Durations that sleep has been given, in seconds. Reading one takes stack that a task would keep while it sleeps; with this,
+-- and the tail call below, ten thousand sleepers are a third smaller.
+local known, room = {}, 1000
+
+local function sleep_time(d)
+    local seconds = check_duration(d, "sleep", 3)
+    if room > 0 then known[d], room = seconds, room - 1 end
+    return seconds
 end
 
-local function sleep_until(t) core.wait({}, t - core.now()) end
+local function sleep_shown(seconds)
+    local shown <close> = tasks.showing("sleeping for " .. units.format_duration(seconds))
+    core.wait(NOTHING, seconds)
+end
 
---- after(d, fn): calls fn once, d from now, in a task of its own. Returns a handle with :cancel().
+--- sleep(d): suspends the calling task for a duration; sleep(0) lets the others in and goes on.
+-- Others, timers, links and machines go on meanwhile. It never ends early, but by task:cancel() or a timeout around it.
+-- @param d  seconds, or "200us", "20ms", "1.5s", "2m"
+-- @example
+--   local begin = now()
+--   sleep("20ms")
+--   check.is_true(now() - begin >= 0.02)
+function tasks.sleep(d)
+    local seconds = known[d] or sleep_time(d)
+    if core.current() == shown_thread then return sleep_shown(seconds) end
+    return core.wait(NOTHING, seconds)
+end
+
+local function sleep_until(t) core.wait(NOTHING, t - core.now()) end
+
+--- after(d, fn) -> task: calls fn once, d from now, in a task of its own.
+-- An error in fn ends the experiment at once. :cancel() before that, and it is not called.
+-- @example
+--   local called = event()
+--   after("5ms", function() called:set() end)
+--   check.is_true(called:wait(5))
 function tasks.after(d, fn)
     d = check_duration(d, "after", 2)
     check_function(fn, "after", 2)
     return start(fail_now, function()
-        core.wait({}, d)
+        core.wait(NOTHING, d)
         return fn()
     end)
 end
 
---- at(t, fn): calls fn at experiment second t; at once when t has passed.
+--- at(t, fn) -> task: calls fn at experiment second t, in a task of its own; at once when t has passed.
+-- @param t  seconds since the start, as now() counts them
+-- @example
+--   at(now() + 0.01, function() mark("ten milliseconds later") end)
 function tasks.at(t, fn)
     t = check_duration(t, "at", 2)
     check_function(fn, "at", 2)
@@ -167,14 +230,26 @@ function tasks.at(t, fn)
     end)
 end
 
---- every(d, fn): calls fn each d, the first time d from now, without drift; instants that pass while fn runs are left
---- out. Returns a handle with :cancel().
+--- every(d, fn) -> task: calls fn each d, the first time d from now, without drift, until :cancel().
+-- Instants that pass while fn still runs are left out. An error in fn ends the experiment at once.
+-- @param d  the period (duration, over 0)
+-- @example
+--   local n = 0
+--   local ticks = every("5ms", function() n = n + 1 end)
+--   eventually(5, function() return n >= 3 end)
+--   ticks:cancel()
 function tasks.every(d, fn)
-    d = check_duration(d, "every", 2)
-    check_function(fn, "every", 2)
-    if d <= 0 then error("every: the duration must be over 0", 2) end
+    local task = tasks.periodic("every", d, fn, 1)
+    return task
+end
+
+--- As tasks.every, whose name in errors is `where`; the first call comes after `first` periods.
+function tasks.periodic(where, d, fn, first)
+    d = check_duration(d, where, 3)
+    check_function(fn, where, 3)
+    if d <= 0 then error(where .. ": the duration must be over 0", 3) end
     return start(fail_now, function()
-        local begin, n = core.now(), 1
+        local begin, n = core.now(), first
         while true do
             sleep_until(begin + n * d)
             fn()
@@ -197,8 +272,13 @@ end
 
 local function remaining(deadline) return deadline and math.max(0, deadline - core.now()) end
 
---- all{a, b, ..., timeout=}: waits for all of them. Returns a list with what each gave (a job's result, a task's first
---- value). Raises a task's error, and when the timeout passes.
+--- all{a, b, ...} -> list: waits for all of these jobs, tasks, events and handles.
+-- @param list.timeout  how long at most (duration; default: without end)
+-- @return  what each gave, in their order: a job's result, a task's first value, an event's value
+-- @error  a task's error; "all: timed out"
+-- @example
+--   local sums = all { go(function() return 1 end), go(function() return 2 end), timeout = 5 }
+--   check.equal(sums, { 1, 2 })
 function tasks.all(list)
     if type(list) ~= "table" then error("all: want a table of tasks, jobs, events or handles", 2) end
     local seconds = check_timeout(list.timeout, 2)
@@ -212,8 +292,12 @@ function tasks.all(list)
     return values
 end
 
---- any{a, b, ..., timeout=}: waits for the first. Returns its place and what it gave; nil, "timed out" when the timeout
---- passes.
+--- any{a, b, ...} -> place, value: waits for the first of these jobs, tasks, events and handles.
+-- @param list.timeout  how long at most (duration; default: without end)
+-- @return  its place in the list and what it gave; nil, "timed out", "timeout" when the time has passed
+-- @example
+--   local first = any { go(function() sleep(1000) end), go(function() return "quick" end) }
+--   check.equal(first, 2)
 function tasks.any(list)
     if type(list) ~= "table" then error("any: want a table of tasks, jobs, events or handles", 2) end
     local seconds = check_timeout(list.timeout, 2)
@@ -224,14 +308,17 @@ function tasks.any(list)
     return i, list[i]:outcome()
 end
 
---- timeout(d, fn): runs fn and returns its values; raises "timed out" when d passes, and cancels fn.
+--- timeout(d, fn) -> values: runs fn and gives what it returns; raises "timed out" when d passes, and cancels fn.
+-- Timeouts nest: the one that ends first counts. fn's `<close>` variables are closed before it raises.
+-- @example
+--   check.equal(timeout(5, function() return "in time" end), "in time")
+--   check.raises(function() timeout("10ms", function() sleep(1000) end) end, "timed out after 10 ms")
 function tasks.timeout(d, fn)
     local seconds = check_duration(d, "timeout", 2)
     check_function(fn, "timeout", 2)
     local task = start(function() end, fn)
     local guard <close> = setmetatable({}, { __close = function() task:cancel() end })
     if tasks.wait(task.done, seconds) then
-        if task.failure and task.failure.message ~= errors.CANCEL then errors.again(task.failure.message) end
         return task:outcome()
     end
     task:cancel()
@@ -240,50 +327,104 @@ function tasks.timeout(d, fn)
 end
 
 local EVENTUALLY = { every = { type = "duration", default = DEFAULT_POLL } }
+-- Looked at again at most so often, however much happens.
+local LEAST_PAUSE = 0.001
 
---- eventually(d, fn, {every="100ms"}): calls fn until it gives a true value, and returns that. Raises with the last value
---- or error when d has passed.
+-- Within this, what the calling task does is not activity: two that look for something would keep each other awake.
+local function quietly()
+    core.quiet(true)
+    return setmetatable({}, { __close = function() core.quiet(false) end })
+end
+
+-- Calls fn in a task of its own. Returns its value; or false, false, and its error; and whether it only looked, without waiting.
+local function look(fn, seconds)
+    local task = start(function() end, fn)
+    local guard <close> = setmetatable({}, { __close = function() task:cancel() end })
+    if not tasks.wait(task.done, seconds) then
+        return nil, ("timed out after %s"):format(units.format_duration(seconds)), false
+    end
+    local only_looked = not core.waited(task.done)
+    if task.values then return task.values[1], nil, only_looked end
+    if task.failure.message == errors.CANCEL then return nil, "the task was cancelled", only_looked end
+    return nil, task.failure, only_looked
+end
+
+-- Until the next look: when something has happened, if a look is all it takes; else, and at the latest, after `every`.
+local function pause(news, only_looked, every)
+    if not only_looked then return core.wait(NOTHING, every) end
+    core.wait(NOTHING, math.min(LEAST_PAUSE, every))
+    core.wait({ news }, every)
+end
+
+--- eventually(d, fn, opts) -> value: calls fn until it gives a true value, and returns that.
+-- A function that only looks, at variables or nodes' states, is called again as soon as anything has happened in the experiment;
+-- one that waits, for commands, every 100 ms. An error in fn counts as "not yet". It runs as a task of its own.
+-- @param d           how long at most (duration)
+-- @param opts.every  the longest pause between two calls (duration; default "100ms")
+-- @error  when d has passed, with the last value or error
+-- @example
+--   local seen = 0
+--   after("10ms", function() seen = 3 end)
+--   check.equal(eventually(5, function() return seen > 0 and seen end), 3)
 function tasks.eventually(d, fn, opts)
     local seconds = check_duration(d, "eventually", 2)
     check_function(fn, "eventually", 2)
     local every = options.check(opts, EVENTUALLY, "eventually", 2).every
     local deadline, last = core.now() + seconds, "it was not called"
     local shown <close> = show_main("waiting for a condition, at most " .. units.format_duration(seconds))
+    local hushed <close> = quietly()
     repeat
-        local ok, value = coroutines.pcall(tasks.timeout, math.max(remaining(deadline), 0.001), fn)
-        if ok and value then return value end
-        last = ok and "last value: " .. tostring(value) or "last error: " .. tostring(value)
-        core.wait({}, math.min(every, remaining(deadline)))
+        local news = core.activity()
+        local value, failure, only_looked = look(fn, math.max(remaining(deadline), LEAST_PAUSE))
+        if value then return value end
+        last = failure and "last error: " .. tostring(type(failure) == "table" and failure.message or failure)
+            or "last value: " .. tostring(value)
+        pause(news, only_looked, math.min(every, remaining(deadline)))
     until core.now() >= deadline
     error(("not within %s; %s"):format(units.format_duration(seconds), last), 2)
 end
 
---- always(d, fn, {every="100ms"}): raises as soon as fn gives a false value within d.
+--- always(d, fn, opts): looks for the duration whether fn gives a true value each time, and raises as soon as it does not.
+-- It looks again as eventually does. An error in fn is raised as it is.
+-- @param d           for how long (duration)
+-- @param opts.every  the longest pause between two calls (duration; default "100ms")
+-- @example
+--   always("20ms", function() return now() > 0 end)
 function tasks.always(d, fn, opts)
     local seconds = check_duration(d, "always", 2)
     check_function(fn, "always", 2)
     local every = options.check(opts, EVENTUALLY, "always", 2).every
     local begin = core.now()
+    local hushed <close> = quietly()
     repeat
-        local value = fn()
+        local news = core.activity()
+        local value, failure, only_looked = look(fn)
+        if type(failure) == "table" then errors.carry(failure) end
         if not value then
             error(("no longer true after %s (value: %s)"):format(units.format_duration(core.now() - begin),
                 tostring(value)), 2)
         end
-        core.wait({}, math.min(every, remaining(begin + seconds)))
+        pause(news, only_looked, math.min(every, remaining(begin + seconds)))
     until core.now() >= begin + seconds
 end
 
 local Event = { __name = "event" }
 Event.__index = Event
 
---- event(name): something that happens once. :set(value), :wait(timeout) -> value, or nil, "timed out".
+--- event(name) -> event: something that happens once, for tasks to wait for.
+-- @param name  what progress shows while it is waited for (default "event")
+-- @example
+--   local ready = event("ready")
+--   go(function() ready:set("yes") end)
+--   check.equal(ready:wait(5), "yes")
 function tasks.event(name)
     return setmetatable({ name = name or "event", done = core.future() }, Event)
 end
 
 local function check_event(self, method) errors.check_colon(getmetatable(self) == Event, method, "event") end
 
+--- event:set(value) -> whether it was not set before: sets it for good, and wakes all who wait.
+-- @param value  what wait gives (default true)
 function Event:set(value)
     check_event(self, "set")
     return self.done:set(value == nil and true or value)
@@ -291,6 +432,9 @@ end
 
 function Event:outcome() return (self.done:values()) end
 
+--- event:wait(timeout) -> value: waits until the event is set; at once if it is.
+-- @param timeout  how long at most (duration; default: without end)
+-- @return  what it was set to; nil, "timed out", "timeout" when the time has passed
 function Event:wait(timeout)
     check_event(self, "wait")
     local seconds = check_timeout(timeout, 2)
@@ -302,12 +446,21 @@ end
 local Barrier = { __name = "barrier" }
 Barrier.__index = Barrier
 
---- barrier(n): :wait(timeout) suspends until n tasks wait, and then releases all of them; it can be used again.
+--- barrier(n) -> barrier: a gate at which n tasks meet.
+-- @param n  how many, at least 1
+-- @example
+--   local gate = barrier(2)
+--   local other = go(function() return gate:wait(5) end)
+--   check.is_true(gate:wait(5))
+--   other:join()
 function tasks.barrier(n)
     if math.type(n) ~= "integer" or n < 1 then error("barrier: want a number of tasks, at least 1", 2) end
     return setmetatable({ n = n, waiting = 0, gate = core.future() }, Barrier)
 end
 
+--- barrier:wait(timeout) -> true: waits until n tasks wait here, and then all go on; it can be used again.
+-- @param timeout  how long at most (duration; default: without end)
+-- @return  nil, "timed out", "timeout" when the time has passed; then the task is not counted any more
 function Barrier:wait(timeout)
     errors.check_colon(getmetatable(self) == Barrier, "wait", "barrier")
     local seconds, gate = check_timeout(timeout, 2), self.gate

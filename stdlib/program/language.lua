@@ -4,6 +4,7 @@
 local boot = require "qemunet.nodes.boot"
 local capture = require "qemunet.network.capture"
 local core = require "qemunet.core"
+local csv = require "qemunet.csv"
 local coroutines = require "qemunet.coroutines"
 local host = require "qemunet.nodes.host"
 local image = require "qemunet.nodes.image"
@@ -15,9 +16,11 @@ local node = require "qemunet.nodes.node"
 local options = require "qemunet.options"
 local partition = require "qemunet.network.partition"
 local radio = require "qemunet.network.radio"
+local random = require "qemunet.random"
 local re = require "qemunet.re"
 local recorder = require "qemunet.program.recorder"
 local responder = require "qemunet.nodes.responder"
+local series = require "qemunet.program.series"
 local stats = require "qemunet.stats"
 local sync = require "qemunet.sync"
 local tasks = require "qemunet.tasks"
@@ -79,8 +82,8 @@ function language.names(suite, args)
         now = core.now, sleep = tasks.sleep, after = tasks.after, at = tasks.at, every = tasks.every, go = tasks.go,
         all = tasks.all, any = tasks.any, event = tasks.event, barrier = tasks.barrier, timeout = tasks.timeout,
         eventually = tasks.eventually, always = tasks.always, sync = sync.sync,
-        mark = recorder.mark, record = recorder.record, param = recorder.param,
-        stats = stats, re = re, json = json, inspect = inspect, columns = text.columns,
+        mark = recorder.mark, record = recorder.record, param = recorder.param, series = series.series, probe = series.probe,
+        stats = stats, rng = random.new(), csv = { encode = csv.encode, write = csv.write }, re = re, json = json, inspect = inspect, columns = text.columns,
         defaults = strict_defaults(), args = args, print = print_values,
     }
     for name, value in pairs(suite) do names[name] = value end

@@ -26,10 +26,18 @@ function recorder.folder()
     return folder
 end
 
+--- The path of a file of the script's: a relative one is in the run's folder.
+function recorder.path(path)
+    return path:sub(1, 1) == "/" and path or recorder.folder() .. "/" .. path
+end
+
 --- The folder if it was made.
 function recorder.made() return state.folder end
 
---- record{key=value, ...}: into result.json; a key that comes again replaces the value.
+--- record{ key = value, ... }: puts values into the run's result.json.
+-- @param values  texts, numbers, booleans, and tables of these; a key that comes again replaces the value
+-- @example
+--   record { outage_s = 1.24, rounds = { 1.2, 1.3 } }
 function recorder.record(values)
     if type(values) ~= "table" then error("record: want a table, record{ key = value }", 2) end
     for key, value in pairs(values) do
@@ -38,10 +46,13 @@ function recorder.record(values)
         if not text then error(("record: %s: %s"):format(key, why), 2) end
         state.recorded[key] = value
     end
+    recorder.folder()
     core.event { t = core.now(), kind = "record", values = values }
 end
 
---- mark(text): a moment worth finding again in the records.
+--- mark(text): notes a moment worth finding again in events.jsonl and in the report.
+-- @example
+--   mark("the path is cut")
 function recorder.mark(text)
     if type(text) ~= "string" then error("mark: want a text", 2) end
     core.event { t = core.now(), kind = "mark", text = text }
@@ -60,7 +71,12 @@ local function convert(name, text, default)
     return text
 end
 
---- param(name, default): the value given with --param name=value, as the default's type, else the default.
+--- param(name, default) -> value: what was given with --param name=value, else the default.
+-- @param default  its type, number or boolean, is what the given text is read as; without one, the parameter must be given
+-- @error  a text that does not fit the default's type; no value and no default
+-- @example
+--   local rounds = param("rounds", 10)
+--   check.equal(rounds, 10)
 function recorder.param(name, default)
     if type(name) ~= "string" then error("param: want a name", 2) end
     local given = state.opts.params[name]
@@ -81,15 +97,16 @@ function recorder.unused_params()
     return list
 end
 
---- Writes result.json, if there is a folder, and ends the records: another file of a suite has its own. `verdict`: {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}.
-function recorder.finish(verdict, versions, counters)
+--- Writes result.json, if there is a folder, and ends the records: another file of a suite has its own. `verdict`:
+--- {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}; `series`: series.summary().
+function recorder.finish(verdict, versions, counters, series)
     if not state.folder then return end
     local result, why = core.result {
         format = 1, verdict = verdict.verdict, status = verdict.status, error = verdict.error, tests = verdict.tests,
         file = state.opts.file, args = state.opts.args, parameters = state.asked, seed = state.opts.seed,
         recorded = state.recorded, started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
         duration = core.now(), host = core.host_facts(), versions = versions, fabric = counters.fabric,
-        links = counters.links,
+        links = counters.links, series = series,
     }
     if not result then core.log(-1, "cannot write result.json: " .. why) end
     core.record_close()

@@ -4,6 +4,7 @@
 local accelerator = require "qemunet.nodes.accelerator"
 local capture = require "qemunet.network.capture"
 local core = require "qemunet.core"
+local csv = require "qemunet.csv"
 local errors = require "qemunet.errors"
 local fidelity = require "qemunet.program.fidelity"
 local host = require "qemunet.nodes.host"
@@ -11,6 +12,7 @@ local image = require "qemunet.nodes.image"
 local language = require "qemunet.program.language"
 local nat = require "qemunet.network.nat"
 local recorder = require "qemunet.program.recorder"
+local series = require "qemunet.program.series"
 local suite = require "qemunet.program.suite"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
@@ -167,7 +169,8 @@ local function setup_run(opts)
     vm.prepare, vm.console_path = prepare_for_vm, console_path
     host.prepare, nat.ready = prepare_as_declared, prepare_as_declared
     testbed.prepare = prepare_for_fabric
-    capture.folder = recorder.folder
+    capture.folder, csv.path = recorder.folder, recorder.path
+    series.reset()
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
         args = opts.args, lazy = opts.lazy }
 end
@@ -214,7 +217,7 @@ function run.file(opts)
     testbed.teardown()
     fidelity.warn(counters)
     core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
-    recorder.finish(verdict, recorder.made() and versions() or nil, counters)
+    recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary())
     if not opts.suite or (verdict.status ~= run.PASSED and not summary) then report(verdict) end
     return verdict, summary
 end

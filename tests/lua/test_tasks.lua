@@ -2,6 +2,7 @@
 -- Time and tasks. Durations here are lower bounds: how late a busy machine may be is not tested.
 
 local blames = require "blames".exactly
+local errors = require "qemunet.errors"
 
 local MS = 0.001
 local FOREVER = 1000
@@ -405,4 +406,93 @@ test("a thousand tasks", function()
     local sum = 0
     for _, v in ipairs(all(tasks)) do sum = sum + v end
     check.equal(sum, 500500)
+end)
+
+test("an error's trace has the task's own lines and where it was started, and by whom", function()
+    local function deep() error("lost") end
+    local function starter()
+        local task = go(function() deep() end)
+        return task
+    end
+    local child
+    go(function() child = starter() end):join()
+    pcall(child.join, child)
+    local _, trace = xpcall(child.join, function(err) return errors.handler(err) end, child)
+    check.equal(trace.message:gsub("^.*:%d+: ", ""), "lost")
+    check.match(trace.trace, "in upvalue 'deep'.*in a task started at:.*in upvalue 'starter'.*in a task started at:.*joined at:")
+end)
+
+test("tasks of one place share what is known of their start, and chains of them do not grow", function()
+    local left, done = 200, event()
+    local function again()
+        left = left - 1
+        if left == 0 then return done:set() end
+        after(0, again)
+    end
+    after(0, again)
+    check.is_true(done:wait(30))
+    local list = {}
+    for i = 1, 3 do list[i] = go(function() end) end
+    check.is_true(rawequal(list[1].origin, list[3].origin))
+    all(list)
+end)
+
+test("ten thousand tasks that sleep take less than 20 MB", function()
+    collectgarbage()
+    local before, list = collectgarbage("count"), {}
+    for i = 1, 10000 do list[i] = go(function() sleep("1000s") end) end
+    sleep(0)
+    collectgarbage()
+    local each = (collectgarbage("count") - before) * 1024 / 10000
+    for _, task in ipairs(list) do task:cancel() end
+    check.less(each, 2000)
+end)
+
+test("timeouts nest: the outer one ends the inner, the inner one alone is the script's to handle", function()
+    check.raises(function() timeout("20ms", function() timeout(1000, function() sleep(1000) end) end) end, "timed out after 20 ms")
+    local inner
+    timeout(1000, function() inner = check.raises(function() timeout("5ms", function() sleep(1000) end) end) end)
+    check.match(inner, "timed out after 5 ms")
+end)
+
+test("eventually and always see at once what happens, when all they do is look", function()
+    local seen, begin = false, now()
+    go(function()
+        sleep("5ms")
+        seen = true
+    end)
+    eventually(50, function() return seen end, { every = 40 }) -- the poll alone would come too late
+    check.less(now() - begin, 40)
+    go(function()
+        sleep("5ms")
+        seen = false
+    end)
+    check.raises(function() always(50, function() return seen end, { every = 40 }) end, "no longer true")
+    check.less(now() - begin, 40)
+end)
+
+test("two that look do not keep each other awake", function()
+    local looks, stop = 0, false
+    local function look()
+        looks = looks + 1
+        return stop
+    end
+    local first = go(function() eventually(1000, look, { every = 500 }) end)
+    local second = go(function() eventually(1000, look, { every = 500 }) end)
+    sleep("50ms")
+    local quiet = looks
+    sleep("50ms")
+    check.is_true(looks - quiet <= 4, "looked " .. looks - quiet .. " times") -- this task's own waking is one reason
+    stop = true
+    all { first, second, timeout = 10 }
+end)
+
+test("eventually takes an error for not yet, always does not", function()
+    local n = 0
+    check.equal(eventually(5, function()
+        n = n + 1
+        return n > 2 and n or error("not yet")
+    end, { every = "1ms" }), 3)
+    check.raises(function() eventually("5ms", function() error("never") end) end, "not within 5 ms; last error: .*never$")
+    check.raises(function() always(5, function() error("broken") end) end, "broken$")
 end)
