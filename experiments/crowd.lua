@@ -14,11 +14,10 @@ boot()
 local boot_s = now() - begun
 
 -- All answer at once, to us and to each other: each asks the next one along the ring.
-local jobs = {}
-begun = now()
+local jobs, asked = {}, now()
 for i, m in ipairs(nodes) do jobs[i] = m:spawn(("ping -c 1 -W 60 %s"):format(nodes[i % n + 1]:ip(ring[i]))) end
 for i, job in ipairs(jobs) do check.equal({ nodes[i].name, job:wait(120).status }, { nodes[i].name, 0 }) end
-local answers_s = now() - begun
+local answers_s = now() - asked
 
 -- What the crowd takes when it has nothing to do.
 local function usage()
@@ -53,8 +52,6 @@ a:succeed(("ping -c 1 -W 60 %s"):format(far:ip(chord)))
 local gone = far:ip(chord)
 chord:remove()
 a:fail(("ping -c 1 -W 1 %s"):format(gone))
-
-for _, m in ipairs(nodes) do m:crash() end
 
 record { machines = n, boot_s = boot_s, boot_each_s = boot_s / n, answers_s = answers_s, memory_mb = memory / 1e6,
     memory_each_mb = memory / n / 1e6, idle_processors = idle, idle_percent_each = 100 * idle / n, rtt_ms = rtt }

@@ -10,7 +10,7 @@ air:join(base, { 0, 0 })
 air:join(car, { near, 0 })
 boot()
 
--- Drives there and back: {at=, where=} for each answer, and the seconds of the whole way.
+-- Drives there and back: {at=, where=} for each answer.
 local function drive()
     local ping, answers, back_at = car:spawn(("ping -i %g base"):format(interval)), {}, nil
     local lines = ping:lines()
@@ -30,10 +30,10 @@ local function drive()
         end
     end)
     ping:kill("INT")
-    return answers, back_at
+    return answers
 end
 
-local answers, seconds = drive()
+local answers = drive()
 
 -- The longest gap: the answers before it and after it.
 local before, after
@@ -42,16 +42,8 @@ for i = 2, #answers do
     if not before or b.at - a.at > after.at - before.at then before, after = a, b end
 end
 
--- The drive as a line, a sign for each tenth of a second: "." where answers came, "x" where none did.
-local signs = {}
-for i = 1, math.floor(seconds * 10) do signs[i] = "x" end
-for _, answer in ipairs(answers) do
-    local i = math.ceil(answer.at * 10)
-    if signs[i] then signs[i] = "." end
-end
-
 local out, back = (range - near) / speed, (2 * far - near - range) / speed
-print(("from %g m to %g m and back at %g m/s, range %g m:\n%s"):format(near, far, speed, range, table.concat(signs)))
+print(("from %g m to %g m and back at %g m/s, range %g m:"):format(near, far, speed, range))
 print(columns {
     { "", "by geometry", "by ping", "where" },
     { "last answer", ("%.2f s"):format(out), ("%.2f s"):format(before.at), ("%.0f m"):format(before.where) },

@@ -41,16 +41,20 @@ judge() { # judge STATUS NAME KEY
 name=none
 known=''
 for path in "$here"/../../experiments/*.lua; do known="$known $(basename "$path" .lua)"; done
-[ "$known" = ' crowd hello ospf radio raft routing voip' ]
+[ "$known" = ' convergence crowd handshake hello ospf radio raft routing steps suite voip' ]
 verdict $? "each experiment has its line here"
 
 # Mostly it waits for timers: beside the others.
 run_alone ospf --param routers=4 --param repetitions=1 --param default=4 --param settle=0 --param steps=0 &
 ospf=$!
 run crowd memory_each_mb --param machines=12 --param watch=0.5
+run convergence mean_s --param precision=0.5
+run handshake connected_s --param most=1
 run hello rtt_ms
 run radio last_answer_s
 run routing recovery_s --param rounds=3
+run steps capacity
+run suite tests
 run voip mos --param seconds=2
 run raft acknowledged --param members=3 --param repetitions=1
 wait $ospf
