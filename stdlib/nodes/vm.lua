@@ -36,7 +36,7 @@ local TICKS = 100 -- of /proc, in a second, on every Linux
 
 local OPTIONS = {
     image = { type = { "string", "table" }, default = "tiny" },
-    mem = { type = "size", default = 256 << 20, min = 1 << 20 },
+    mem = { type = "size", default = 256 << 20, min = 1 },
     cpus = { type = "integer", default = 1, min = 1, max = 64 },
     arch = { type = "string", default = "x86_64", choices = arch.NAMES },
     accel = { type = "string", choices = { "auto", "kvm", "tcg" } },
@@ -105,6 +105,9 @@ testbed.on_end(function() declared = {} end)
 
 local function declare(name, opts, level)
     local checked = options.check(opts, OPTIONS, "vm", level + 1)
+    if checked.mem < 1 << 20 then
+        error(('vm %s: mem: %d bytes; did you mean "%dM"?'):format(name, checked.mem, checked.mem), level + 1)
+    end
     local prepared = image_of(name, opts, checked, level + 1)
     check_disk(name, checked, prepared, level + 1)
     arch.check(name, checked, prepared, level + 1)

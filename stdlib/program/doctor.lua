@@ -18,8 +18,8 @@ local doctor = {}
 
 -- What a tiny machine of 256M takes, measured with QEMU 7.2: memory of its own when booted cold, and as a clone of a warm
 -- template; descriptors in QEMU and in this process; threads.
-local MEMORY_COLD, MEMORY_CLONE = 170 << 20, 50 << 20
-local FILES_OF_QEMU, FILES_OURS, THREADS = 540, 18, 4
+local MEMORY_COLD, MEMORY_CLONE = 170 << 20, 43 << 20
+local FILES_OF_QEMU, FILES_OURS, THREADS = 27, 14, 4
 -- What the trial machine is given, and what the image with its kernel package takes while it is made.
 local MEMORY_TRIAL, DISK_IMAGE = 128 << 20, 500 << 20
 local QEMU_WANTED = { 7, 2 } -- the first with -netdev dgram, which links are made of
