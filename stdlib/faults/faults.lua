@@ -86,7 +86,7 @@ for _, field in ipairs { "during", "began", "task" } do Storm[field] = false end
 -- Afterwards each thing is as it was before. A crash of what is down already, and the like, is left out ("skipped").
 -- storm:start(), storm:wait(), storm:stop() run it; storm.schedule is the list of what happens, in order: { at = seconds after the
 -- start, kind, target = name or lists of names, lasts, by, delay, rate, loss }, and once it ran began, ended (seconds after the
--- start) or skipped = why. It is in faults.json of the run's folder, and `qemunet run FILE --replay FOLDER` repeats it.
+-- start) or skipped = why; storm.state is "not started", "running" or "over"; print(storm) shows all of it. The list is in faults.json of the run's folder, and `qemunet run FILE --replay FOLDER` repeats it.
 -- @param during  how long it goes on; all that is broken then is healed (duration; needed for random entries)
 -- @param every   the mean time between two random faults (duration)
 -- @param link, node    the target of an entry (a link or node, or its name); links={...}, nodes={...}: one of these at random
@@ -118,12 +118,11 @@ end
 
 local function seconds_in(self) return core.now() - self.began end
 
-local function tell(self, fault, event)
+local function tell(fault, event)
     core.event { t = core.now(), kind = "fault", event = event, fault = fault.kind, target = fault.target, lasts = fault.lasts,
         by = fault.by, delay = fault.delay, rate = fault.rate, loss = fault.loss, skipped = fault.skipped }
     core.log(1, ("fault: %s %s: %s%s"):format(fault.kind, schedule.target_text(fault), event,
         fault.skipped and ": " .. fault.skipped or ""))
-    fault[event == "end" and "ended" or "began"] = event ~= "skipped" and seconds_in(self) or nil
 end
 
 -- Raises an error of a fault with its name before it.
@@ -141,20 +140,22 @@ end
 -- One fault, from its time on to its end or the storm's. What it did is undone also when the run is over meanwhile.
 local function run_fault(self, fault)
     if core.wait({ self.stopping }, math.max(0, self.began + fault.at - core.now())) then return end
+    fault.began = seconds_in(self) -- before it is done: the script may see it, and fail, at once
     local undo, why = named(self, fault, "done", effects[fault.kind], fault)
     if not undo then
-        fault.skipped = why
-        return tell(self, fault, "skipped")
+        fault.skipped, fault.began = why, nil
+        return tell(fault, "skipped")
     end
     local is_over = false
     local guard <close> = setmetatable({}, { __close = function()
         if not is_over then undo(true) end
     end })
-    tell(self, fault, "start")
+    tell(fault, "start")
     core.wait({ self.stopping }, fault.lasts and math.max(0, self.began + fault.at + fault.lasts - core.now()))
     is_over = true
     named(self, fault, "undone", undo, false)
-    tell(self, fault, "end")
+    fault.ended = seconds_in(self)
+    tell(fault, "end")
 end
 
 -- The first error of the faults' tasks, when all have ended.

@@ -220,11 +220,12 @@ end
 
 local function report(self)
     if not self.first then return end
-    if self.first.status == PASSED then return say("nothing to shrink: the experiment does not fail") end
+    if self.first.status == PASSED then return say(("nothing to shrink: the experiment does not fail with seed %d"):format(self.opts.seed)) end
     if not self.whole then return say(("nothing to shrink: the experiment fails, but has no faults{}: %s"):format(self.first.error)) end
     if self.found then return report_found(self) end
+    local early = self.limit or core.stop_reason() and "early"
     say(("%s: not found again with the same schedule%s"):format(self.first.error,
-        core.stop_reason() and " yet" or ": the failure is flaky, or needs other things than these faults"))
+        early and " yet: ended " .. early or ": the failure is flaky, or needs other things than these faults"))
 end
 
 local function status_of(self)

@@ -41,7 +41,7 @@ judge() { # judge STATUS NAME KEY
 name=none
 known=''
 for path in "$here"/../../experiments/*.lua; do known="$known $(basename "$path" .lua)"; done
-[ "$known" = ' crowd hello ospf radio raft routing voip' ]
+[ "$known" = ' crowd faults hello ospf radio raft routing voip' ]
 verdict $? "each experiment has its line here"
 
 # Mostly it waits for timers: beside the others.
@@ -49,12 +49,31 @@ run_alone ospf --param routers=4 --param repetitions=1 --param default=4 --param
 ospf=$!
 run crowd memory_each_mb --param machines=12 --param watch=0.5
 run hello rtt_ms
+run faults acknowledged --param seconds=1
 run radio last_answer_s
 run routing recovery_s --param rounds=3
 run voip mos --param seconds=2
 run raft acknowledged --param members=3 --param repetitions=1
 wait $ospf
 judge $? ospf outages
+
+# The bug of faults.lua: found, recorded, replayed, shrunk, and the shrunk schedule replayed.
+lost() { grep -q 'the last acknowledged write, and the copy at b: ' "$folder/$name.log"; }
+count_faults() { grep -c '"kind"' "$1"; }
+name=faults experiment=$here/../../experiments/faults.lua
+"$QEMUNET" run "$experiment" --param acknowledge=early --param seconds=1 --seed 1 --out "$folder/lost" >"$folder/faults.log" 2>&1
+[ $? -eq 1 ] && lost && [ "$(count_faults "$folder/lost/faults.json")" -eq 15 ]
+verdict $? "faults.lua finds the bug of the early acknowledgement"
+"$QEMUNET" run "$experiment" --replay "$folder/lost" --out "$folder/lost-again" >"$folder/faults.log" 2>&1
+[ $? -eq 1 ] && lost
+verdict $? "and again with the same schedule"
+"$QEMUNET" run "$experiment" --replay "$folder/lost" --shrink --out "$folder/shrunk" >"$folder/faults.log" 2>&1
+[ $? -eq 1 ] && lost && [ "$(count_faults "$folder/shrunk/faults.min.json")" -lt 5 ]
+verdict $? "the schedule is shrunk"
+"$QEMUNET" run "$experiment" --replay "$folder/shrunk/faults.min.json" --out "$folder/fewest" >>"$folder/faults.log" 2>&1
+[ $? -eq 1 ]
+verdict $? "and still fails"
+
 name=hello
 [ -s "$folder/hello/console/a.log" ] && [ -s "$folder/hello/console/b.log" ]
 verdict $? "a console log for each machine"
