@@ -17,21 +17,20 @@ b:spawn(("nc -ukl 7000 | while read n; do echo $n >/mnt/copy; echo $n | nc -uq0 
 a:succeed("nc -ukl 7001 >/mnt/told </dev/null 2>&1 &")
 
 -- How a writes a number: it sends b the copy, and waits until it is told of it, or does not.
-local WRITE = {
-    early = "echo $n >/mnt/own; echo $n | nc -uq0 $b 7000",
-    late = "echo $n >/mnt/own; echo $n | nc -uq0 $b 7000; for i in 1 2 3 4 5; do grep -qx $n /mnt/told && exit; sleep 0.02; done; exit 1",
-}
+local early = "echo $n >/mnt/own; echo $n | nc -uq0 $b 7000; "
+local late = early .. "for i in 1 2 3 4 5; do grep -qx $n /mnt/told && exit; sleep 0.02; done; exit 1"
+local command = acknowledge == "early" and early or late
 local leader, acknowledged = a, 0
 
 local function write(n)
     if leader == b then
         if b:ok("echo $n >/mnt/copy", { env = { n = n } }) then acknowledged = n end
-    elseif a:ok(WRITE[acknowledge], { env = { n = n, b = b:ip(cable) } }) then
+    elseif a:ok(command, { env = { n = n, b = b:ip(cable) } }) then
         acknowledged = n
     elseif a.state ~= "up" and a.state ~= "paused" then
         sleep(0.2) -- what a has sent arrives
         leader = b
-        check.less(acknowledged - 1, tonumber((b:succeed("cat /mnt/copy"))), "the last acknowledged write, and the copy at b")
+        check.less(acknowledged - 1, tonumber((b:succeed("cat /mnt/copy"))), "the last acknowledged write, and b's copy")
     end
 end
 

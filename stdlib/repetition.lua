@@ -69,21 +69,24 @@ local function measure_once(opts, values, result)
     return result
 end
 
---- repeat_until{ metric=fn, ... } -> result: repeats a measurement until the confidence interval of its mean is narrow enough.
--- It stops after the first repetition, from `min` on, whose interval by Student's t (see stats.ci) has a half-width of at most
--- `ci` of the mean: the sequential procedure for a relative error of Law & Kelton, "Simulation Modeling and Analysis", 3rd ed.,
--- 9.4.1, who then bound the error relative to the true mean by ci / (1 - ci). The repetitions must be independent of each other.
--- Stopping early makes the interval a little too confident; a higher `min` helps (Law & Kelton advise 10). Each value is an
--- event "repetition" of the run.
+--- repeat_until{ metric=fn, ... } -> result: repeats a measurement until its mean is known well enough.
+-- It stops after the first repetition, from `min` on, whose interval by Student's t (see stats.ci) has a
+-- half-width of at most `ci` of the mean: the sequential procedure for a relative error of Law & Kelton, "Simulation
+-- Modeling and Analysis", 3rd ed., 9.4.1, who then bound the error relative to the true mean by ci / (1 - ci). The
+-- repetitions must be independent of each other. Stopping early makes the interval a little too confident; a higher
+-- `min` helps (Law & Kelton advise 10). Each value is an event "repetition" of the run.
 -- @param metric      function(n) -> number, for n = 1, 2, ...; it may wait. In any unit
 -- @param ci          half-width as a part of the mean (fraction or "5%"; default 5%)
--- @param within      instead: half-width in the metric's unit (a number, or a duration such as "2ms" of a metric in seconds)
+-- @param within      instead: half-width in the metric's unit (a number, or a duration such as "2ms" of a metric in
+--   seconds)
 -- @param max         at most so many repetitions (default 50)
 -- @param min         at least so many (default 5, or max if that is less)
 -- @param confidence  of the interval (default 95%)
 -- @param name        what events and progress call it (default "metric")
--- @return  { n, values, mean, lo, hi, half_width, stdev, confidence, name, converged = whether it was narrow enough in the end }
--- @error   what metric raises; raises when it gives nil, false (its second value says why) or something else than a finite number
+-- @return  { n, values, mean, lo, hi, half_width, stdev, confidence, name, converged = whether it was narrow enough in
+--   the end }
+-- @error   what metric raises; raises when it gives nil, false (its second value says why) or something else than a
+--   finite number
 -- @example
 --   local values = { 9.9, 10.1, 10, 10.2, 9.8, 10 }
 --   local result = repeat_until { metric = function(n) return values[n] end, ci = "2%", max = 6 }
@@ -93,8 +96,8 @@ function repetition.repeat_until(opts)
     local values, result = {}, nil
     repeat result = measure_once(checked, values, result) until result.converged or #values >= checked.max
     if not result.converged then
-        core.log(0, ("repeat_until: after %d repetitions, %s is %.4g -/+ %.2g (%g %% confidence), wider than asked for"):format(
-            result.n, checked.name, result.mean, result.half_width, 100 * checked.confidence))
+        local words = "repeat_until: after %d repetitions, %s is %.4g -/+ %.2g (%g %% confidence), wider than asked for"
+        core.log(0, words:format(result.n, checked.name, result.mean, result.half_width, 100 * checked.confidence))
     end
     return result
 end

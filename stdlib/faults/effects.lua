@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- What each kind of fault does, and how it is undone. An effect is fn(record) -> undo, or nil and why it is left out; undo(keep)
--- does nothing that takes long when `keep` is true: a run that ends boots no machine. Faults of one thing may overlap: what
--- they do is undone when the last of them is over, and then all is as it was before the first.
+-- What each kind of fault does, and how it is undone. An effect is fn(record) -> undo, or nil and why it is left out;
+-- undo(keep) does nothing that takes long when `keep` is true: a run that ends boots no machine. Faults of one thing may
+-- overlap: what they do is undone when the last of them is over, and then all is as it was before the first.
 
 local boot = require "qemunet.nodes.boot"
 local core = require "qemunet.core"
@@ -18,7 +18,8 @@ local effects = {}
 -- How long a clock that is to be set back waits for its paused machine.
 local PATIENCE = 60
 
--- The faults that hold a link or node: {[it] = { count =, undo = }}; locks: {[it] = future}; links' overlays: {[link] = list}.
+-- The faults that hold a link or node: {[it] = { count =, undo = }}; locks: {[it] = future}; links' overlays: {[link] =
+-- list}.
 local cuts, pauses, locks, overlays
 
 local function forget() cuts, pauses, locks, overlays = {}, {}, {}, {} end

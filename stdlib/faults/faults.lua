@@ -16,7 +16,8 @@ local faults = {}
 -- What the run was started with, and its storms in the order of their creation.
 local run = { storms = {} }
 
---- Starts anew for a run. `opts`: {seed=, file=, params=, args=, replay= document or nil, folder= fn() -> the run's folder}.
+--- Starts anew for a run. `opts`: {seed=, file=, params=, args=, replay= document or nil, folder= fn() -> the run's
+-- folder}.
 function faults.start(opts)
     run = { opts = opts, storms = {} }
 end
@@ -56,7 +57,7 @@ local function replayed(n)
 end
 
 local Storm = {}
-local meta = class.new("schedule of faults", Storm)
+local meta = class.new("storm", Storm)
 
 --- All of it, a line for each fault.
 function meta.__tostring(self)
@@ -72,34 +73,48 @@ function meta.__close(self) self:stop() end
 for _, field in ipairs { "during", "began", "task" } do Storm[field] = false end
 
 --- faults{ during=, every=, { kind, ... }, ... } -> storm: what goes wrong, and when.
--- Each entry is a kind of fault, for a target out of a list. With at= it happens at that time; without, it is random: between two
--- of these pass times of the exponential distribution, and each is one of the random entries, a target out of its own, a duration
--- out of its range. All is drawn from the run's seed when faults{} is called: the same seed gives the same schedule. Kinds:
---   { "cut", link= }            the link is down
---   { "slow", link=, delay=, rate= }  it has so much more delay (each way), and at most this rate
---   { "lossy", link=, loss= }   it loses so many more packets
---   { "partition", groups= }    groups={{a}, {b, c}} of nodes do not reach each other; groups="random": nodes= (default all), in two
---   { "crash", node= }          its power is cut (vm, host), and it is booted again afterwards
---   { "pause", node= }          it stands still (vm, host)
---   { "skew", node=, by= }      a vm's clock is stepped by "500ms" or "-2s", and back afterwards
--- Faults may overlap: a link is up again, and a machine goes on, when the last that holds it is over; delays and losses add up.
--- Afterwards each thing is as it was before. A crash of what is down already, and the like, is left out ("skipped").
--- storm:start(), storm:wait(), storm:stop() run it; storm.schedule is the list of what happens, in order: { at = seconds after the
--- start, kind, target = name or lists of names, lasts, by, delay, rate, loss }, and once it ran began, ended (seconds after the
--- start) or skipped = why; storm.state is "not started", "running" or "over"; print(storm) shows all of it. The list is in faults.json of the run's folder, and `qemunet run FILE --replay FOLDER` repeats it.
+-- Each entry is a kind of fault, for a target out of a list. With at= it happens at that time; without, it is random:
+-- between two of these pass times of the exponential distribution, and each is one of the random entries, a target out
+-- of its own, a duration out of its range. All is drawn from the run's seed when faults{} is called: the same seed gives
+-- the same schedule. Kinds:
+--   { "cut", link= }           the link is down
+--   { "slow", link=, delay= }  it has so much more delay, each way; and with rate= at most this rate
+--   { "lossy", link=, loss= }  it loses so many more of its packets
+--   { "partition", groups= }   {{a}, {b, c}} do not reach each other; "random": nodes= (default: all) fall into two
+--   { "crash", node= }         its power is cut (vm, host), and it is booted again afterwards
+--   { "pause", node= }         it stands still (vm, host)
+--   { "skew", node=, by= }     a vm's clock is stepped by "500ms" or "-2s", and back afterwards
+-- Faults may overlap: a link is up again, and a machine goes on, when the last that holds it is over; delays and losses
+-- add up. Afterwards each thing is as it was before. A crash of what is down already, and the like, is left out.
+-- storm:start(), storm:wait() and storm:stop() run it. storm.schedule is the list of what happens, in order: each has at
+-- (seconds after the start), kind, target (a name, or lists of names), lasts, by, delay, rate, loss, and when it ran
+-- began and ended (seconds after the start), or skipped (why it was left out). storm.state is "not started", "running"
+-- or "over". print(storm) shows all of it. The list is in faults.json of the run's folder: `qemunet run FILE --replay
+-- FOLDER` repeats it, and --shrink finds the fewest faults that matter.
 -- @param during  how long it goes on; all that is broken then is healed (duration; needed for random entries)
 -- @param every   the mean time between two random faults (duration)
--- @param link, node    the target of an entry (a link or node, or its name); links={...}, nodes={...}: one of these at random
+-- @param link    of an entry, its target: a link or its name; or links={...}, one of these at random
+-- @param node    likewise: a node or its name; or nodes={...}
+-- @param groups  of a partition: lists of nodes, or "random"
 -- @param at      when, after the start (duration)
 -- @param lasts   how long: a duration or {least, greatest}; default to the end
 -- @param weight  how often, compared with the other random entries (default 1)
--- @param by, delay, rate, loss  a value or {least, greatest}
--- @error   misuse raises, also skew of a host (it has no clock of its own), and names that a replayed schedule does not find. A
---   fault that cannot be done or undone ends the storm; storm:wait() and storm:stop() raise it, or it fails the experiment
+-- @param by      by which a clock is stepped: a duration that may be negative, or {least, greatest}
+-- @param delay   more of it, one-way (duration or {least, greatest})
+-- @param rate    at most this (rate or {least, greatest})
+-- @param loss    more of it (fraction or {least, greatest})
+-- @error   misuse raises, also skew of a host (it has no clock of its own), and names that a replayed schedule does not
+--   find. A fault that cannot be done or undone ends the storm; storm:wait() and storm:stop() raise its error, which
+--   fails the experiment if neither is called
 -- @example
 --   local a, b = responder("a"), responder("b")
 --   local cable = link(a, b)
---   local storm = faults { { "cut", link = cable, at = 0.01, lasts = "20ms" }, { "lossy", link = cable, at = 0, loss = "10%", lasts = 0.02 } }
+--   local storm = faults {
+--       during = "0.2s", every = "50ms",
+--       { "cut", link = cable, lasts = { "5ms", "20ms" } },
+--       { "lossy", link = cable, loss = "10%", lasts = "10ms", weight = 2 },
+--       { "slow", link = cable, at = 0, delay = "5ms", lasts = "100ms" },
+--   }
 --   storm:start()
 --   check.is_true(storm:wait(5))
 --   check.is_true(cable.is_up)
@@ -119,8 +134,9 @@ end
 local function seconds_in(self) return core.now() - self.began end
 
 local function tell(fault, event)
-    core.event { t = core.now(), kind = "fault", event = event, fault = fault.kind, target = fault.target, lasts = fault.lasts,
-        by = fault.by, delay = fault.delay, rate = fault.rate, loss = fault.loss, skipped = fault.skipped }
+    core.event { t = core.now(), kind = "fault", event = event, fault = fault.kind, target = fault.target,
+        lasts = fault.lasts, by = fault.by, delay = fault.delay, rate = fault.rate, loss = fault.loss,
+        skipped = fault.skipped }
     core.log(1, ("fault: %s %s: %s%s"):format(fault.kind, schedule.target_text(fault), event,
         fault.skipped and ": " .. fault.skipped or ""))
 end
@@ -130,8 +146,8 @@ local function named(self, fault, doing, fn, ...)
     local values = table.pack(coroutines.pcall(fn, ...))
     if values[1] then return table.unpack(values, 2, values.n) end
     local why = values[2]
-    local text = ("faults: %s of %s at %.3f s could not be %s: %s"):format(fault.kind, schedule.target_text(fault), fault.at, doing,
-        tostring(why))
+    local text = ("faults: %s of %s at %.3f s could not be %s: %s"):format(fault.kind, schedule.target_text(fault),
+        fault.at, doing, tostring(why))
     self.stopping:set()
     if errors.is_machinery(why) then errors.machinery(text) end
     error(text, 0)

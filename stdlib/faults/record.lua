@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The file that the schedules of a run are written to and replayed from: faults.json in its folder. It also says what the run
--- was started with, so that a replay is the same run.
+-- The file that the schedules of a run are written to and replayed from: faults.json in its folder. It also says what
+-- the run was started with, so that a replay is the same run.
 
 local core = require "qemunet.core"
 local schedule = require "qemunet.faults.schedule"
@@ -45,7 +45,8 @@ local function table_or_nil(v) return v == nil or type(v) == "table" end
 local function problem_of(document)
     if type(document) ~= "table" or document.format ~= FORMAT then return "this is no schedule of faults" end
     if type(document.schedules) ~= "table" then return "it has no schedules" end
-    if document.seed ~= nil and (math.type(document.seed) ~= "integer" or document.seed < 0) then return "it has a bad seed" end
+    local seed = document.seed
+    if seed ~= nil and (math.type(seed) ~= "integer" or seed < 0) then return "it has a bad seed" end
     if not table_or_nil(document.params) or not table_or_nil(document.args) then return "it has bad parameters" end
     for i, one in ipairs(document.schedules) do
         local problem = type(one) ~= "table" and "it is no table" or schedule.problem(one.faults)

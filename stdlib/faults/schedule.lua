@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Schedules of faults as plain records: made from what a script says and the run's seed, checked, and shown. A record is
--- { at = seconds from the start, kind =, target = a node's or link's name, or lists of names (partition), lasts = seconds or
--- nil: to the end } and what its kind needs: by (skew), delay, rate (slow), loss (lossy).
+-- { at = seconds from the start, kind =, target = a node's or link's name, or lists of names (partition), lasts =
+-- seconds or nil: to the end } and what its kind needs: by (skew), delay, rate (slow), loss (lossy).
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
@@ -26,9 +26,11 @@ local function number_reader(kind)
     return function(v) return units.parse(kind, v) end
 end
 
+local function show_signed(v) return (v < 0 and "-" or "+") .. units.format_duration(math.abs(v)) end
+
 -- What each kind is done to, and what it needs: how to read a value of it, and how to show one.
 local PARAMETERS = {
-    by = { read = traces.signed_duration, show = function(v) return (v < 0 and "-" or "+") .. units.format_duration(math.abs(v)) end },
+    by = { read = traces.signed_duration, show = show_signed },
     delay = { read = number_reader "duration", show = units.format_duration },
     rate = { read = number_reader "rate", show = units.format_rate },
     loss = { read = number_reader "fraction", show = function(v) return ("%.4g %%"):format(100 * v) end },
@@ -80,7 +82,10 @@ end
 
 local FIND = { link = find_link, node = find_node }
 
-local function shown(v) return type(v) == "table" and getmetatable(v) and tostring(v) or inspect(v, { depth = 1, string = 60 }) end
+local function shown(v)
+    if type(v) == "table" and getmetatable(v) then return tostring(v) end
+    return inspect(v, { depth = 1, string = 60 })
+end
 
 local function find_all(what, list, where)
     local names = {}
@@ -144,7 +149,9 @@ end
 
 local function check_kind(entry, where)
     local kind = is_list(entry) and entry[1]
-    if type(kind) ~= "string" then errors.raise(where .. ': want a table that begins with a kind, as { "cut", link = ... }') end
+    if type(kind) ~= "string" then
+        errors.raise(where .. ': want a table that begins with a kind, as { "cut", link = ... }')
+    end
     if schedule.KINDS[kind] then return schedule.KINDS[kind] end
     errors.raise(("%s: unknown kind %q%s (known: %s)"):format(where, kind, options.hint(kind, schedule.KINDS),
         table.concat(KIND_NAMES, ", ")))
@@ -186,12 +193,13 @@ local function check_whole(read, level)
     for i, entry in ipairs(read.entries) do
         if entry.at then latest = math.max(latest, entry.at) else random = true end
         if entry.at and read.during and entry.at >= read.during then
-            error(("faults: entry %d (%s): at %g s it is over, which is during %g s"):format(i, entry.kind, entry.at, read.during),
-                level + 1)
+            error(("faults: entry %d (%s): at %g s it is over, which is during %g s"):format(i, entry.kind, entry.at,
+                read.during), level + 1)
         end
     end
     if random and not (read.during and read.every and read.every > 0) then
-        error("faults: entries without at= are random: want during= (how long) and every= (the mean time between two)", level + 1)
+        error("faults: entries without at= are random: want during= (how long) and every= (the mean time between two)",
+            level + 1)
     end
     if read.every and not random then error("faults: every= is for random entries, and all have at=", level + 1) end
     if random and read.during / read.every > MOST / 2 then
@@ -353,8 +361,8 @@ function schedule.check_names(list, where)
         local what = schedule.KINDS[record.kind].of == "link" and "link" or "node"
         for _, name in ipairs(names_of(record)) do
             if not FIND[what](name) then
-                errors.raise(("%s: fault %d (%s): this experiment has no %s %q; the schedule is of another one, or it has " ..
-                    "changed since"):format(where, i, record.kind, what, name))
+                errors.raise(("%s: fault %d (%s): this experiment has no %s %q; the schedule is of another one, or it " ..
+                    "has changed since"):format(where, i, record.kind, what, name))
             end
         end
         if what == "node" and record.kind ~= "partition" then check_node(record.kind, record.target, where) end

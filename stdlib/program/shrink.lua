@@ -18,7 +18,8 @@ shrink.MOST_RUNS, shrink.MOST_TIME = 100, 900 -- unless it is told otherwise
 -- What is found is run so many times, to see whether it always fails.
 local CONFIRMATIONS = 3
 
--- Runs that found nothing after several of these times of the first, and this many seconds more, are not worth waiting for.
+-- Runs that found nothing after several of these times of the first, and this many seconds more, are not worth waiting
+-- for.
 local PATIENCE_FACTOR, PATIENCE = 3, 30
 
 local PROGRAM = "/proc/self/exe"
@@ -82,7 +83,9 @@ local function run_once(self, schedules)
     local folder = ("%s/%d"):format(self.folder, self.runs)
     local began = core.now()
     local status = execute(words_of(self, folder, schedules), folder .. ".log")
-    if status == INTERRUPTED or not status then errors.raise(("run %d of the experiment was ended from outside"):format(self.runs)) end
+    if status == INTERRUPTED or not status then
+        errors.raise(("run %d of the experiment was ended from outside"):format(self.runs))
+    end
     local result = read_result(folder)
     return { status = status, signature = signature(status, result), error = result.error, folder = folder,
         duration = core.now() - began }
@@ -141,8 +144,9 @@ local function fails(self, list)
     local shown <close> = tasks.showing(("shrink: run %d, %s"):format(self.runs + 1, count(#list, "fault")))
     local one = run_once(self, path)
     local same = one.status ~= PASSED and one.signature == self.first.signature
-    core.log(0, ("shrink: run %d, %s: %s (%s)"):format(self.runs, count(#list, "fault"),
-        same and "fails" or one.status == PASSED and "passes" or "fails in another way", units.format_duration(one.duration)))
+    local outcome = same and "fails" or one.status == PASSED and "passes" or "fails in another way"
+    core.log(0, ("shrink: run %d, %s: %s (%s)"):format(self.runs, count(#list, "fault"), outcome,
+        units.format_duration(one.duration)))
     core.event { t = core.now(), kind = "shrink", run = self.runs, faults = #list, status = one.status, same = same }
     return same
 end
@@ -201,15 +205,16 @@ local function first_run(self)
     return self.whole ~= nil
 end
 
--- What came of it -----------------------------------------------------------------------------------------------------------
+-- What came of it -----------------------------------------------------------------------------------------------------
 
 local function say(text) core.print(text .. "\n") end
 
 local function report_found(self)
     local path = ("%s/%s"):format(self.folder, record.MINIMAL)
     save(path, document_of(self, self.found))
-    say(("%s: %s of %d, after %s%s:"):format(self.first.error, count(#self.found, "fault"), self.all, count(self.runs, "run"),
-        self.is_minimal and "" or (", ended %s: there may be a smaller one"):format(self.limit or "early")))
+    local early = self.is_minimal and "" or (", ended %s: there may be a smaller one"):format(self.limit or "early")
+    say(("%s: %s of %d, after %s%s:"):format(self.first.error, count(#self.found, "fault"), self.all,
+        count(self.runs, "run"), early))
     say(schedule.text(self.found))
     if #self.found == 0 then say("it fails without any fault") end
     if self.failed and self.failed < CONFIRMATIONS then
@@ -220,8 +225,12 @@ end
 
 local function report(self)
     if not self.first then return end
-    if self.first.status == PASSED then return say(("nothing to shrink: the experiment does not fail with seed %d"):format(self.opts.seed)) end
-    if not self.whole then return say(("nothing to shrink: the experiment fails, but has no faults{}: %s"):format(self.first.error)) end
+    if self.first.status == PASSED then
+        return say(("nothing to shrink: the experiment does not fail with seed %d"):format(self.opts.seed))
+    end
+    if not self.whole then
+        return say(("nothing to shrink: the experiment fails, but has no faults{}: %s"):format(self.first.error))
+    end
     if self.found then return report_found(self) end
     local early = self.limit or core.stop_reason() and "early"
     say(("%s: not found again with the same schedule%s"):format(self.first.error,
@@ -237,19 +246,22 @@ local function finish(self)
     local found, status = self.found, status_of(self)
     recorder.record { shrink = { runs = self.runs, faults = self.all, found = found and #found, minimal = self.is_minimal,
         failed = self.failed, of = self.failed and CONFIRMATIONS } }
-    recorder.finish({ verdict = status == PASSED and "passed" or "failed", status = status, error = self.first and self.first.error },
-        { qemunet = core.VERSION }, {})
+    local verdict = { verdict = status == PASSED and "passed" or "failed", status = status }
+    verdict.error = self.first and self.first.error
+    recorder.finish(verdict, { qemunet = core.VERSION }, {})
     return status
 end
 
 local function start(opts)
     local name = opts.file:gsub("^.*/", ""):gsub("%.lua$", "")
-    recorder.start { name = name, out = opts.out, seed = opts.seed, params = opts.params, file = opts.file, args = opts.args }
+    recorder.start { name = name, out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
+        args = opts.args }
     return { opts = opts, folder = recorder.folder(), runs = 0, patience = opts.timeout,
         most_runs = opts.shrink_runs or shrink.MOST_RUNS, deadline = core.now() + (opts.shrink_time or shrink.MOST_TIME) }
 end
 
---- Shrinks. `opts`: as run.file takes them, and shrink_runs=, shrink_time=, replay_path=, timeout=. Returns the exit status: that
+--- Shrinks. `opts`: as run.file takes them, and shrink_runs=, shrink_time=, replay_path=, timeout=. Returns the exit
+-- status: that
 --- of the experiment's first run.
 function shrink.run(opts)
     local self = start(opts)

@@ -58,7 +58,7 @@ wait $ospf
 judge $? ospf outages
 
 # The bug of faults.lua: found, recorded, replayed, shrunk, and the shrunk schedule replayed.
-lost() { grep -q 'the last acknowledged write, and the copy at b: ' "$folder/$name.log"; }
+lost() { grep -q 'the last acknowledged write, and b.s copy: ' "$folder/$name.log"; }
 count_faults() { grep -c '"kind"' "$1"; }
 name=faults experiment=$here/../../experiments/faults.lua
 "$QEMUNET" run "$experiment" --param acknowledge=early --param seconds=1 --seed 1 --out "$folder/lost" >"$folder/faults.log" 2>&1

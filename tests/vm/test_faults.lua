@@ -23,7 +23,8 @@ local function began(storm)
 end
 
 test("a guest's clock is set forward, and back afterwards; two add up", function()
-    local storm = faults { during = 60, { "skew", node = v, by = "100s", at = 0 }, { "skew", node = "v", by = "-30s", at = 0 } }
+    local storm = faults { during = 60, { "skew", node = v, by = "100s", at = 0 },
+        { "skew", node = "v", by = "-30s", at = 0 } }
     began(storm)
     sleep(0.2)
     eventually(10, function() return math.abs(ahead() - 70) <= 2 end)
@@ -44,7 +45,8 @@ end)
 
 test("a crashed machine boots again, with the right time, and takes its links along", function()
     v:succeed("echo here >/tmp/mark")
-    local storm = faults { { "skew", node = v, by = "1000s", at = 0, lasts = "10s" }, { "crash", node = v, at = "0.5s", lasts = "0.1s" } }
+    local storm = faults { { "skew", node = v, by = "1000s", at = 0, lasts = "10s" },
+        { "crash", node = v, at = "0.5s", lasts = "0.1s" } }
     began(storm)
     storm:stop()
     check.equal(v.state, "up")
