@@ -1,7 +1,8 @@
 -- Four routers in a ring, a--b--c--d--a. Traffic from a to c goes by b; when that path is cut, how long until it goes by d?
 -- Each end probes the far end over both paths, and routes over the first that answers: path tracking, as routers do it.
 local probe = param("probe", 0.25) -- seconds between two probes
-local rounds, wanted = param("rounds", 10), param("width", 0.5) -- confidence interval: at most this wide, of the mean
+-- It is measured until the confidence interval is within this part of the mean on either side, or so many times.
+local width, rounds = param("width", 0.25), param("rounds", 10)
 
 local a, b, c, d = table.unpack(vms(4, "r%d"))
 local ab, bc = link(a, b, { delay = "2ms" }), link(b, c, { delay = "2ms" })
@@ -60,16 +61,9 @@ local function recovery()
     return seconds
 end
 
-local times, mean, lo, hi = {}, nil, nil, nil
-repeat
-    times[#times + 1] = recovery()
-    if #times > 1 then
-        mean, lo, hi = stats.mean(times), stats.ci95(times)
-        mark(("round %d: %.2f s, mean %.2f s"):format(#times, times[#times], mean))
-    end
-until #times > rounds or #times == rounds and hi - lo <= wanted * mean -- too wide an interval: one more round
+local result = repeat_until { metric = recovery, ci = width, min = math.min(5, rounds), max = rounds, name = "recovery" }
 
 print(("recovery over the other path: %.2f s, 95 %% confidence %.2f to %.2f s (%d rounds, a probe every %g s)"):format(
-    mean, lo, hi, #times, probe))
-record { recovery_s = times, mean_s = mean, ci95_s = { lo, hi } }
+    result.mean, result.lo, result.hi, result.n, probe))
+record { recovery_s = result.values, mean_s = result.mean, ci95_s = { result.lo, result.hi } }
 for _, tracker in ipairs(trackers) do tracker:kill() end

@@ -12,6 +12,7 @@
 #include "interp/bind_link.h"
 #include "interp/bind_machine.h"
 #include "interp/bind_nat.h"
+#include "interp/bind_process.h"
 #include "interp/bind_radio.h"
 #include "interp/bind_rng.h"
 #include "interp/bind_stream.h"
@@ -98,6 +99,7 @@ static int open_core(lua_State *L)
     files_bind(L);
     image_bind(L);
     nat_bind(L);
+    process_bind(L);
     stream_bind(L);
     system_bind(L);
     json_bind(L);

@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Descriptive statistics of a list of numbers, for experiments that repeat a measurement: location, spread, quantiles,
--- a confidence interval of the mean, the empirical distribution and a histogram.
+-- confidence intervals of the mean and, by the bootstrap, of anything else, the empirical distribution and a histogram.
 
+local core = require "qemunet.core"
 local inspect = require "qemunet.inspect"
+local options = require "qemunet.options"
 local units = require "qemunet.units"
 
 local stats = {}
@@ -129,6 +131,12 @@ local function normal_tail(z)
     return 0.5 - total * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
 end
 
+-- P(Z <= z), for any z.
+local function normal_cdf(z)
+    if z < 0 then return normal_tail(-z) end
+    return 1 - normal_tail(z)
+end
+
 -- The t >= 0 at which a falling tail function is p, by bisection to the last bit.
 local function solve_tail(tail, p)
     local lo, hi = 0.0, 1.0
@@ -151,6 +159,17 @@ local function t_upper(tail, df)
     return z + (z * z * z + z) / (4 * df) -- Abramowitz & Stegun 26.7.5, first term
 end
 
+local function normal_quantile(p)
+    if p < 0.5 then return -solve_tail(normal_tail, p) end
+    return p == 0.5 and 0.0 or solve_tail(normal_tail, 1 - p)
+end
+
+local function confidence_of(v, who, level)
+    local c = v == nil and 0.95 or units.fraction(v, "stats." .. who, level + 1)
+    if c <= 0 or c >= 1 then misuse(who, "confidence must lie between 0 and 1", level) end
+    return c
+end
+
 local function interval(t, confidence)
     local m = mean_of(t)
     local half = t_upper((1 - confidence) / 2, #t - 1) * stdev_of(t) / math.sqrt(#t)
@@ -160,6 +179,37 @@ end
 -- The functions below take t, a list of numbers (in any unit; results are in the same), and leave it as it is. They
 -- raise for something else, an empty list, an element that is no number (named by its index) and nan. Infinite elements
 -- are refused except by median, quantile and ecdf, where order is all that matters.
+
+--- stats.sum(t) -> number: the sum, with the rounding errors compensated (Neumaier, ZAMM 54, 1974).
+-- @param t  a list of numbers
+-- @example
+--   check.equal(stats.sum { 1, 1e100, 1, -1e100 }, 2)
+function stats.sum(t)
+    expect_list("sum", t, 1, true, 1)
+    return sum(t)
+end
+
+--- stats.min(t) -> number: the least value.
+-- @param t  a list of numbers
+-- @example
+--   check.equal(stats.min { 3, 1, 2 }, 1)
+function stats.min(t)
+    expect_list("min", t, 1, false, 1)
+    local least = math.huge
+    for _, x in ipairs(t) do least = math.min(least, x) end
+    return least
+end
+
+--- stats.max(t) -> number: the greatest value.
+-- @param t  a list of numbers
+-- @example
+--   check.equal(stats.max { 3, 1, 2 }, 3)
+function stats.max(t)
+    expect_list("max", t, 1, false, 1)
+    local greatest = -math.huge
+    for _, x in ipairs(t) do greatest = math.max(greatest, x) end
+    return greatest
+end
 
 --- mean(t): the arithmetic mean.
 function stats.mean(t)
@@ -187,20 +237,125 @@ function stats.stdev(t)
     return stdev_of(t)
 end
 
+--- stats.variance(t) -> number: the sample variance, with n - 1; the square of stats.stdev.
+-- @param t  a list of numbers, two at least
+-- @example
+--   check.equal(stats.variance { 1, 2, 3, 4, 5 }, 2.5)
+function stats.variance(t)
+    expect_list("variance", t, 2, true, 1)
+    return stdev_of(t) ^ 2
+end
+
 --- ci(t, confidence) -> lo, hi: the two-sided confidence interval of the mean, mean -/+ t_{(1+c)/2, n-1} s / sqrt(n),
 -- by Student's t (NIST/SEMATECH e-Handbook 1.3.5.2). It supposes independent values, about normal or many; needs two.
 -- @param confidence  above 0 and below 1, or "99%"; default 0.95
 function stats.ci(t, confidence)
     expect_list("ci", t, 2, true, 1)
-    local c = confidence == nil and 0.95 or units.fraction(confidence, "stats.ci", 2)
-    if c <= 0 or c >= 1 then misuse("ci", "confidence must lie between 0 and 1", 1) end
-    return interval(t, c)
+    return interval(t, (confidence_of(confidence, "ci", 2)))
 end
 
 --- ci95(t) -> lo, hi: ci(t, 0.95).
 function stats.ci95(t)
     expect_list("ci95", t, 2, true, 1)
     return interval(t, 0.95)
+end
+
+-- The bootstrap ------------------------------------------------------------------------------------------------------
+
+-- The number of its generator: what it draws follows from the run's seed and the values alone; see core.generator.
+local BOOTSTRAP = 1 << 62 | 0xb0 << 48
+
+local GROUPS = 1000 -- of the jackknife, at most: with one for each value its time grows with the square of their number
+
+local function statistic(fn, list)
+    local value = fn(list)
+    if element_problem(value, true) then
+        misuse("bootstrap", "fn gave " .. element_problem(value, true), 3)
+    end
+    return value
+end
+
+-- fn of so many lists drawn from t with replacement.
+local function resample(t, fn, samples)
+    local generator, n, values = core.generator(BOOTSTRAP), #t, {}
+    for i = 1, samples do
+        local list = {}
+        for j = 1, n do list[j] = t[math.floor(generator:unit() * n) + 1] end
+        values[i] = statistic(fn, list)
+    end
+    return values
+end
+
+-- The acceleration: a sixth of the skewness of the jackknife's values (Efron, JASA 82, 1987, eq. 6.6). Groups of values are
+-- left out where there are many.
+local function acceleration(t, fn)
+    local groups, values = math.min(#t, GROUPS), {}
+    for i = 1, groups do
+        local rest = {}
+        for j = 1, #t do
+            if j % groups + 1 ~= i then rest[#rest + 1] = t[j] end
+        end
+        values[i] = statistic(fn, rest)
+    end
+    local m = mean_of(values)
+    local squares = sum(values, function(x) return (m - x) ^ 2 end)
+    if squares == 0 then return 0 end
+    return sum(values, function(x) return (m - x) ^ 3 end) / (6 * squares ^ 1.5)
+end
+
+-- The bias: the normal quantile of the fraction of resampled values below the estimate, those equal to it half.
+local function bias(values, estimate)
+    local below = 0
+    for _, v in ipairs(values) do
+        if v < estimate then below = below + 1 elseif v == estimate then below = below + 0.5 end
+    end
+    local least = 0.5 / #values
+    return normal_quantile(math.max(least, math.min(1 - least, below / #values)))
+end
+
+local METHODS = {}
+
+function METHODS.percentile(_, _, _, p) return p end
+
+-- Which quantile of the resampled values stands for p (Efron, JASA 82, 1987, eq. 2.3).
+function METHODS.bca(t, fn, values, p)
+    local z0, a = bias(values, fn(t)), acceleration(t, fn)
+    local function adjusted(q)
+        local z = z0 + normal_quantile(q)
+        return normal_cdf(z0 + z / (1 - a * z))
+    end
+    return adjusted(p), adjusted(1 - p)
+end
+
+local BOOTSTRAP_OPTIONS = {
+    confidence = { type = "fraction" }, samples = { type = "integer", default = 2000, min = 2, max = 1000000 },
+    method = { type = "string", default = "bca", choices = { "bca", "percentile" } },
+}
+
+--- stats.bootstrap(t, fn, opts) -> lo, hi, standard error: a confidence interval of any statistic, by the bootstrap.
+-- It computes fn of many lists that are drawn from t with replacement, and so supposes nothing of the distribution, but that
+-- t's values are independent and many enough to stand for it (ten or more). What is drawn follows from the run's seed.
+-- @param t   a list of values of any kind, two at least: numbers, pairs ...
+-- @param fn  function(list) -> number: the statistic; default stats.mean. It must leave the list as it is, and not wait
+-- @param opts.confidence  default 0.95
+-- @param opts.samples     how many lists are drawn (default 2000; fewer than 1000 give rough intervals)
+-- @param opts.method      "bca": bias-corrected and accelerated (Efron, "Better Bootstrap Confidence Intervals", JASA 82,
+--   1987), the default; "percentile": the quantiles of the drawn values as they are
+-- @return  the ends of the interval, and the standard deviation of the drawn values
+-- @error   raises when t has fewer than two values, and when fn gives something else than a finite number
+-- @example
+--   local lo, hi = stats.bootstrap({ 12, 15, 11, 19, 14, 40, 13, 16, 12, 15 }, stats.median)
+--   check.less(lo, 14.6) check.less(14.4, hi)
+function stats.bootstrap(t, fn, opts)
+    if type(t) ~= "table" or #t < 2 then misuse("bootstrap", "want a list of two values or more", 1) end
+    if fn ~= nil and type(fn) ~= "function" then misuse("bootstrap", "want a function, got " .. inspect(fn), 1) end
+    local checked = options.check(opts, BOOTSTRAP_OPTIONS, "stats.bootstrap", 2)
+    local c = confidence_of(checked.confidence, "bootstrap", 2)
+    fn = fn or stats.mean
+    local values = resample(t, fn, checked.samples)
+    table.sort(values)
+    local p, q = METHODS[checked.method](t, fn, values, (1 - c) / 2)
+    return quantile_of(values, p), quantile_of(values, q or 1 - p), stdev_of(values)
 end
 
 --- ecdf(t): the empirical distribution function, a list of { x =, p = } with x rising and distinct; p is the fraction

@@ -43,13 +43,23 @@ local function check_possible(config, where, level)
     if problem then error(where .. ": " .. problem, level + 1) end
 end
 
+-- What is in force of a configuration: it, and what faults do to the link beside for the time being.
+local function in_force(self, config) return self.overlay and self.overlay(config) or config end
+
 -- Puts both configurations in force at one instant, if they are possible; else the link keeps what it has.
 local function apply(self, ab, ba, level)
-    check_possible(ab, "set: ab", level + 1)
-    check_possible(ba, "set: ba", level + 1)
-    core.link_set(self.id, impairment.core(ab), impairment.core(ba))
+    local ab_now, ba_now = in_force(self, ab), in_force(self, ba)
+    check_possible(ab_now, "set: ab", level + 1)
+    check_possible(ba_now, "set: ba", level + 1)
+    core.link_set(self.id, impairment.core(ab_now), impairment.core(ba_now))
     self.config = { ab = ab, ba = ba }
     core.event { t = core.now(), kind = "link", link = self.name, event = "set", ab = ab.values, ba = ba.values }
+end
+
+--- Has fn(configuration) -> another be in force on a link, in place of what it is set to and will be; nil: no more.
+function link.overlay(self, fn)
+    self.overlay = fn or false
+    core.link_set(self.id, impairment.core(in_force(self, self.config.ab)), impairment.core(in_force(self, self.config.ba)))
 end
 
 local Link = {}
@@ -98,6 +108,9 @@ function Direction:stats()
     return self.link:stats()[self.way]
 end
 
+--- Whether a value is a link.
+function link.is_link(v) return getmetatable(v) == meta end
+
 --- Whether a value is a direction.
 function link.is_direction(v) return getmetatable(v) == direction_meta end
 
@@ -107,8 +120,9 @@ end
 
 -- A link's fields: name (of its own), a and b (the nodes or switches at its ends), ab and ba (the directions), is_up, nics
 -- (those of the nodes, a's first), config; and these, where they are not false. on_remove: what is to be done beside, when
--- it is removed.
-for _, field in ipairs { "removed", "switch", "mtu", "a", "b", "id", "last_stats", "gateway", "nameserver", "on_remove" } do
+-- it is removed. overlay: see link.overlay.
+for _, field in ipairs { "removed", "switch", "mtu", "a", "b", "id", "last_stats", "gateway", "nameserver", "on_remove",
+    "overlay" } do
     Link[field] = false
 end
 

@@ -111,6 +111,14 @@ local function note_names(nics, names)
     end
 end
 
+--- Steps the clock of a machine that answers by so many seconds. Returns nil, or why it failed.
+function identity.step_clock(self, seconds)
+    if not identity.is_served(self) then return "its guest's clock cannot be set: it does not run our program" end
+    local result = take(self, "step its clock", ("step %s %.0f\n"):format(seconds < 0 and "-" or "+", math.abs(seconds) * 1e9))
+    if result.ok then return nil end
+    return result.error or result.timed_out and "no answer" or ("%s (errno %d)"):format(result.stderr, result.status)
+end
+
 --- Whether its guest takes an identity as another machine's copy.
 function identity.is_served(self) return not self.line and self.machine:is_served() end
 

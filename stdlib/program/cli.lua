@@ -4,10 +4,13 @@
 local core = require "qemunet.core"
 local doctor = require "qemunet.program.doctor"
 local errors = require "qemunet.errors"
+local faults = require "qemunet.faults.faults"
+local fault_record = require "qemunet.faults.record"
 local images = require "qemunet.program.images"
 local options = require "qemunet.options"
 local recorder = require "qemunet.program.recorder"
 local run = require "qemunet.program.run"
+local shrink = require "qemunet.program.shrink"
 local units = require "qemunet.units"
 
 local USAGE = [=[
@@ -16,6 +19,11 @@ usage: qemunet COMMAND ...
   run FILE [--param NAME=VALUE]... [--seed N] [--out DIR] [--accel auto|kvm|tcg]
       [--timeout D] [--no-templates] [-q|-v] [-- ARGS]
                       run an experiment; --no-templates: every machine boots
+      --replay FILE|DIR
+                      with the faults{} of an earlier run, its seed and parameters
+      --shrink [--shrink-runs N] [--shrink-time D]
+                      if it fails: again and again, to find the fewest faults with
+                      which it does (at most 100 runs, 15 minutes)
   test FILE... [--filter PATTERN] [--accel A] [--seed N] [--timeout D]
       [--no-templates] [-q|-v]
                       run the tests of suite files
@@ -84,7 +92,19 @@ local function with_common(own)
     return own
 end
 
-local RUN = with_common { ["--out"] = { true, set("out") } }
+local function to_count(value, name)
+    local n = math.tointeger(tonumber(value))
+    if not n or n < 1 then usage(("%s %s: want a number, at least 1"):format(name, value)) end
+    return n
+end
+
+local RUN = with_common {
+    ["--out"] = { true, set("out") },
+    ["--replay"] = { true, set("replay_path") },
+    ["--shrink"] = { false, set_true("shrink") },
+    ["--shrink-runs"] = { true, set("shrink_runs", to_count) },
+    ["--shrink-time"] = { true, set("shrink_time", to_duration) },
+}
 local TEST = with_common { ["--filter"] = { true, set("filter") } }
 
 local function unknown_option(word, spec)
@@ -126,6 +146,23 @@ end
 
 local commands = {}
 
+-- Runs with the schedules of an earlier run, and with what that was started with where nothing else is given.
+local function replay(opts)
+    if not opts.replay_path then return end
+    local document, why = fault_record.read(opts.replay_path)
+    if not document then usage("--replay " .. why) end
+    opts.replay, opts.seed = document, opts.seed or document.seed
+    for name, value in pairs(document.params or {}) do opts.params[name] = opts.params[name] or tostring(value) end
+    if #opts.args == 0 then opts.args = document.args or opts.args end
+end
+
+-- What a person may want next after a run that failed.
+local function advise(opts, verdict)
+    if verdict.status ~= run.FAILED or not faults.happened() then return end
+    core.log(0, ("its faults again: qemunet run %s --replay %s; the fewest of them: and --shrink"):format(opts.file,
+        recorder.made()))
+end
+
 function commands.run(words)
     local opts = parse(words, RUN)
     if #opts.files ~= 1 then usage(#opts.files == 0 and "run wants a file" or "run wants one file; arguments go behind --") end
@@ -133,12 +170,19 @@ function commands.run(words)
     local file, why = io.open(opts.file, "rb")
     if not file then usage("cannot read " .. why) end
     file:close()
+    replay(opts)
+    if opts.shrink then
+        core.progress_open(opts.level)
+        opts.seed = opts.seed or core.random_seed()
+        return shrink.run(opts)
+    end
     start(opts)
     local verdict = run.file(opts)
     for _, name in ipairs(recorder.unused_params()) do
         core.log(0, ("--param %s: the experiment never asks for it"):format(name))
     end
     if recorder.made() then core.log(0, ("%s: %s/result.json"):format(verdict.verdict, recorder.made())) end
+    advise(opts, verdict)
     return verdict.status
 end
 
@@ -202,12 +246,6 @@ function commands.doctor(words)
 end
 
 local BENCHES = { boot = "bench.boot", commands = "bench.commands", fabric = "bench.fabric", sync = "bench.sync" }
-
-local function to_count(value, name)
-    local n = math.tointeger(tonumber(value))
-    if not n or n < 1 then usage(("%s %s: want a number, at least 1"):format(name, value)) end
-    return n
-end
 
 local BENCH = with_common {
     ["--rounds"] = { true, set("rounds", to_count) },

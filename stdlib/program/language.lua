@@ -6,6 +6,7 @@ local capture = require "qemunet.network.capture"
 local core = require "qemunet.core"
 local csv = require "qemunet.csv"
 local coroutines = require "qemunet.coroutines"
+local faults = require "qemunet.faults.faults"
 local host = require "qemunet.nodes.host"
 local image = require "qemunet.nodes.image"
 local inspect = require "qemunet.inspect"
@@ -19,6 +20,7 @@ local radio = require "qemunet.network.radio"
 local random = require "qemunet.random"
 local re = require "qemunet.re"
 local recorder = require "qemunet.program.recorder"
+local repetition = require "qemunet.repetition"
 local responder = require "qemunet.nodes.responder"
 local series = require "qemunet.program.series"
 local stats = require "qemunet.stats"
@@ -76,14 +78,15 @@ function language.names(suite, args)
         vm = vm.vm, vms = vm.vms, image = image.image, host = host.host, hosts = host.hosts,
         responder = responder.responder, boot = boot.boot,
         link = link.link, switch = link.switch, hub = link.hub, lan = link.lan, nat = nat.nat,
-        partition = partition.partition, radio = radio.radio, mobility = mobility.mobility,
+        partition = partition.partition, faults = faults.faults, radio = radio.radio, mobility = mobility.mobility,
         capture_all = capture.all, topology = topology,
         source = traffic.source, sink = traffic.sink, voice = voice.voice, video = video.video,
         now = core.now, sleep = tasks.sleep, after = tasks.after, at = tasks.at, every = tasks.every, go = tasks.go,
         all = tasks.all, any = tasks.any, event = tasks.event, barrier = tasks.barrier, timeout = tasks.timeout,
         eventually = tasks.eventually, always = tasks.always, sync = sync.sync,
         mark = recorder.mark, record = recorder.record, param = recorder.param, series = series.series, probe = series.probe,
-        stats = stats, rng = random.new(), csv = { encode = csv.encode, write = csv.write }, re = re, json = json, inspect = inspect, columns = text.columns,
+        repeat_until = repetition.repeat_until, stats = stats, rng = random.new(), re = re, json = json,
+        csv = { encode = csv.encode, write = csv.write }, inspect = inspect, columns = text.columns,
         defaults = strict_defaults(), args = args, print = print_values,
     }
     for name, value in pairs(suite) do names[name] = value end

@@ -6,6 +6,7 @@ local capture = require "qemunet.network.capture"
 local core = require "qemunet.core"
 local csv = require "qemunet.csv"
 local errors = require "qemunet.errors"
+local faults = require "qemunet.faults.faults"
 local fidelity = require "qemunet.program.fidelity"
 local host = require "qemunet.nodes.host"
 local image = require "qemunet.nodes.image"
@@ -173,6 +174,8 @@ local function setup_run(opts)
     series.reset()
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
         args = opts.args, lazy = opts.lazy }
+    faults.start { file = opts.file, seed = opts.seed, params = opts.params, args = opts.args, replay = opts.replay,
+        folder = recorder.folder }
 end
 
 local function passed() return { verdict = "passed", status = run.PASSED } end

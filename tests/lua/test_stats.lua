@@ -3,6 +3,7 @@
 -- https://www.itl.nist.gov/div898/strd/) with their certified means and standard deviations, and tables of Student's t.
 
 local blames = require "blames".exactly
+local core = require "qemunet.core"
 local stats = require "qemunet.stats"
 
 -- StRD "Mavro" (filter transmittance), in units of 1e-5 above 2.
@@ -95,6 +96,119 @@ test("confidence intervals", function()
     check.equal({ stats.ci95 { 7, 7, 7 } }, { 7, 7 })
 end)
 
+test("sum, least, greatest, variance", function()
+    local t = { 3, 1, 1e100, 2, -1e100 }
+    check.equal({ stats.sum(t), stats.min(t), stats.max(t) }, { 6, -1e100, 1e100 })
+    check.near(stats.variance(CERTIFIED.Lew[1]), 277.332168044316 ^ 2, "0.0000000001%")
+    check.equal({ stats.min { math.huge, 1 }, stats.max { 1, math.huge } }, { 1, math.huge })
+end)
+
+-- Fifteen law schools: average score of the LSAT and grade point average, of a sample of 82. Efron & Tibshirani, "An
+-- Introduction to the Bootstrap", 1993, table 3.1.
+local LAW = { { 576, 3.39 }, { 635, 3.30 }, { 558, 2.81 }, { 578, 3.03 }, { 666, 3.44 }, { 580, 3.07 }, { 555, 3.00 },
+    { 661, 3.43 }, { 651, 3.36 }, { 605, 3.13 }, { 653, 3.12 }, { 575, 2.74 }, { 545, 2.76 }, { 572, 2.88 }, { 594, 2.96 } }
+
+local function column(list, i)
+    local values = {}
+    for j, row in ipairs(list) do values[j] = row[i] end
+    return values
+end
+
+local function correlation(list)
+    local x, y = column(list, 1), column(list, 2)
+    local mx, my, xx, yy, xy = stats.mean(x), stats.mean(y), 0, 0, 0
+    for i = 1, #list do
+        xx, yy, xy = xx + (x[i] - mx) ^ 2, yy + (y[i] - my) ^ 2, xy + (x[i] - mx) * (y[i] - my)
+    end
+    return xy / math.sqrt(xx * yy)
+end
+
+-- How A of 26 neurologically impaired children did in a test of spatial perception: ibid., table 14.1.
+local SPATIAL = { 48, 36, 20, 29, 42, 42, 20, 42, 22, 41, 45, 14, 6, 0, 33, 28, 34, 4, 32, 24, 47, 41, 24, 26, 30, 41 }
+
+local function variance_n(list) return stats.variance(list) * (#list - 1) / #list end
+
+test("bootstrap: the law schools' correlation", function()
+    core.set_seed(1)
+    check.near(correlation(LAW), 0.776, 0.0005)
+    local _, _, se = stats.bootstrap(LAW, correlation, { samples = 800 })
+    check.near(se, 0.132, 0.012, "ibid., table 6.1: 0.132 of 3200 samples, 0.137 of 800;")
+end)
+
+test("bootstrap: the intervals of a variance, 90 %", function()
+    core.set_seed(1)
+    check.near(variance_n(SPATIAL), 171.5, 0.05)
+    local opts = { confidence = "90%", samples = 2000, method = "percentile" }
+    local lo, hi = stats.bootstrap(SPATIAL, variance_n, opts)
+    check.near(lo, 100.8, 5, "ibid., table 14.2, lower end by percentiles")
+    check.near(hi, 233.9, 7, "and the upper")
+    opts.method = nil
+    lo, hi = stats.bootstrap(SPATIAL, variance_n, opts)
+    check.near(lo, 115.8, 6, "the lower end by BCa")
+    check.near(hi, 259.6, 10, "and the upper")
+end)
+
+test("bootstrap repeats with the seed, and bears constant values and long lists", function()
+    local function interval() return { stats.bootstrap({ 1, 5, 2, 8, 3 }, nil, { samples = 50 }) } end
+    core.set_seed(1)
+    local one = interval()
+    check.equal(interval(), one)
+    core.set_seed(2)
+    check.not_equal(interval(), one)
+    check.equal({ stats.bootstrap({ 4, 4, 4 }, stats.median, { samples = 10 }) }, { 4, 4, 0 })
+    local long = {}
+    for i = 1, 3000 do long[i] = i % 10 end
+    local lo, hi = stats.bootstrap(long, function(list) return list[1] + list[#list] end, { samples = 10 })
+    check.is_true(lo <= hi)
+end)
+
+test("repeat_until stops when the interval is narrow enough", function()
+    -- 99 and 101 in turn: of six, s = sqrt(6 / 5) and the half-width 2.571 s / sqrt(6) = 1.15; of seven, it is 0.989.
+    local function alternate(n) return n % 2 == 0 and 101 or 99 end
+    local result = repeat_until { metric = alternate, ci = "1%", name = "alternate" }
+    check.equal({ result.n, result.converged, result.name }, { 7, true, "alternate" })
+    check.near(result.half_width, 2.4469 * math.sqrt(48 / 42) / math.sqrt(7), 1e-4)
+    check.equal({ result.lo, result.hi }, { stats.ci(result.values) })
+    check.near(result.stdev, math.sqrt(48 / 42), 1e-12)
+    local absolute = repeat_until { metric = alternate, within = 1 }
+    check.equal({ absolute.n, absolute.half_width }, { 7, result.half_width })
+    check.equal(repeat_until({ metric = function() return 0 end, min = 3 }).n, 3)
+    check.equal(repeat_until({ metric = function() return 7 end }).n, 5)
+    check.less(repeat_until({ metric = alternate, ci = "1%", confidence = "50%" }).n, 7)
+end)
+
+test("repeat_until ends at max; the metric may wait", function()
+    local calls = {}
+    local result = repeat_until { max = 3, ci = 0.0001, metric = function(n)
+        sleep(0.001)
+        calls[n] = true
+        return n
+    end }
+    check.equal({ result.n, result.converged, #calls, result.mean }, { 3, false, 3, 2 })
+end)
+
+test("what a metric may not give; misuse", function()
+    local given = { 1, 2 }
+    check.raises(function()
+        repeat_until { name = "delay", metric = function(n) return given[n], "the link is down" end }
+    end, "^.*test_stats.lua:%d+: repeat_until: delay gave nil in repetition 3 %(the link is down%): want a finite number$")
+    check.raises(function() repeat_until { metric = function() return 0 / 0 end } end, "metric gave nan in repetition 1: ")
+    check.raises(function() repeat_until { metric = function() error("no route", 0) end } end, "^no route$")
+    local function seven() return 7 end
+    local function misused(opts, text)
+        blames(function()
+            local result = repeat_until(opts)
+            return result
+        end, "repeat_until: " .. text)
+    end
+    misused({ metric = seven, ci = 0.1, within = 1 }, "give ci= (of the mean) or within= (in the metric's unit), not both")
+    misused({ metric = seven, min = 5, max = 4 }, "min (5) is more than max (4)")
+    misused({ metric = seven, confidence = 1 }, "confidence must lie between 0 and 1")
+    misused({}, 'option "metric" is missing')
+    misused({ metric = seven, maximum = 3 },
+        'unknown option "maximum" (known: ci, confidence, max, metric, min, name, within)')
+end)
+
 test("median and quantiles of type 7", function()
     check.equal(stats.median { 3, 1, 2 }, 2)
     check.equal(stats.median { 4, 1, 3, 2 }, 2.5)
@@ -106,6 +220,13 @@ test("median and quantiles of type 7", function()
     check.equal(stats.quantile(ten, 1), 10)
     check.equal(stats.quantile({ 1, math.huge, math.huge }, 0.75), math.huge)
     check.equal(ten[1], 10, "the list is left as it was")
+end)
+
+-- Hyndman & Fan, "Sample Quantiles in Statistical Packages", Am. Stat. 50(4), 1996, definition 7: p(k) = (k - 1) / (n -
+-- 1) is where the k-th value is the quantile.
+test("each value is the quantile of its own p(k)", function()
+    local values = { 0.8, 1.3, 2.1, 5.5, 8.9, 13.4, 21.7 }
+    for i, x in ipairs(values) do check.near(stats.quantile(values, (i - 1) / (#values - 1)), x, 1e-12) end
 end)
 
 test("empirical distribution", function()
@@ -148,6 +269,13 @@ test("misuse raises at the script's line", function()
     blames(function() stats.ci({ 1, 2 }, 1) end, "stats.ci: confidence must lie between 0 and 1")
     blames(function() stats.ci({ 1, 2 }, "x") end, 'stats.ci: bad fraction "x" (want 0 to 1 or "0%" to "100%")')
     blames(function() stats.ecdf { {} } end, "stats.ecdf: element 1 is {}, not a number")
+    blames(function() stats.bootstrap { 1 } end, "stats.bootstrap: want a list of two values or more")
+    blames(function() stats.bootstrap({ 1, 2 }, 3) end, "stats.bootstrap: want a function, got 3")
+    blames(function() stats.bootstrap({ 1, 2 }, function() return nan end) end, "stats.bootstrap: fn gave nan")
+    blames(function() stats.bootstrap({ 1, 2 }, nil, { confidence = 0 }) end,
+        "stats.bootstrap: confidence must lie between 0 and 1")
+    blames(function() stats.bootstrap({ 1, 2 }, nil, { method = "BC" }) end,
+        'stats.bootstrap: method: bad value "BC" (want "bca" or "percentile"); did you mean "bca"?')
     blames(function() stats.histogram({ 1 }, 0) end, "stats.histogram: bins must be a whole number from 1, got 0")
     blames(function() stats.t_quantile(1, 3) end, "stats.t_quantile: p must lie between 0 and 1")
     blames(function() stats.t_quantile(0.5, 0) end, "stats.t_quantile: df must be a number above 0")

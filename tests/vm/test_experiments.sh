@@ -41,7 +41,7 @@ judge() { # judge STATUS NAME KEY
 name=none
 known=''
 for path in "$here"/../../experiments/*.lua; do known="$known $(basename "$path" .lua)"; done
-[ "$known" = ' convergence crowd handshake hello ospf radio raft routing steps suite voip' ]
+[ "$known" = ' convergence crowd faults handshake hello ospf radio raft routing steps suite voip' ]
 verdict $? "each experiment has its line here"
 
 # Mostly it waits for timers: beside the others.
@@ -51,6 +51,7 @@ run crowd memory_each_mb --param machines=12 --param watch=0.5
 run convergence mean_s --param precision=0.5
 run handshake connected_s --param most=1
 run hello rtt_ms
+run faults acknowledged --param seconds=1
 run radio last_answer_s
 run routing recovery_s --param rounds=3
 run steps capacity
@@ -59,6 +60,24 @@ run voip mos --param seconds=2
 run raft acknowledged --param members=3 --param repetitions=1
 wait $ospf
 judge $? ospf outages
+
+# The bug of faults.lua: found, recorded, replayed, shrunk, and the shrunk schedule replayed.
+lost() { grep -q 'the last acknowledged write, and b.s copy: ' "$folder/$name.log"; }
+count_faults() { grep -c '"kind"' "$1"; }
+name=faults experiment=$here/../../experiments/faults.lua
+"$QEMUNET" run "$experiment" --param acknowledge=early --param seconds=1 --seed 1 --out "$folder/lost" >"$folder/faults.log" 2>&1
+[ $? -eq 1 ] && lost && [ "$(count_faults "$folder/lost/faults.json")" -eq 15 ]
+verdict $? "faults.lua finds the bug of the early acknowledgement"
+"$QEMUNET" run "$experiment" --replay "$folder/lost" --out "$folder/lost-again" >"$folder/faults.log" 2>&1
+[ $? -eq 1 ] && lost
+verdict $? "and again with the same schedule"
+"$QEMUNET" run "$experiment" --replay "$folder/lost" --shrink --out "$folder/shrunk" >"$folder/faults.log" 2>&1
+[ $? -eq 1 ] && lost && [ "$(count_faults "$folder/shrunk/faults.min.json")" -lt 5 ]
+verdict $? "the schedule is shrunk"
+"$QEMUNET" run "$experiment" --replay "$folder/shrunk/faults.min.json" --out "$folder/fewest" >>"$folder/faults.log" 2>&1
+[ $? -eq 1 ]
+verdict $? "and still fails"
+
 name=hello
 [ -s "$folder/hello/console/a.log" ] && [ -s "$folder/hello/console/b.log" ]
 verdict $? "a console log for each machine"
