@@ -28,6 +28,7 @@ struct host {
     uv_poll_t *packets;    /* NULL until a trigger is wanted */
     uint64_t seed;
     int container_program; /* 0: not made yet; see container_program() */
+    int container_users;   /* 0: not made yet; see netns_make_users() */
     int machines;          /* open ones, containers included */
     int watching;          /* triggers that may fire */
     bool finished;

@@ -8,6 +8,7 @@ local coroutines = require "qemunet.coroutines"
 local errors = require "qemunet.errors"
 local node = require "qemunet.nodes.node"
 local options = require "qemunet.options"
+local paths = require "qemunet.paths"
 local testbed = require "qemunet.testbed"
 
 local host = {}
@@ -88,7 +89,7 @@ local function new_stack(self)
     local private, why = host.prepare()
     if not private then machinery(self, "have a network", why) end
     local stack
-    stack, why = core.stack()
+    stack, why = core.stack(not paths.is_allowed())
     if not stack then machinery(self, "have a network", why) end
     return stack
 end
@@ -148,7 +149,8 @@ function Host:power_on()
     self.is_up, self.ended, self.stack_used = core.future(), core.future(), true
     for _, nic in ipairs(self.nics) do configure_nic(self, nic) end
     local machine, why
-    machine, why = core.container { name = self.name, stack = stack, on_up = function() self.is_up:set(true) end,
+    machine, why = core.container { name = self.name, stack = stack,
+        confined = not paths.is_allowed(), on_up = function() self.is_up:set(true) end,
         on_end = function(state, reason) on_end(self, machine, state, reason) end }
     if not machine then machinery(self, "start", why) end
     self.machine = machine

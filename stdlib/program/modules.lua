@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- require and package of an experiment. Modules are looked for beside the file first; they see the names that the file sees.
 
+local errors = require "qemunet.errors"
 local paths = require "qemunet.paths"
 
 local modules = {}
@@ -16,8 +17,8 @@ end
 
 modules.read_chunk = read_chunk
 
--- Raises an error as require's: at the line that called it.
-local function fail(...) error((...):format(select(2, ...)), 4) end
+-- Raises an error at the script's line.
+local function fail(...) errors.raise((...):format(select(2, ...))) end
 
 local function run_module(name, path, env, state)
     local chunk, why = read_chunk(path, env)
@@ -40,7 +41,7 @@ local function is_internal(name) return name:find("^qemunet%.") ~= nil end
 local function not_found(name, tried)
     local native = package.searchpath(name, package.cpath)
     local note = native and ("\n\t%s is a C module, which needs --allow-host"):format(native) or ""
-    fail("module '%s' not found:\n\tnothing in package.preload%s%s", name, tried:gsub("^\n*", "\n"), note)
+    fail("module '%s' not found:\n\tnothing in package.preload%s%s", name, tried:gsub("^%s*", "\n\t"), note)
 end
 
 -- Where it is: beside the file only, when Lua's own require is there for the rest.
@@ -74,10 +75,10 @@ function modules.new(env, folder, loaded, forbidden)
     end
 
     local function own_require(name)
-        if type(name) ~= "string" then error("require: want the name of a module", 2) end
+        if type(name) ~= "string" then fail "require: want the name of a module" end
         if loaded[name] ~= nil then return loaded[name] end
         if state.loading[name] then
-            error(("circular require: %s -> %s"):format(table.concat(state.chain, " -> "), name), 2)
+            fail("circular require: %s -> %s", table.concat(state.chain, " -> "), name)
         end
         local value, from = find(name)
         if loaded[name] == nil then loaded[name] = value == nil and true or value end
