@@ -59,8 +59,12 @@ static int users_of(struct host *host)
 static int open_stack(lua_State *L)
 {
     int users = lua_toboolean(L, 1) ? users_of(host_of(L)) : -1;
-    if (lua_toboolean(L, 1) && users < 0)
-        return push_failure(L, users);
+    if (lua_toboolean(L, 1) && users < 0) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "no user namespace to keep its commands off this machine (%s)",
+                        strerror(-users));
+        return 2;
+    }
     struct lua_stack *stack = lua_newuserdatauv(L, sizeof(*stack), 0);
     stack->fd = -1;
     luaL_setmetatable(L, STACK);

@@ -50,7 +50,7 @@ end
 local function resolve(full)
     local parent, last = split(full)
     local real, why = core.real_path(parent)
-    if not real then return nil, ("%s: %s"):format(parent, why) end
+    if not real then return nil, ("%s: %s"):format(full, why) end
     if not last then return real end
     local path = (real == "/" and "" or real) .. "/" .. last
     return path, core.is_link(path)

@@ -70,6 +70,18 @@ static void fail(const char *what)
     _exit(1);
 }
 
+/* Of the /dev that commands see. */
+static void open_null(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0)
+        fail("/dev/null");
+    for (int fd = 0; fd < INIT_SOCKET; fd++)
+        dup2(null, fd);
+    if (null > INIT_SOCKET)
+        close(null);
+}
+
 static void set_up_process(void)
 {
     sigset_t chld;
@@ -81,11 +93,9 @@ static void set_up_process(void)
     sigaddset(&chld, SIGCHLD);
     sigprocmask(SIG_SETMASK, &chld, NULL);
     init.signals = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (init.signals < 0 || null < 0)
-        fail("/dev/null");
-    for (int fd = 0; fd < INIT_SOCKET; fd++)
-        dup2(null, fd);
+    if (init.signals < 0)
+        fail("a descriptor for signals");
+    open_null();
     fcntl(INIT_SOCKET, F_SETFD, FD_CLOEXEC);
 }
 
@@ -477,6 +487,7 @@ int main(int argc, char **argv)
     set_up_files(confined);
     if (confined)
         give_up_rights();
+    open_null();
     report(INIT_READY, 0, 0, "");
     serve();
 }
