@@ -9,6 +9,7 @@
 #include "interp/host.h"
 #include "runtime/container.h"
 #include "runtime/netlink.h"
+#include "runtime/netns.h"
 #include "runtime/stack.h"
 
 #include <errno.h>
@@ -46,13 +47,28 @@ static struct lua_stack *check_stack(lua_State *L, int arg)
     return stack;
 }
 
-/* core.stack() -> network stack, or nil and why */
+/* The user namespace of all confined containers. */
+static int users_of(struct host *host)
+{
+    if (host->container_users <= 0)
+        host->container_users = netns_make_users();
+    return host->container_users;
+}
+
+/* core.stack(confined) -> network stack, or nil and why */
 static int open_stack(lua_State *L)
 {
+    int users = lua_toboolean(L, 1) ? users_of(host_of(L)) : -1;
+    if (lua_toboolean(L, 1) && users < 0) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "no user namespace to keep its commands off this machine (%s)",
+                        strerror(-users));
+        return 2;
+    }
     struct lua_stack *stack = lua_newuserdatauv(L, sizeof(*stack), 0);
     stack->fd = -1;
     luaL_setmetatable(L, STACK);
-    int fd = stack_open();
+    int fd = stack_open(users);
     if (fd < 0)
         return push_failure(L, fd);
     stack->fd = fd;
@@ -182,7 +198,8 @@ static int program_of(struct host *host)
     return host->container_program;
 }
 
-/* core.container{name=, stack=, on_up=fn(), on_end=fn(state, why)} -> container, or nil and why */
+/* core.container{name=, stack=, confined= as its stack is, on_up=fn(), on_end=fn(state, why)} ->
+ * container, or nil and why */
 static int open_container(lua_State *L)
 {
     struct host *host = host_of(L);
@@ -190,7 +207,11 @@ static int open_container(lua_State *L)
     lua_settop(L, 1);
     lua_getfield(L, 1, "stack");
     lua_getfield(L, 1, "name");
+    lua_getfield(L, 1, "confined");
+    bool confined = lua_toboolean(L, 4);
+    lua_settop(L, 3);
     struct container_config config = {.name = luaL_checkstring(L, 3),
+                                      .confined = confined,
                                       .stack = check_stack(L, 2)->fd,
                                       .program = program_of(host),
                                       .handler = &handler};
@@ -293,5 +314,7 @@ void container_unbind(struct host *host)
 {
     if (host->container_program > 0)
         close(host->container_program);
-    host->container_program = 0;
+    if (host->container_users > 0)
+        close(host->container_users);
+    host->container_program = host->container_users = 0;
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <md5.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #define SUM "qemunet.sum"
@@ -27,6 +28,25 @@ static int file_chmod(lua_State *L)
 {
     int failed = chmod(luaL_checkstring(L, 1), (mode_t)luaL_checkinteger(L, 2));
     return push_outcome(L, failed ? -errno : 0);
+}
+
+/* core.real_path(path) -> the absolute path without links that it leads to; or nil and why */
+static int real_path(lua_State *L)
+{
+    char *path = realpath(luaL_checkstring(L, 1), NULL);
+    if (!path)
+        return push_outcome(L, -errno);
+    lua_pushstring(L, path);
+    free(path);
+    return 1;
+}
+
+/* core.is_link(path) -> whether it is a symbolic link */
+static int is_link(lua_State *L)
+{
+    struct stat st;
+    lua_pushboolean(L, lstat(luaL_checkstring(L, 1), &st) == 0 && S_ISLNK(st.st_mode));
+    return 1;
 }
 
 /* core.sum() -> the checksum of nothing yet */
@@ -58,8 +78,9 @@ static int sum_text(lua_State *L)
 
 void files_bind(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"stat", file_stat}, {"chmod", file_chmod}, {"sum", new_sum}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"stat", file_stat},      {"chmod", file_chmod},
+                                         {"real_path", real_path}, {"is_link", is_link},
+                                         {"sum", new_sum},         {NULL, NULL}};
     static const luaL_Reg methods[] = {{"add", add_to_sum}, {"text", sum_text}, {NULL, NULL}};
     bind_type(L, SUM, methods, NULL);
     luaL_setfuncs(L, functions, 0);

@@ -192,8 +192,9 @@ static void on_reply(void *arg, json_t *value, const char *error)
     free(reply);
 }
 
-/* machine:qmp(command, arguments or nil, fn(value, error)) */
-static int machine_qmp_method(lua_State *L)
+/* core.machine_qmp(machine, command, arguments or nil, fn(value, error)): no method, since a script
+ * that has a machine is not to have its monitor, which writes files */
+static int qmp_command(lua_State *L)
 {
     struct lua_machine *machine = check_machine(L);
     const char *name = luaL_checkstring(L, 2), *why = NULL;
@@ -216,9 +217,9 @@ static int machine_qmp_method(lua_State *L)
     return push_outcome(L, err);
 }
 
-/* machine:pass_fd(name, fd): hand QEMU a copy of the descriptor, for the next command that names it
- */
-static int machine_pass_fd_method(lua_State *L)
+/* core.machine_pass_fd(machine, name, fd): hand QEMU a copy of the descriptor, for the next command
+ * that names it */
+static int pass_fd(lua_State *L)
 {
     struct machine *machine = check_machine(L)->machine;
     return push_outcome(
@@ -305,7 +306,7 @@ static int needs_shell(lua_State *L)
 }
 
 /* core.machine{name=, arch=, kernel=, initrd=, append=, disk=, disk_format=, disk_writable=, root=,
- * seed={[file]=text,...} (a volume of these), memory=bytes, cpus=, kvm=, generation_id=,
+ * seed={[file]=text,...} (a volume of these), memory=bytes, cpus=, kvm=, confined=, generation_id=,
  * nics={{number=,fd=,mac=},...}, extra={...}, console_log=, boot_timeout=s,
  * template= to go on from, with channel_note=, or draft= to make a template of,
  * on_state=fn(state, why), on_event=fn(name, data), on_console=fn(data)} -> machine, or nil and why
@@ -369,18 +370,18 @@ void machine_bind(lua_State *L)
         {"pid", machine_pid_method},
         {"console_tail", machine_tail_method},
         {"console_write", machine_write_method},
-        {"qmp", machine_qmp_method},
-        {"pass_fd", machine_pass_fd_method},
         {"close", machine_close_method},
         {NULL, NULL},
     };
+    static const luaL_Reg functions[] = {
+        {"machine", open_machine},
+        {"machine_qmp", qmp_command},
+        {"machine_pass_fd", pass_fd},
+        {"guest_file", guest_file},
+        {"guest_version", guest_version},
+        {"needs_shell", needs_shell},
+        {NULL, NULL},
+    };
     bind_type(L, MACHINE, machine_methods, machine_gc);
-    lua_pushcfunction(L, open_machine);
-    lua_setfield(L, -2, "machine");
-    lua_pushcfunction(L, guest_file);
-    lua_setfield(L, -2, "guest_file");
-    lua_pushcfunction(L, guest_version);
-    lua_setfield(L, -2, "guest_version");
-    lua_pushcfunction(L, needs_shell);
-    lua_setfield(L, -2, "needs_shell");
+    luaL_setfuncs(L, functions, 0);
 }

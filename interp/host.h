@@ -30,6 +30,7 @@ struct host {
     struct watchdog watchdog;
     uint64_t seed;
     int container_program; /* 0: not made yet; see container_program() */
+    int container_users;   /* 0: not made yet; see netns_make_users() */
     int machines;          /* open ones, containers included */
     int watching;          /* triggers that may fire */
     bool finished;

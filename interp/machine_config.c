@@ -74,6 +74,7 @@ void config_read(lua_State *L, struct lua_config *config)
         .memory = (uint64_t)config_number(L, "memory", 0),
         .cpus = (unsigned)config_number(L, "cpus", 1),
         .kvm = flag_field(L, "kvm"),
+        .confined = flag_field(L, "confined"),
         .generation_id = flag_field(L, "generation_id"),
         .nics = config->nics,
         .n_nics = read_nics(L, config->nics),

@@ -302,7 +302,8 @@ void container_close(struct container *container)
 _Noreturn static void become(const struct container_config *config, int socket)
 {
     static char init[] = "init";
-    char *const argv[] = {init, (char *)config->name, NULL};
+    static char confined[] = "confined";
+    char *const argv[] = {init, (char *)config->name, config->confined ? confined : NULL, NULL};
     /* The environment is inherited by what init starts. */
     if (setns(config->stack, CLONE_NEWNET) == 0 && dup2(socket, INIT_SOCKET) == INIT_SOCKET &&
         fcntl(INIT_SOCKET, F_SETFD, 0) == 0) {

@@ -3,11 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* A Unix datagram socket queues this many frames; the kernel's 10 cost half of the throughput
@@ -104,8 +108,112 @@ static void go_home(int home)
     close(home);
 }
 
-int netns_make(void)
+/* Namespaces made by a child, because a process with several threads cannot enter a user namespace.
+ */
+
+/* In the child: system calls only. Says how it went, and waits to be killed. */
+_Noreturn static void settle(int users, int flags, int out)
 {
+    int err = 0;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if ((users >= 0 && setns(users, CLONE_NEWUSER)) || unshare(flags))
+        err = errno;
+    ssize_t told = write(out, &err, sizeof(err));
+    while (told == sizeof(err) && !err)
+        pause();
+    _exit(0);
+}
+
+static pid_t fork_quietly(void)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    pid_t pid = fork();
+    if (pid != 0)
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return pid;
+}
+
+static void end_child(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+}
+
+/* Return: a child in new namespaces, to be ended by end_child(); or negative errno. */
+static pid_t settle_child(int users, int flags)
+{
+    int told[2], err = ECHILD;
+    if (pipe2(told, O_CLOEXEC))
+        return -errno;
+    pid_t pid = fork_quietly();
+    if (pid == 0)
+        settle(users, flags, told[1]);
+    int failed = pid < 0 ? errno : 0;
+    close(told[1]);
+    if (!failed && read(told[0], &err, sizeof(err)) != sizeof(err))
+        err = ECHILD;
+    close(told[0]);
+    if (failed)
+        return -failed;
+    if (err)
+        end_child(pid);
+    return err ? -err : pid;
+}
+
+static int open_of(pid_t pid, const char *what)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, what);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+/* Every identity that there is here stands for itself. @name: "uid_map" or "gid_map". */
+static int copy_map(pid_t pid, const char *name)
+{
+    char path[64], text[4096] = "";
+    unsigned long first, outside, count;
+    size_t n = 0;
+    snprintf(path, sizeof(path), "/proc/self/%s", name);
+    FILE *in = fopen(path, "re");
+    while (in && n < sizeof(text) - 64 && fscanf(in, "%lu %lu %lu", &first, &outside, &count) == 3)
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%lu %lu %lu\n", first, first, count);
+    if (in)
+        fclose(in);
+    snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+    return write_setting(path, text);
+}
+
+int netns_make_users(void)
+{
+    pid_t pid = settle_child(-1, CLONE_NEWUSER);
+    if (pid < 0)
+        return (int)pid;
+    int err = copy_map(pid, "uid_map");
+    if (!err)
+        err = copy_map(pid, "gid_map");
+    int users = err ? err : open_of(pid, "user");
+    end_child(pid);
+    return users;
+}
+
+static int make_owned(int users)
+{
+    pid_t pid = settle_child(users, CLONE_NEWNET);
+    if (pid < 0)
+        return (int)pid;
+    int made = open_of(pid, "net");
+    end_child(pid);
+    return made;
+}
+
+int netns_make(int users)
+{
+    if (users >= 0)
+        return make_owned(users);
     int home = open_own();
     if (home < 0)
         return home;

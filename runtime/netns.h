@@ -16,9 +16,14 @@ struct netns {
  * private namespace machines and links work all the same, with shorter socket queues. */
 void netns_enter(struct netns *netns);
 
-/** Make another network namespace, beside the one that the process is in.
+/** Make a user namespace below the one that the process is in, with the same users and groups, for
+ * what is to have no rights outside. Return: its descriptor, or negative errno. */
+int netns_make_users(void);
+
+/** Make another network namespace, beside the one that the process is in. @users: the user
+ * namespace whose root has rights over it; -1: the process's.
  * Return: its descriptor, which keeps it, or negative errno. */
-int netns_make(void);
+int netns_make(int users);
 
 /** Call @fn(@arg) in the namespace of descriptor @ns. Sockets and taps that are opened there stay
  * there. Return: what @fn returns, or negative errno. */

@@ -56,9 +56,9 @@ static int bring_loopback_up(struct netlink *netlink, const struct visit *visit)
     return netlink_set_up(netlink, "lo", true);
 }
 
-int stack_open(void)
+int stack_open(int users)
 {
-    int stack = netns_make();
+    int stack = netns_make(users);
     if (stack < 0)
         return stack;
     int err = visit(stack, (struct visit){.work = bring_loopback_up});

@@ -9,8 +9,10 @@
 
 struct netlink_interface;
 
-/** Make one, with its loopback interface up. Return: its descriptor, or negative errno. */
-int stack_open(void);
+/** Make one, with its loopback interface up. @users: the user namespace of the containers that it
+ * is for, when they are confined, see netns_make_users(); else -1. Return: its descriptor, or
+ * negative errno. */
+int stack_open(int users);
 
 /** Make a tap of this name in it, down and without addresses. Return: its descriptor, or negative
  * errno. */

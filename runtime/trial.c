@@ -43,7 +43,7 @@ static void try_tap(struct trial *trial)
     enter_namespace(trial);
     if (!trial->worked)
         return;
-    int stack = stack_open();
+    int stack = stack_open(-1);
     int tap = stack < 0 ? stack : stack_add_tap(stack, "eth0");
     trial->worked = tap >= 0;
     if (tap < 0)

@@ -4,11 +4,9 @@
 local errors = require "qemunet.errors"
 local inspect = require "qemunet.inspect"
 local options = require "qemunet.options"
+local paths = require "qemunet.paths"
 
 local csv = {}
-
---- The path that a file of the script's is written to; set by the run.
-csv.path = function(path) return path end
 
 -- A cell: quoted where a comma, a quote or the end of a line is in it.
 local function cell(value, row, column)
@@ -88,21 +86,21 @@ function csv.encode(rows, opts)
 end
 
 --- csv.write(path, rows, opts) -> path: writes rows as comma-separated values to a file.
--- @param path          relative paths are in the run's folder
+-- @param path          a file below the run's folder, where relative paths begin
 -- @param rows          arrays of cells, or records: then the first line has the columns' names, sorted
 -- @param opts.columns  the columns of records and their order (a list of names; default: all, sorted)
 -- @return  the file's path; nil and why, when it cannot be written
 -- @example
 --   csv.write("figures.csv", { { "round", "seconds" }, { 1, 0.25 }, { 2, 0.24 } })
 function csv.write(path, rows, opts)
-    if type(path) ~= "string" then errors.raise("csv.write: want a path") end
     local text = encode(rows, opts, "csv.write")
-    local full = csv.path(path)
+    local full, problem = paths.try_writable(path, "csv.write")
+    if not full then return nil, problem end
     local file, why = io.open(full, "wb")
     if not file then return nil, why end
-    local ok, problem = file:write(text)
+    local written, early = file:write(text)
     local closed, late = file:close()
-    if not (ok and closed) then return nil, problem or late end
+    if not (written and closed) then return nil, early or late end
     return full
 end
 

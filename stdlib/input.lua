@@ -4,6 +4,7 @@
 
 local core = require "qemunet.core"
 local inspect = require "qemunet.inspect"
+local paths = require "qemunet.paths"
 local units = require "qemunet.units"
 
 local input = {}
@@ -14,6 +15,7 @@ local MAX_SIZE, MAX_LINE = 64 << 20, 1 << 16
 
 --- The bytes of a file of at most 64 MiB; nil and why not: "file: ...". What may have no end, as a pipe, is no file.
 function input.read(path)
+    path = paths.readable(path)
     local kind, wrong = core.stat(path)
     if kind ~= "file" then return nil, ("%s: %s"):format(path, kind and "this is no file, but " .. KINDS[kind] or wrong) end
     local file, why = io.open(path, "rb")

@@ -114,6 +114,15 @@ static int add_machine(struct qemu_args *args, const struct qemu_config *c)
     return err;
 }
 
+/* Before the rest, which may be what a script adds. */
+static int add_confinement(struct qemu_args *args, const struct qemu_config *c)
+{
+    if (!c->confined)
+        return 0;
+    return add(args, "-sandbox") ||
+           add(args, "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+}
+
 static int add_memory(struct qemu_args *args, const struct qemu_config *c)
 {
     if (!c->memory_in_file)
@@ -248,9 +257,10 @@ static int add_nics(struct qemu_args *args, const struct qemu_config *c)
 int qemu_args_build(struct qemu_args *args, const struct qemu_config *c)
 {
     *args = (struct qemu_args){0};
-    int err = add_machine(args, c) || add_memory(args, c) || add_incoming(args, c) ||
-              add_kernel(args, c) || add_disk(args, c) || add_root(args, c) || add_seed(args, c) ||
-              add_control(args, c) || add_generation_id(args, c);
+    int err = add_machine(args, c) || add_confinement(args, c) || add_memory(args, c) ||
+              add_incoming(args, c) || add_kernel(args, c) || add_disk(args, c) ||
+              add_root(args, c) || add_seed(args, c) || add_control(args, c) ||
+              add_generation_id(args, c);
     for (size_t i = 0; i < c->n_inherited && !err; i++)
         err = add_fd(args, c->inherited[i]);
     for (size_t i = 0; i < c->n_ports && !err; i++)

@@ -42,6 +42,8 @@ struct qemu_config {
     /* Do not boot, but wait for the monitor's migrate-incoming. */
     bool incoming;
     bool kvm;
+    /* It is to start no programs and to gain no rights: QEMU's own filter of system calls. */
+    bool confined;
     unsigned cpus;
     int monitor_fd, console_fd; /* QEMU's ends of stream socket pairs */
     const struct qemu_nic *nics;

@@ -144,7 +144,7 @@ static int add_command_line(XXH3_state_t *hash, const struct qemu_config *config
         nics[i].number = config->nics[i].number; /* by which its place is chosen */
     same.name = "vm";
     same.nics = nics;
-    same.memory_in_file = same.incoming = false;
+    same.memory_in_file = same.incoming = same.confined = false;
     same.monitor_fd = same.console_fd = 0;
     same.seed_fd = config->seed_fd > 0;
     same.n_inherited = same.n_ports = 0; /* a machine has the same ports as another */

@@ -18,7 +18,7 @@
 
 int netspace_new(void)
 {
-    return netns_make();
+    return netns_make(-1);
 }
 
 static int run(void *arg)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The first process of a container (see runtime/container.c):  init NAME  in new namespaces, with
- * its socket as descriptor 3. It gives the container its name, its own /etc/hosts, /proc and /sys,
- * then starts commands, says how they ended, and collects what they leave behind. When it ends,
- * the kernel ends everything in its process namespace; and it ends with the process that started
- * it, by the parent-death signal and by the end of the socket. */
+/* The first process of a container (see runtime/container.c):  init NAME [confined]  in new
+ * namespaces, with its socket as descriptor 3. It gives the container its name, its own /etc/hosts,
+ * /proc and /sys, then starts commands, says how they ended, and collects what they leave behind.
+ * When it ends, the kernel ends everything in its process namespace; and it ends with the process
+ * that started it, by the parent-death signal and by the end of the socket. */
 #include "init.h"
+
+#include "confine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,6 +70,18 @@ static void fail(const char *what)
     _exit(1);
 }
 
+/* Of the /dev that commands see. */
+static void open_null(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0)
+        fail("/dev/null");
+    for (int fd = 0; fd < INIT_SOCKET; fd++)
+        dup2(null, fd);
+    if (null > INIT_SOCKET)
+        close(null);
+}
+
 static void set_up_process(void)
 {
     sigset_t chld;
@@ -79,11 +93,9 @@ static void set_up_process(void)
     sigaddset(&chld, SIGCHLD);
     sigprocmask(SIG_SETMASK, &chld, NULL);
     init.signals = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (init.signals < 0 || null < 0)
-        fail("/dev/null");
-    for (int fd = 0; fd < INIT_SOCKET; fd++)
-        dup2(null, fd);
+    if (init.signals < 0)
+        fail("a descriptor for signals");
+    open_null();
     fcntl(INIT_SOCKET, F_SETFD, FD_CLOEXEC);
 }
 
@@ -108,16 +120,33 @@ static void mount_hosts(void)
         fail("/proc");
 }
 
+static void confine(const char *failed)
+{
+    if (failed)
+        fail(failed);
+}
+
 /* Where the machine's /proc and /sys are partly hidden, as in some containers, new ones are not
  * allowed; then commands see those. */
-static void set_up_files(void)
+static void set_up_files(bool confined)
 {
     const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
         fail("a mount namespace");
+    if (confined)
+        confine(confine_files());
     mount_hosts();
     mount("proc", "/proc", "proc", flags, NULL);
     mount("sysfs", "/sys", "sysfs", flags, NULL);
+    if (confined)
+        confine(confine_kernel());
+}
+
+/* Becoming a member of another user namespace can undo what was asked for at the start. */
+static void give_up_rights(void)
+{
+    confine(confine_rights());
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 /* Commands, in the child */
@@ -454,7 +483,11 @@ int main(int argc, char **argv)
     set_up_process();
     if (argc < 2 || sethostname(argv[1], strlen(argv[1])))
         fail("its host name");
-    set_up_files();
+    bool confined = argc > 2;
+    set_up_files(confined);
+    if (confined)
+        give_up_rights();
+    open_null();
     report(INIT_READY, 0, 0, "");
     serve();
 }

@@ -4,12 +4,10 @@
 local class = require "qemunet.class"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local paths = require "qemunet.paths"
 local testbed = require "qemunet.testbed"
 
 local capture = {}
-
---- Gives the folder that relative paths are in; set by the run.
-capture.folder = function() end
 
 local open = {}
 
@@ -18,11 +16,6 @@ local meta = class.new("capture", Capture)
 
 function meta.__tostring(self) return ("capture to %s"):format(self.path) end
 
-local function full_path(path)
-    local folder = path:sub(1, 1) ~= "/" and capture.folder()
-    return folder and folder .. "/" .. path or path
-end
-
 local function check_unused(full, where)
     for other in pairs(open) do
         if other.path == full then errors.raise(("%s: there is a capture to %s already"):format(where, full)) end
@@ -30,8 +23,7 @@ local function check_unused(full, where)
 end
 
 local function start(path, where)
-    if type(path) ~= "string" or path == "" or path:find("\0", 1, true) then errors.raise(where .. ": want the path of a file") end
-    local full = full_path(path)
+    local full = paths.writable(path, where)
     check_unused(full, where)
     testbed.prepare()
     local id, why = core.capture_add(full)

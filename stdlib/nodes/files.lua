@@ -4,6 +4,7 @@
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local paths = require "qemunet.paths"
 local tasks = require "qemunet.tasks"
 local text = require "qemunet.text"
 local units = require "qemunet.units"
@@ -199,11 +200,12 @@ local LIST = [[&& {
 find . -type f -exec sh -c 'for f; do printf "%s " "$f"; md5sum <"$f"; done' sh {} +
 find . -type l; } | LC_ALL=C sort]]
 
--- Gives the folder t, which is whole, its name p. Where that is a folder already, its contents go in one by one.
+-- Gives the folder t, which is whole, its name p. Where that is a folder already, its contents go in one by one, and not
+-- through links that are there, which may lead out of it.
 local PLACE = FOLDER .. [[
 if [ ! -d "$p" ]; then mv -f "$t" "$p"; exit; fi
-cd "$t" && find . -type d -exec sh -c 'for f; do mkdir -p "$0/$f" || exit 1; done' "$p" {} + &&
-find . ! -type d -exec sh -c 'for f; do mv -f "$f" "$0/$f" || exit 1; done' "$p" {} + && cd / && rm -rf "$t"]]
+cd "$t" && find . -type d -exec sh -c 'for f; do [ ! -h "$0/$f" ] && mkdir -p "$0/$f" || exit 1; done' "$p" {} + &&
+find . ! -type d -exec sh -c 'for f; do [ ! -h "$0/$f" ] || rm -f "$0/$f" && mv -f "$f" "$0/$f" || exit 1; done' "$p" {} + && cd / && rm -rf "$t"]]
 
 -- A script on this machine. Returns its output, or nil and why.
 local function run_here(command)
@@ -235,12 +237,13 @@ local function put_folder(self, path, remote)
     return true
 end
 
---- Copies a file or a folder of this machine to the node, permissions included. A file whose target is a folder goes into
+--- Copies a file or a folder of this machine (a relative path: of the run's folder, or else of the current one) to the node, permissions included. A file whose target is a folder goes into
 --- it; a folder becomes the target, or, where that is a folder already, its contents go in. Raises when `path` cannot be
 --- read. Returns true, or nil, why, code.
 function files.put(self, path, remote)
     check_path(self, path, "put")
     check_path(self, remote, "put")
+    path = paths.readable(path)
     local kind, mode = core.stat(path)
     if not kind then errors.raise(("put: %s: %s"):format(path, mode)) end
     if kind == "folder" then return put_folder(self, path, remote) end
@@ -357,15 +360,16 @@ local function get_folder(self, remote, path)
     return true
 end
 
---- Copies a file or a folder of the node to this machine, as files.put does the other way. Raises when nothing can be
---- written at `path`. Returns true, or nil, why, code.
+--- Copies a file or a folder of the node to this machine, as files.put does the other way. A relative `path` is in the run's
+--- folder, as is every one without --allow-host. Raises when nothing can be written there. Returns true, or nil, why, code.
 function files.get(self, remote, path)
     check_path(self, remote, "get")
     check_path(self, path, "get")
+    path = paths.writable(path, "get")
     local listed, why, code = run(self, script("ls -ldL $PATH", { PATH = safe(remote) }))
     if not listed then return nil, why, code end
     if listed:sub(1, 1) == "d" then return get_folder(self, remote, path) end
-    return get_file(self, remote, into_folder(path, base_name(remote)), listed)
+    return get_file(self, remote, paths.writable(into_folder(path, base_name(remote)), "get"), listed)
 end
 
 return files

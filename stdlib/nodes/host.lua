@@ -8,6 +8,7 @@ local coroutines = require "qemunet.coroutines"
 local errors = require "qemunet.errors"
 local node = require "qemunet.nodes.node"
 local options = require "qemunet.options"
+local paths = require "qemunet.paths"
 local testbed = require "qemunet.testbed"
 
 local host = {}
@@ -35,7 +36,9 @@ local function declare(name, opts, level)
 end
 
 --- host(name, opts): declares a node of the same interface as a vm that is a set of namespaces on this machine: its own
---- network, processes, host name and /etc/hosts; the files are the machine's. It boots in milliseconds.
+--- network, processes, host name and /etc/hosts; the files are the machine's, which its commands read and do not write: what
+--- they leave in /tmp, /var/tmp, /run, /dev/shm, /etc, /var, /root and $HOME is in memory (256 MiB in each of the first four,
+--- 512 MiB in all the others) and gone at its end. With --allow-host they write them as any program. It boots in milliseconds.
 --- opts: files={[path]=other_path}, what it alone finds in place of files of the machine; setup={"command", ...} run after
 --- each boot.
 host.host = computer.declaring("host", declare)
@@ -84,12 +87,15 @@ local function warn_of_neighbours()
         "packets may be lost; as root: sysctl %s=%d"):format(count, neighbours_allowed, NEIGHBOURS, 2 * count))
 end
 
+-- What to do where the kernel cannot keep its commands off this machine.
+local function advice() return paths.is_allowed() and "" or "; without that protection: --allow-host" end
+
 local function new_stack(self)
     local private, why = host.prepare()
     if not private then machinery(self, "have a network", why) end
     local stack
-    stack, why = core.stack()
-    if not stack then machinery(self, "have a network", why) end
+    stack, why = core.stack(not paths.is_allowed())
+    if not stack then machinery(self, "have a network", why .. advice()) end
     return stack
 end
 
@@ -134,6 +140,7 @@ end
 
 local function on_end(self, machine, state, why)
     if self.machine ~= machine then return end
+    if why and why:find("^cannot set up") then why = why .. advice() end
     for _, nic in ipairs(self.nics) do core.quiet_tap(nic.fd) end
     computer.has_ended(self, state, why)
     self.is_up:set(false)
@@ -148,7 +155,8 @@ function Host:power_on()
     self.is_up, self.ended, self.stack_used = core.future(), core.future(), true
     for _, nic in ipairs(self.nics) do configure_nic(self, nic) end
     local machine, why
-    machine, why = core.container { name = self.name, stack = stack, on_up = function() self.is_up:set(true) end,
+    machine, why = core.container { name = self.name, stack = stack,
+        confined = not paths.is_allowed(), on_up = function() self.is_up:set(true) end,
         on_end = function(state, reason) on_end(self, machine, state, reason) end }
     if not machine then machinery(self, "start", why) end
     self.machine = machine

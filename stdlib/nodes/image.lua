@@ -27,11 +27,12 @@ local OPTIONS = {
 --- The name by which the command line means all warm templates.
 image.TEMPLATES = "templates"
 
-local Image = { built = false, problem = false, folder = false, spec = false, setup = false, minimum = DEBIAN_MINIMUM,
+local Image = { built = false, problem = false, folder = false, setup = false, minimum = DEBIAN_MINIMUM,
     path = false, arch = "x86_64" }
 local Class = class.new("image", Image)
 
 local declared = {} -- by name, in this experiment
+local specs = setmetatable({}, { __mode = "k" }) -- {[image]= what it is made of}, checked and out of a script's reach
 
 --- Whether a value is an image.
 function image.is(v) return getmetatable(v) == Class end
@@ -140,7 +141,9 @@ local function specified(name, opts)
     check_name(name)
     local spec = { name = name, script = script_text(opts.run) }
     spec.packages, spec.adds = package_lines(opts.packages), additions(opts.add)
-    return new { name = name, spec = spec, setup = commands(opts.setup) }
+    local self = new { name = name, setup = commands(opts.setup) }
+    specs[self] = spec
+    return self
 end
 
 --- The image of that name with these options of image{}; or nil and what is wrong with them.
@@ -222,7 +225,7 @@ local ADVICE = "\n(this run has left this machine's network: declare the image b
 local function build(self)
     if self == tiny[self.arch] then return core.tiny(self.arch) end
     if self.folder then return core.image_open(self.folder) end
-    return core.image(self.spec)
+    return core.image(specs[self])
 end
 
 --- What it consists of: {kernel=, initrd=, version=, root=, system=}; builds it when it is not there yet. Raises when it

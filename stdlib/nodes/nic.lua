@@ -167,7 +167,7 @@ end
 local function put_in(self)
     local vm, name, gone = self.node, backend(self), watch(self)
     take(self)
-    local sent, why = vm.machine:pass_fd(name, self.fd)
+    local sent, why = core.machine_pass_fd(vm.machine, name, self.fd)
     why = not sent and why
         or qmp.command(vm, "netdev_add", { type = "dgram", id = name, ["local"] = { type = "fd", str = name } })
         or qmp.command(vm, "device_add",

@@ -152,7 +152,7 @@ local function write_state(self, fd, deadline)
     local problem = qmp.command(self, "migrate-set-capabilities",
         { capabilities = { { capability = "x-ignore-shared", state = true } } })
     if problem then return problem end
-    local sent, why = self.machine:pass_fd("qn-state", fd)
+    local sent, why = core.machine_pass_fd(self.machine, "qn-state", fd)
     problem = not sent and why or qmp.command(self, "migrate", { uri = "fd:qn-state" })
     while not problem do
         local answer

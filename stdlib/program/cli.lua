@@ -17,15 +17,17 @@ local USAGE = [=[
 usage: qemunet COMMAND ...
 
   run FILE [--param NAME=VALUE]... [--seed N] [--out DIR] [--accel auto|kvm|tcg]
-      [--timeout D] [--no-templates] [-q|-v] [-- ARGS]
-                      run an experiment; --no-templates: every machine boots
+      [--timeout D] [--no-templates] [--allow-host] [-q|-v] [-- ARGS]
+                      run an experiment; --no-templates: every machine boots;
+                      --allow-host: it may run commands of this machine, and
+                      write files outside its run's folder
       --replay FILE|DIR
                       with the faults{} of an earlier run, its seed and parameters
       --shrink [--shrink-runs N] [--shrink-time D]
                       if it fails: again and again, to find the fewest faults with
                       which it does (at most 100 runs, 15 minutes)
   test FILE... [--filter PATTERN] [--accel A] [--seed N] [--timeout D]
-      [--no-templates] [-q|-v]
+      [--no-templates] [--allow-host] [-q|-v]
                       run the tests of suite files
   image list          the images in the cache
   image build NAME [--packages "A B"] [--run SCRIPT] [--add PATH[:PLACE]]...
@@ -82,6 +84,7 @@ local COMMON = {
     ["--accel"] = { true, set("accel", to_accel) },
     ["--timeout"] = { true, set("timeout", to_duration) },
     ["--param"] = { true, add_param },
+    ["--allow-host"] = { false, set_true("allow_host") },
     ["--no-templates"] = { false, set_true("no_templates") },
     ["-q"] = { false, function(opts) opts.level = -1 end },
     ["-v"] = { false, function(opts) opts.level = 1 end },
@@ -189,7 +192,7 @@ end
 local function test_file(opts, file, total)
     local verdict, summary = run.file {
         file = file, params = opts.params, args = opts.args, seed = opts.seed, accel = opts.accel,
-        no_templates = opts.no_templates, lazy = true,
+        no_templates = opts.no_templates, allow_host = opts.allow_host, lazy = true,
         suite = { filter = opts.filter, clock = core.now, first = total.run + 1,
             print = function(line) core.print(line .. "\n") end },
     }

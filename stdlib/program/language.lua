@@ -5,7 +5,6 @@ local boot = require "qemunet.nodes.boot"
 local capture = require "qemunet.network.capture"
 local core = require "qemunet.core"
 local csv = require "qemunet.csv"
-local coroutines = require "qemunet.coroutines"
 local faults = require "qemunet.faults.faults"
 local host = require "qemunet.nodes.host"
 local image = require "qemunet.nodes.image"
@@ -23,6 +22,7 @@ local recorder = require "qemunet.program.recorder"
 local repetition = require "qemunet.repetition"
 local responder = require "qemunet.nodes.responder"
 local series = require "qemunet.program.series"
+local sandbox = require "qemunet.program.sandbox"
 local stats = require "qemunet.stats"
 local sync = require "qemunet.sync"
 local tasks = require "qemunet.tasks"
@@ -72,6 +72,14 @@ local function print_values(...)
     core.print(table.concat(parts, "\t", 1, parts.n) .. "\n")
 end
 
+-- A table of functions that the library uses itself: what a script changes in it is the script's alone.
+local function own_copy(value)
+    if type(value) ~= "table" or getmetatable(value) then return value end
+    local own = {}
+    for name, each in pairs(value) do own[name] = each end
+    return own
+end
+
 --- The names of the language. `suite`: the suite's globals; `args`: the words after "--".
 function language.names(suite, args)
     local names = {
@@ -89,17 +97,15 @@ function language.names(suite, args)
         csv = { encode = csv.encode, write = csv.write }, inspect = inspect, columns = text.columns,
         defaults = strict_defaults(), args = args, print = print_values,
     }
+    for name, value in pairs(names) do names[name] = own_copy(value) end
     for name, value in pairs(suite) do names[name] = value end
     return names
 end
 
---- The environment of a script: Lua's own globals and the language's names; reading an unknown one raises.
-function language.environment(names)
-    local env = {}
-    for name, value in pairs(_G) do env[name] = value end
-    for name, value in pairs(names) do env[name] = value end
-    coroutines.install(env)
-    env._G = env
+--- The environment of a script in `folder`: what it may have of Lua (see sandbox), and the language's names; reading an
+--- unknown one raises.
+function language.environment(names, folder)
+    local env = sandbox.environment(names, folder)
     package.loaded.qemunet = names
     local function known()
         local list = {}

@@ -26,11 +26,6 @@ function recorder.folder()
     return folder
 end
 
---- The path of a file of the script's: a relative one is in the run's folder.
-function recorder.path(path)
-    return path:sub(1, 1) == "/" and path or recorder.folder() .. "/" .. path
-end
-
 --- The folder if it was made.
 function recorder.made() return state.folder end
 

@@ -2,16 +2,16 @@
 -- Runs an experiment or suite file: its environment, its verdict, its records, its end.
 
 local accelerator = require "qemunet.nodes.accelerator"
-local capture = require "qemunet.network.capture"
 local core = require "qemunet.core"
-local csv = require "qemunet.csv"
 local errors = require "qemunet.errors"
 local faults = require "qemunet.faults.faults"
 local fidelity = require "qemunet.program.fidelity"
 local host = require "qemunet.nodes.host"
 local image = require "qemunet.nodes.image"
 local language = require "qemunet.program.language"
+local modules = require "qemunet.program.modules"
 local nat = require "qemunet.network.nat"
+local paths = require "qemunet.paths"
 local recorder = require "qemunet.program.recorder"
 local series = require "qemunet.program.series"
 local suite = require "qemunet.program.suite"
@@ -96,19 +96,12 @@ local function failure_verdict(failure)
     }
 end
 
-local function load_script(path, env)
-    local file, why = io.open(path, "rb")
-    if not file then return nil, "cannot read " .. why end
-    local text = file:read("a")
-    file:close()
-    if not text then return nil, "cannot read " .. path end
-    text = text:gsub("^#[^\n]*", "")
-    return load(text, "@" .. path, "t", env)
-end
+local function folder_of(path) return path:match("^(.*)/[^/]*$") or "." end
 
--- require finds modules beside the file, before those elsewhere. Returns how it was before.
+-- Lua's own require, which is there with --allow-host, finds modules beside the file, before those elsewhere. Returns how it
+-- was before.
 local function search_beside(path)
-    local folder = path:match("^(.*)/[^/]*$") or "."
+    local folder = folder_of(path)
     local before = { path = package.path, loaded = {} }
     for name in pairs(package.loaded) do before.loaded[name] = true end
     package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, before.path)
@@ -159,7 +152,8 @@ local function suite_verdict(summary)
         tests = summary.results }
 end
 
-local function console_path(name) return ("%s/console/%s.log"):format(recorder.folder(), name) end
+-- Whatever the script has made of the name, in the run's folder.
+local function console_path(name) return ("%s/console/%s.log"):format(recorder.folder(), tostring(name):gsub("[/%c]", "_")) end
 
 local function new_suite() return suite.new { fatal = function(err) return err == errors.CANCEL end } end
 
@@ -170,8 +164,8 @@ local function setup_run(opts)
     vm.prepare, vm.console_path = prepare_for_vm, console_path
     host.prepare, nat.ready = prepare_as_declared, prepare_as_declared
     testbed.prepare = prepare_for_fabric
-    capture.folder, csv.path = recorder.folder, recorder.path
     series.reset()
+    paths.set(opts.allow_host or opts.chunk ~= nil, recorder.folder, recorder.made)
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
         args = opts.args, lazy = opts.lazy }
     faults.start { file = opts.file, seed = opts.seed, params = opts.params, args = opts.args, replay = opts.replay,
@@ -198,15 +192,15 @@ local function run_chunk(chunk, registry, opts)
 end
 
 --- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, no_templates=, suite= options for a suite run, lazy=,
---- chunk= a function instead of the file}.
+--- allow_host= whether it may do on this machine what it likes (see sandbox), chunk= a function instead of the file}.
 --- Returns the verdict, {verdict=, status=, error=, trace=, tests=}, and the suite's summary if it was one.
 function run.file(opts)
     setup_run(opts)
     local registry = new_suite()
-    local env = language.environment(language.names(suite.globals(registry), opts.args))
+    local env = language.environment(language.names(suite.globals(registry), opts.args), folder_of(opts.file))
     local before = search_beside(opts.file)
     local chunk, problem = opts.chunk
-    if not chunk then chunk, problem = load_script(opts.file, env) end
+    if not chunk then chunk, problem = modules.read_chunk(opts.file, env) end
     local verdict, summary
     if chunk then
         core.event { t = core.now(), kind = "start", file = opts.file, seed = opts.seed }

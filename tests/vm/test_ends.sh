@@ -258,7 +258,7 @@ PATH=/nowhere run plain.lua
 result $? "QEMU missing: status 3, and the package that has it"
 
 echo "vm('$a', { qemu = { '-nonsense' } }):boot()" | script nonsense
-run nonsense.lua
+run --allow-host nonsense.lua
 [ "$status" = 3 ] && says err "nonsense\\.lua:1: vm $a did not boot" '-nonsense: invalid option'
 result $? "a machine that does not start: status 3, and QEMU's own words"
 

@@ -20,9 +20,9 @@ check.equal(b:ip(cable), "10.0.0.2")
 check.less(cable:stats().ab.sent, 40)
 record { who = param("who") }
 END
-"$QEMUNET" run pair.lua --param who=one --param here=1 --param there=2 >out1 2>err1 &
+"$QEMUNET" run --allow-host pair.lua --param who=one --param here=1 --param there=2 >out1 2>err1 &
 first=$!
-"$QEMUNET" run pair.lua --param who=two --param here=2 --param there=1 >out 2>err &
+"$QEMUNET" run --allow-host pair.lua --param who=two --param here=2 --param there=1 >out 2>err &
 second=$!
 # shellcheck disable=SC2034 # lib.sh ends these
 started="$first $second"
