@@ -9,6 +9,7 @@ local fault_record = require "qemunet.faults.record"
 local images = require "qemunet.program.images"
 local options = require "qemunet.options"
 local recorder = require "qemunet.program.recorder"
+local repl = require "qemunet.program.repl"
 local run = require "qemunet.program.run"
 local shrink = require "qemunet.program.shrink"
 local units = require "qemunet.units"
@@ -23,9 +24,15 @@ usage: qemunet COMMAND ...
                       write files outside its run's folder
       --replay FILE|DIR
                       with the faults{} of an earlier run, its seed and parameters
+      --repl-on-failure
+                      if it fails, open a prompt there, with all still running
       --shrink [--shrink-runs N] [--shrink-time D]
                       if it fails: again and again, to find the fewest faults with
                       which it does (at most 100 runs, 15 minutes)
+  repl [FILE] [--param NAME=VALUE]... [--seed N] [--out DIR] [--accel A]
+      [--timeout D] [--no-templates] [--allow-host] [-q|-v] [-- ARGS]
+                      a prompt, after running the file: Lua lines, with all of the
+                      language; :help there says more
   test FILE... [--filter PATTERN] [--accel A] [--seed N] [--timeout D]
       [--no-templates] [--allow-host] [-q|-v]
                       run the tests of suite files
@@ -104,10 +111,12 @@ end
 local RUN = with_common {
     ["--out"] = { true, set("out") },
     ["--replay"] = { true, set("replay_path") },
+    ["--repl-on-failure"] = { false, set_true("repl_on_failure") },
     ["--shrink"] = { false, set_true("shrink") },
     ["--shrink-runs"] = { true, set("shrink_runs", to_count) },
     ["--shrink-time"] = { true, set("shrink_time", to_duration) },
 }
+local REPL = with_common { ["--out"] = { true, set("out") } }
 local TEST = with_common { ["--filter"] = { true, set("filter") } }
 
 local function unknown_option(word, spec)
@@ -166,13 +175,17 @@ local function advise(opts, verdict)
         recorder.made()))
 end
 
+local function check_readable(path)
+    local file, why = io.open(path, "rb")
+    if not file then usage("cannot read " .. why) end
+    file:close()
+end
+
 function commands.run(words)
     local opts = parse(words, RUN)
     if #opts.files ~= 1 then usage(#opts.files == 0 and "run wants a file" or "run wants one file; arguments go behind --") end
     opts.file = opts.files[1]
-    local file, why = io.open(opts.file, "rb")
-    if not file then usage("cannot read " .. why) end
-    file:close()
+    check_readable(opts.file)
     replay(opts)
     if opts.shrink then
         core.progress_open(opts.level)
@@ -186,6 +199,18 @@ function commands.run(words)
     end
     if recorder.made() then core.log(0, ("%s: %s/result.json"):format(verdict.verdict, recorder.made())) end
     advise(opts, verdict)
+    return verdict.status
+end
+
+function commands.repl(words)
+    local opts = parse(words, REPL)
+    local file = opts.files[1]
+    if opts.files[2] then usage("repl wants one file; arguments go behind --") end
+    if file then check_readable(file) end
+    start(opts)
+    opts.file, opts.lazy, opts.session = file or "repl", true, function(env) repl.run(env, file) end
+    local verdict = run.file(opts)
+    if recorder.made() then core.log(0, ("%s: %s/result.json"):format(verdict.verdict, recorder.made())) end
     return verdict.status
 end
 
