@@ -427,6 +427,10 @@ static int open_on_terminal(struct terminal *terminal)
     if (tcgetattr(INPUT, &modes))
         return -errno;
     modes_known = 1;
+    /* Of which libedit takes them for the time between lines: Ctrl-C is not to be echoed. */
+    struct termios between = modes;
+    between.c_lflag &= ~(tcflag_t)ECHOCTL;
+    tcsetattr(INPUT, TCSADRAIN, &between);
     /* The characters' encoding and nothing else: numbers are written as ever. */
     setlocale(LC_CTYPE, "C.UTF-8");
     int err = open_editor(terminal);

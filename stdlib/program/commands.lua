@@ -64,11 +64,11 @@ local function addresses(node)
 end
 
 LIST.nodes = { "", "the nodes, their states and addresses", function()
-    local rows = {}
+    local rows = { { "node", "kind", "state", "addresses" } }
     for _, node in ipairs(testbed.nodes()) do
-        rows[#rows + 1] = { debug.getmetatable(node).__name, node.name, node.state, addresses(node) }
+        rows[#rows + 1] = { node.name, debug.getmetatable(node).__name, node.state, addresses(node) }
     end
-    if #rows == 0 then return say("there are none") end
+    if #rows == 1 then return say("there are none") end
     core.print(text.columns(rows) .. "\n")
 end }
 
