@@ -26,9 +26,12 @@ usage: qemunet COMMAND ...
       --shrink [--shrink-runs N] [--shrink-time D]
                       if it fails: again and again, to find the fewest faults with
                       which it does (at most 100 runs, 15 minutes)
-  test FILE... [--filter PATTERN] [--accel A] [--seed N] [--timeout D]
-      [--no-templates] [--allow-host] [-q|-v]
-                      run the tests of suite files
+  test [PATH...] [--jobs N] [--filter RE] [--retries N] [--shuffle[=SEED]]
+      [--fail-fast] [--test-timeout D] [--file-timeout D] [--timeout D] [--tap]
+      [--junit FILE] [--param NAME=VALUE]... [--seed N] [--accel A]
+      [--no-templates] [--allow-host] [-q|-v] [-- ARGS]
+                      run test files, each in a process of its own; of folders,
+                      test_*.lua and *_test.lua (without PATH: of tests, or here)
   image list          the images in the cache
   image build NAME [--packages "A B"] [--run SCRIPT] [--add PATH[:PLACE]]...
                       build a Debian system for vm{image="NAME"}
@@ -108,7 +111,17 @@ local RUN = with_common {
     ["--shrink-runs"] = { true, set("shrink_runs", to_count) },
     ["--shrink-time"] = { true, set("shrink_time", to_duration) },
 }
-local TEST = with_common { ["--filter"] = { true, set("filter") } }
+local TEST = with_common {
+    ["--fail-fast"] = { false, set_true("fail_fast") },
+    ["--file-timeout"] = { true, set("file_timeout", to_duration) },
+    ["--filter"] = { true, set("filter") },
+    ["--jobs"] = { true, set("jobs", to_count) },
+    ["--junit"] = { true, set("junit") },
+    ["--retries"] = { true, set("retries", to_seed) },
+    ["--shuffle"] = { "perhaps", function(opts, value, name) opts.shuffle = value and to_seed(value, name) or true end },
+    ["--tap"] = { false, set_true("tap") },
+    ["--test-timeout"] = { true, set("test_timeout", to_duration) },
+}
 
 local function unknown_option(word, spec)
     usage(("unknown option %s%s"):format(word, options.hint(word, spec)))
@@ -128,7 +141,7 @@ local function parse(words, spec)
             unknown_option(name or word, spec)
         elseif not entry then
             opts.files[#opts.files + 1] = word
-        elseif entry[1] and not attached then
+        elseif entry[1] == true and not attached then
             i = i + 1
             if not words[i] then usage(("%s wants a value"):format(word)) end
             entry[2](opts, words[i], word)
@@ -189,36 +202,13 @@ function commands.run(words)
     return verdict.status
 end
 
-local function test_file(opts, file, total)
-    local verdict, summary = run.file {
-        file = file, params = opts.params, args = opts.args, seed = opts.seed, accel = opts.accel,
-        no_templates = opts.no_templates, allow_host = opts.allow_host, lazy = true,
-        suite = { filter = opts.filter, clock = core.now, first = total.run + 1,
-            print = function(line) core.print(line .. "\n") end },
-    }
-    if not summary then
-        core.print(("not ok %d - %s\n"):format(total.run + 1, file))
-        summary = { passed = 0, failed = 1, skipped = 0 }
-    end
-    total.passed, total.failed = total.passed + summary.passed, total.failed + summary.failed
-    total.skipped = total.skipped + summary.skipped
-    total.run = total.passed + total.failed + total.skipped
-    return verdict.status
-end
+function commands.test(words) return require("qemunet.batch.batch").run(parse(words, TEST), usage) end
 
-function commands.test(words)
-    local opts = parse(words, TEST)
-    if #opts.files == 0 then usage("test wants files") end
-    start(opts)
-    local total, status = { run = 0, passed = 0, failed = 0, skipped = 0 }, 0
-    for _, file in ipairs(opts.files) do
-        local one = test_file(opts, file, total)
-        if one > status then status = one end
-        if core.stop_reason() then break end
-    end
-    core.print(("%d passed, %d failed%s\n"):format(total.passed, total.failed,
-        total.skipped > 0 and (", %d skipped"):format(total.skipped) or ""))
-    return status
+-- What runs each file of a batch; not for people.
+commands["test-file"] = function()
+    local code, why = require("qemunet.batch.child").run()
+    if not code then usage("test-file: " .. why) end
+    return code
 end
 
 local function add_path(opts, value)
