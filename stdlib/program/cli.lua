@@ -2,16 +2,23 @@
 -- The command line: qemunet COMMAND [OPTIONS]. A chunk that returns a function for the words of the command line.
 
 local core = require "qemunet.core"
-local doctor = require "qemunet.program.doctor"
 local errors = require "qemunet.errors"
-local faults = require "qemunet.faults.faults"
-local fault_record = require "qemunet.faults.record"
-local images = require "qemunet.program.images"
 local options = require "qemunet.options"
-local recorder = require "qemunet.program.recorder"
-local run = require "qemunet.program.run"
-local shrink = require "qemunet.program.shrink"
+local status = require "qemunet.program.status"
 local units = require "qemunet.units"
+
+-- What only some commands need is loaded at its first use.
+local function later(name) return setmetatable({}, { __index = function(_, key) return require(name)[key] end }) end
+
+local batch = later "qemunet.batch.batch"
+local child = later "qemunet.batch.child"
+local doctor = later "qemunet.program.doctor"
+local faults = later "qemunet.faults.faults"
+local fault_record = later "qemunet.faults.record"
+local images = later "qemunet.program.images"
+local recorder = later "qemunet.program.recorder"
+local run = later "qemunet.program.run"
+local shrink = later "qemunet.program.shrink"
 
 local USAGE = [=[
 usage: qemunet COMMAND ...
@@ -174,7 +181,7 @@ end
 
 -- What a person may want next after a run that failed.
 local function advise(opts, verdict)
-    if verdict.status ~= run.FAILED or not faults.happened() then return end
+    if verdict.status ~= status.FAILED or not faults.happened() then return end
     core.log(0, ("its faults again: qemunet run %s --replay %s; the fewest of them: and --shrink"):format(opts.file,
         recorder.made()))
 end
@@ -202,11 +209,11 @@ function commands.run(words)
     return verdict.status
 end
 
-function commands.test(words) return require("qemunet.batch.batch").run(parse(words, TEST), usage) end
+function commands.test(words) return batch.run(parse(words, TEST), usage) end
 
 -- What runs each file of a batch; not for people.
 commands["test-file"] = function()
-    local code, why = require("qemunet.batch.child").run()
+    local code, why = child.run()
     if not code then usage("test-file: " .. why) end
     return code
 end
@@ -226,7 +233,7 @@ local IMAGE = {
 function commands.image(words)
     local opts = parse(words, IMAGE)
     images.command(opts.files, opts, usage)
-    return run.PASSED
+    return status.PASSED
 end
 
 local DOCTOR = { ["--json"] = { false, set_true("json") } }
@@ -235,7 +242,7 @@ function commands.doctor(words)
     local opts = parse(words, DOCTOR)
     if opts.files[1] then usage("doctor wants no file") end
     core.progress_open(-1)
-    return doctor.report(opts.json) and run.PASSED or run.MACHINERY
+    return doctor.report(opts.json) and status.PASSED or status.MACHINERY
 end
 
 local BENCHES = { boot = "bench.boot", commands = "bench.commands", fabric = "bench.fabric", sync = "bench.sync" }
@@ -250,7 +257,7 @@ local function list_benches()
     for _, name in ipairs { "boot", "commands", "fabric", "sync" } do
         print(("%-10s%s"):format(name, require("qemunet." .. BENCHES[name]).about))
     end
-    return run.PASSED
+    return status.PASSED
 end
 
 function commands.bench(words)
@@ -268,9 +275,9 @@ function commands.bench(words)
     return run.file(opts).status
 end
 
-function commands.version() print("qemunet " .. core.VERSION) return run.PASSED end
+function commands.version() print("qemunet " .. core.VERSION) return status.PASSED end
 
-function commands.help() print(USAGE) return run.PASSED end
+function commands.help() print(USAGE) return status.PASSED end
 
 commands["--help"], commands["-h"], commands["--version"] = commands.help, commands.help, commands.version
 
@@ -284,16 +291,16 @@ local function dispatch(words)
 end
 
 return function(words)
-    local ok, status = xpcall(dispatch, function(err)
+    local ok, outcome = xpcall(dispatch, function(err)
         if type(err) == "table" and err.usage then return err end
         return errors.handler(err)
     end, words)
-    if ok then return core.finish(status) end
-    if status.usage then
-        io.stderr:write("qemunet: ", status.usage, "\n", words[1] and "try: qemunet help" or USAGE, "\n")
-        return core.finish(run.USAGE)
+    if ok then return core.finish(outcome) end
+    if outcome.usage then
+        io.stderr:write("qemunet: ", outcome.usage, "\n", words[1] and "try: qemunet help" or USAGE, "\n")
+        return core.finish(status.USAGE)
     end
-    io.stderr:write("qemunet: ", tostring(status.message == errors.CANCEL and "interrupted" or status.message), "\n")
-    if status.message == errors.CANCEL then return core.finish(run.INTERRUPTED) end
-    return core.finish(run.MACHINERY)
+    io.stderr:write("qemunet: ", tostring(outcome.message == errors.CANCEL and "interrupted" or outcome.message), "\n")
+    if outcome.message == errors.CANCEL then return core.finish(status.INTERRUPTED) end
+    return core.finish(status.MACHINERY)
 end
