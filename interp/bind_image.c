@@ -164,6 +164,7 @@ static int accel(lua_State *L)
     if (err)
         return push_problem(L, err, why);
     err = accel_probe(&found, device, qemu_version(arch_default()), &image, host_interrupted);
+    watchdog_excuse(&host_of(L)->watchdog);
     image_free(&image);
     if (err)
         return push_problem(L, err, NULL);

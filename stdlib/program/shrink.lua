@@ -39,6 +39,7 @@ local function words_of(self, folder, schedules)
     for name, value in pairs(opts.params) do add(words, "--param", name .. "=" .. value) end
     if opts.accel then add(words, "--accel", opts.accel) end
     if opts.no_templates then add(words, "--no-templates") end
+    if opts.allow_host then add(words, "--allow-host") end
     if self.patience then add(words, "--timeout", self.patience) end
     if #opts.args > 0 then add(words, "--", table.unpack(opts.args)) end
     return words

