@@ -87,6 +87,13 @@ local function is_plain_table(v) return type(v) == "table" and class.of(v) == ni
 -- Tables of the language whose fields are names of it.
 local LIBRARIES = { stats = true, re = true, json = true, csv = true, check = true, topology = true }
 
+--- Whether it is a name of the language, or of a function of one of its libraries.
+function library.is_name(name, names)
+    local of, field = name:match("^(%l+)%.(.+)$")
+    if not of then return rawget(names, name) ~= nil end
+    return LIBRARIES[of] == true and rawget(names[of], field) ~= nil
+end
+
 --- Whether the name is a table of functions.
 function library.is_library(name) return LIBRARIES[name] == true end
 

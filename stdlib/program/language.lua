@@ -124,6 +124,9 @@ local function print_values(...)
     core.print(table.concat(parts, "\t", 1, parts.n) .. "\n")
 end
 
+-- Read from the library's sources when it is asked for.
+local function show_help(...) return require "qemunet.docs.help".help(...) end
+
 -- A table of functions that the library uses itself: what a script changes in it is the script's alone.
 local function own_copy(value)
     if type(value) ~= "table" or getmetatable(value) then return value end
@@ -147,7 +150,7 @@ function language.names(suite, args)
         mark = recorder.mark, record = recorder.record, param = recorder.param, series = series.series, probe = series.probe,
         repeat_until = repetition.repeat_until, stats = stats, rng = random.new(), re = re, json = json,
         csv = { encode = csv.encode, write = csv.write }, inspect = inspect, columns = text.columns,
-        defaults = strict_defaults(), args = args, print = print_values,
+        defaults = strict_defaults(), args = args, print = print_values, help = show_help,
     }
     for name, value in pairs(names) do names[name] = own_copy(value) end
     for name, value in pairs(suite) do names[name] = value end

@@ -4,6 +4,7 @@
 local class = require "qemunet.class"
 local library = require "qemunet.docs.library"
 local options = require "qemunet.options"
+local reference = require "qemunet.docs.reference"
 local subjects = require "qemunet.docs.subjects"
 local testbed = require "qemunet.testbed"
 
@@ -109,6 +110,14 @@ test("comments have the form that they are to have", function()
         end
     end
     is_empty(wrong)
+end)
+
+local ROOT = debug.getinfo(1, "S").source:match("^@(.*)tests/lua/")
+
+test("stdlib/REFERENCE.md is what the comments say", function()
+    local file <close> = assert(io.open(ROOT .. "stdlib/REFERENCE.md"))
+    local is_current = file:read("a") == reference.text(names)
+    check.equal(is_current, true, "./dev docs makes it anew; commit it")
 end)
 
 -- An example of its own, or the class's that calls it.
