@@ -81,6 +81,17 @@ static int load_embedded(lua_State *L, const char *name)
     return 2;
 }
 
+/* core.sources() -> the text of each file of the library that is compiled in, by its name */
+static int library_sources(lua_State *L)
+{
+    lua_newtable(L);
+    for (const struct embedded_file *file = embedded_stdlib; file->name; file++) {
+        lua_pushlstring(L, (const char *)file->data, file->size);
+        lua_setfield(L, -2, file->name);
+    }
+    return 1;
+}
+
 /* A package searcher: module name -> loader, where it is from. */
 static int search_stdlib(lua_State *L)
 {
@@ -117,6 +128,8 @@ static int open_core(lua_State *L)
     system_bind(L);
     json_bind(L);
     xml_bind(L);
+    lua_pushcfunction(L, library_sources);
+    lua_setfield(L, -2, "sources");
     return 1;
 }
 

@@ -33,7 +33,7 @@ recorder.on_folder = function() end
 --- The folder if it was made.
 function recorder.made() return state.folder end
 
---- record{ key = value, ... }: puts values into the run's result.json.
+--- record{ key=value, ... }: puts values into the run's result.json.
 -- @param values  texts, numbers, booleans, and tables of these; a key that comes again replaces the value
 -- @example
 --   record { outage_s = 1.24, rounds = { 1.2, 1.3 } }
