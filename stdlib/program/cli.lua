@@ -17,17 +17,18 @@ local USAGE = [=[
 usage: qemunet COMMAND ...
 
   run FILE [--param NAME=VALUE]... [--seed N] [--out DIR] [--accel auto|kvm|tcg]
-      [--timeout D] [--no-templates] [--allow-host] [-q|-v] [-- ARGS]
+      [--timeout D] [--no-templates] [--strict] [--allow-host] [-q|-v] [-- ARGS]
                       run an experiment; --no-templates: every machine boots;
                       --allow-host: it may run commands of this machine, and
-                      write files outside its run's folder
+                      write files outside its run's folder;
+                      --strict: it fails if this machine did not keep up with it
       --replay FILE|DIR
                       with the faults{} of an earlier run, its seed and parameters
       --shrink [--shrink-runs N] [--shrink-time D]
                       if it fails: again and again, to find the fewest faults with
                       which it does (at most 100 runs, 15 minutes)
   test FILE... [--filter PATTERN] [--accel A] [--seed N] [--timeout D]
-      [--no-templates] [--allow-host] [-q|-v]
+      [--no-templates] [--strict] [--allow-host] [-q|-v]
                       run the tests of suite files
   image list          the images in the cache
   image build NAME [--packages "A B"] [--run SCRIPT] [--add PATH[:PLACE]]...
@@ -40,7 +41,8 @@ usage: qemunet COMMAND ...
   version             what version this is
   help                this text
 
-exit status: 0 passed, 1 failed, 2 usage, 3 the machinery failed, 4 timed out, 130 interrupted]=]
+exit status: 0 passed, 1 failed, 2 usage, 3 the machinery failed, 4 timed out,
+5 unsound with --strict, 130 interrupted]=]
 
 -- Raised for a wrong command line.
 local function usage(message) error({ usage = message }, 0) end
@@ -86,6 +88,7 @@ local COMMON = {
     ["--param"] = { true, add_param },
     ["--allow-host"] = { false, set_true("allow_host") },
     ["--no-templates"] = { false, set_true("no_templates") },
+    ["--strict"] = { false, set_true("strict") },
     ["-q"] = { false, function(opts) opts.level = -1 end },
     ["-v"] = { false, function(opts) opts.level = 1 end },
 }
@@ -192,7 +195,7 @@ end
 local function test_file(opts, file, total)
     local verdict, summary = run.file {
         file = file, params = opts.params, args = opts.args, seed = opts.seed, accel = opts.accel,
-        no_templates = opts.no_templates, allow_host = opts.allow_host, lazy = true,
+        no_templates = opts.no_templates, allow_host = opts.allow_host, strict = opts.strict, lazy = true,
         suite = { filter = opts.filter, clock = core.now, first = total.run + 1,
             print = function(line) core.print(line .. "\n") end },
     }
