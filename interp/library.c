@@ -15,6 +15,7 @@
 #include "interp/bind_process.h"
 #include "interp/bind_radio.h"
 #include "interp/bind_rng.h"
+#include "interp/bind_strain.h"
 #include "interp/bind_stream.h"
 #include "interp/bind_system.h"
 #include "interp/bind_template.h"
@@ -124,6 +125,7 @@ static int open_core(lua_State *L)
     image_bind(L);
     nat_bind(L);
     process_bind(L);
+    strain_bind(L);
     stream_bind(L);
     system_bind(L);
     json_bind(L);

@@ -65,6 +65,7 @@ local COMMON = {
     ["--param"] = { true, add_param },
     ["--allow-host"] = { false, set_true("allow_host") },
     ["--no-templates"] = { false, set_true("no_templates") },
+    ["--strict"] = { false, set_true("strict") },
     ["-q"] = { false, function(opts) opts.level = -1 end },
     ["-v"] = { false, function(opts) opts.level = 1 end },
 }

@@ -7,6 +7,7 @@ local core = require "qemunet.core"
 local csv = require "qemunet.csv"
 local exit = require "qemunet.program.exit"
 local faults = require "qemunet.faults.faults"
+local fidelity = require "qemunet.program.fidelity"
 local host = require "qemunet.nodes.host"
 local image = require "qemunet.nodes.image"
 local inspect = require "qemunet.inspect"
@@ -148,7 +149,8 @@ function language.names(suite, args)
         now = core.now, sleep = tasks.sleep, after = tasks.after, at = tasks.at, every = tasks.every, go = tasks.go,
         all = tasks.all, any = tasks.any, event = tasks.event, barrier = tasks.barrier, timeout = tasks.timeout,
         eventually = tasks.eventually, always = tasks.always, sync = sync.sync,
-        mark = recorder.mark, record = recorder.record, param = recorder.param, series = series.series, probe = series.probe,
+        mark = recorder.mark, record = recorder.record, param = recorder.param,
+        fidelity = fidelity.fidelity, series = series.series, probe = series.probe,
         repeat_until = repetition.repeat_until, stats = stats, rng = random.new(), re = re, json = json,
         csv = { encode = csv.encode, write = csv.write }, inspect = inspect, columns = text.columns,
         defaults = strict_defaults(), args = args, print = print_values, help = show_help,

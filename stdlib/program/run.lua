@@ -18,6 +18,7 @@ local recorder = require "qemunet.program.recorder"
 local runner = require "qemunet.program.runner"
 local series = require "qemunet.program.series"
 local status = require "qemunet.program.status"
+local strain = require "qemunet.program.strain"
 local suite = require "qemunet.program.suite"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
@@ -193,6 +194,7 @@ local function setup_run(opts)
     host.prepare, nat.ready = prepare_as_declared, prepare_as_declared
     testbed.prepare = prepare_for_fabric
     series.reset()
+    fidelity.reset()
     paths.set(opts.allow_host or opts.chunk ~= nil, recorder.folder, recorder.made)
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
         args = opts.args, lazy = opts.lazy }
@@ -221,8 +223,8 @@ local function run_chunk(chunk, registry, opts)
 end
 
 --- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, no_templates=, suite= options for a suite run, lazy=,
---- allow_host= whether it may do on this machine what it likes (see sandbox), chunk= a function instead of the file, claim=
---- fn(bytes) that is called, and may wait, before a machine of the run boots: how much memory its machines take}.
+--- strict= whether an unsound run fails, allow_host= whether it may do on this machine what it likes (see sandbox),
+--- chunk= a function instead of the file, claim= fn(bytes) that is called, and may wait, before a machine of the run boots: how much memory its machines take}.
 --- Returns the verdict, {verdict=, status=, error=, trace=, tests=}, and the suite's summary if it was one.
 function run.file(opts)
     setup_run(opts)
@@ -239,11 +241,16 @@ function run.file(opts)
         verdict = { verdict = "failed", status = run.FAILED, error = problem }
     end
     tasks.end_all()
-    local counters = fidelity.collect()
+    local counters = strain.collect()
     testbed.teardown()
-    fidelity.warn(counters)
+    local kept_up = fidelity.judge(counters)
+    fidelity.tell(kept_up)
+    if opts.strict and kept_up.verdict == "unsound" and verdict.status == run.PASSED then
+        verdict = { verdict = "unsound", status = run.UNSOUND, tests = verdict.tests,
+            error = "this machine did not keep up; see above" }
+    end
     core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
-    recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary())
+    recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up)
     if not opts.suite then report(verdict) end
     return verdict, summary
 end

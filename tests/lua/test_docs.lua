@@ -156,4 +156,5 @@ test("the examples do what they say; those that need machines are Lua", function
     for _, entry in ipairs(each_entry()) do
         for _, example in ipairs(entry.examples) do run(entry, example) end
     end
+    os.remove "ring.txt" -- that of topology()
 end)
