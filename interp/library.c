@@ -19,6 +19,7 @@
 #include "interp/bind_stream.h"
 #include "interp/bind_system.h"
 #include "interp/bind_template.h"
+#include "interp/bind_terminal.h"
 #include "interp/bind_traffic.h"
 #include "interp/bind_trigger.h"
 #include "interp/bind_xml.h"
@@ -111,6 +112,7 @@ static int open_core(lua_State *L)
     job_bind(L);
     machine_bind(L);
     template_bind(L);
+    terminal_bind(L);
     container_bind(L);
     doctor_bind(L);
     expect_bind(L);

@@ -18,7 +18,7 @@ subjects.LIST = {
     { title = "Data and text", names = "re json csv inspect columns print rng", classes = "rng" },
     { title = "Parameters", names = "param args", classes = "" },
     { title = "Suites", names = "test setup teardown skip check", classes = "" },
-    { title = "Help", names = "help", classes = "" },
+    { title = "Help and debugging", names = "help breakpoint", classes = "" },
 }
 
 -- Why a method of a class is none of the language's.

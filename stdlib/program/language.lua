@@ -2,6 +2,7 @@
 -- The names that an experiment sees: one table, the globals of the script and what require "qemunet" gives.
 
 local boot = require "qemunet.nodes.boot"
+local breakpoint = require "qemunet.program.breakpoint"
 local capture = require "qemunet.network.capture"
 local core = require "qemunet.core"
 local csv = require "qemunet.csv"
@@ -154,6 +155,7 @@ function language.names(suite, args)
         repeat_until = repetition.repeat_until, stats = stats, rng = random.new(), re = re, json = json,
         csv = { encode = csv.encode, write = csv.write }, inspect = inspect, columns = text.columns,
         defaults = strict_defaults(), args = args, print = print_values, help = show_help,
+        breakpoint = breakpoint.breakpoint,
     }
     for name, value in pairs(names) do names[name] = own_copy(value) end
     for name, value in pairs(suite) do names[name] = value end

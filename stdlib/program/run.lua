@@ -2,6 +2,7 @@
 -- Runs an experiment or suite file: its environment, its verdict, its records, its end.
 
 local accelerator = require "qemunet.nodes.accelerator"
+local breakpoint = require "qemunet.program.breakpoint"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local exit = require "qemunet.program.exit"
@@ -204,8 +205,14 @@ end
 
 local function passed() return { verdict = "passed", status = run.PASSED } end
 
+-- A prompt where it failed, while all of it is still there.
+local function show_failure(env, failure)
+    if stop_verdict() or failure.message == errors.CANCEL or suite.skipped(failure.message) then return end
+    run_main(function() breakpoint.at_failure(env, failure) end)
+end
+
 -- Runs the loaded chunk, and then the tests that it registered.
-local function run_chunk(chunk, registry, opts)
+local function run_chunk(chunk, registry, opts, env)
     local summary
     local failure = run_main(function()
         if opts.suite then
@@ -218,25 +225,30 @@ local function run_chunk(chunk, registry, opts)
             end
         end
     end)
+    if failure and opts.repl_on_failure then show_failure(env, failure) end
     if failure then return failure_verdict(failure, opts), summary end
     return stop_verdict(opts) or summary and suite_verdict(summary) or passed(), summary
 end
 
 --- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, no_templates=, suite= options for a suite run, lazy=,
 --- strict= whether an unsound run fails, allow_host= whether it may do on this machine what it likes (see sandbox),
---- chunk= a function instead of the file, claim= fn(bytes) that is called, and may wait, before a machine of the run boots: how much memory its machines take}.
+--- chunk= a function instead of the file, claim= fn(bytes) that is called, and may wait, before a machine of the run boots: how
+--- much memory its machines take, session= fn(globals), which is called in the file's place, repl_on_failure= whether a failure
+--- opens a prompt}.
 --- Returns the verdict, {verdict=, status=, error=, trace=, tests=}, and the suite's summary if it was one.
 function run.file(opts)
     setup_run(opts)
     local registry = new_suite()
     local env = language.environment(language.names(suite.globals(registry), opts.args), folder_of(opts.file))
     search_beside(opts.file)
+    if opts.repl_on_failure then breakpoint.keep_frames() end
     local chunk, problem = opts.chunk
+    if opts.session then chunk = function() opts.session(env) end end
     if not chunk then chunk, problem = modules.read_chunk(opts.file, env) end
     local verdict, summary
     if chunk then
         core.event { t = core.now(), kind = "start", file = opts.file, seed = opts.seed }
-        verdict, summary = run_chunk(chunk, registry, opts)
+        verdict, summary = run_chunk(chunk, registry, opts, env)
     else
         verdict = { verdict = "failed", status = run.FAILED, error = problem }
     end

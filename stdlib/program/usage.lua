@@ -15,9 +15,15 @@ usage: qemunet COMMAND ...
                       --strict: it fails if this machine did not keep up with it
       --replay FILE|DIR
                       with the faults{} of an earlier run, its seed and parameters
+      --repl-on-failure
+                      if it fails, open a prompt there, with all still running
       --shrink [--shrink-runs N] [--shrink-time D]
                       if it fails: again and again, to find the fewest faults with
                       which it does (at most 100 runs, 15 minutes)
+  repl [FILE] [--param NAME=VALUE]... [--seed N] [--out DIR] [--accel A]
+      [--timeout D] [--no-templates] [--strict] [--allow-host] [-q|-v] [-- ARGS]
+                      a prompt, after running the file: Lua lines, with all of the
+                      language; :help there says more
   test [PATH...] [--jobs N] [--filter RE] [--retries N] [--shuffle[=SEED]]
       [--fail-fast] [--test-timeout D] [--file-timeout D] [--timeout D] [--tap]
       [--junit FILE] [--param NAME=VALUE]... [--seed N] [--accel A]
