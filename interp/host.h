@@ -14,6 +14,7 @@
 struct fabric;
 struct record;
 struct progress;
+struct strain;
 struct lua_terminal;
 struct timers;
 struct scheduler;
@@ -27,6 +28,7 @@ struct host {
     struct netns netns;
     struct fabric *fabric; /* NULL until the first link */
     struct record *record; /* NULL until the run's folder is made */
+    struct strain *strain; /* NULL while nothing is measured */
     uv_poll_t *packets;    /* NULL until a trigger is wanted */
     struct watchdog watchdog;
     uint64_t seed;

@@ -10,6 +10,7 @@
 #include "runtime/fabric/fabric.h"
 #include "runtime/progress.h"
 #include "runtime/record.h"
+#include "runtime/strain.h"
 #include "runtime/timers.h"
 
 #include <dirent.h>
@@ -89,6 +90,7 @@ static void close_host(struct host *host)
     trigger_unbind(host);
     fabric_stop(host->fabric);
     record_close(host->record);
+    strain_close(host->strain);
     progress_close(host->progress);
     stop_close(host);
     scheduler_close(host);

@@ -4,7 +4,6 @@
 #include "runtime/clock.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -189,17 +188,18 @@ static void end_line(struct progress *progress)
     progress->open_line = false;
 }
 
-void progress_print(struct progress *progress, const char *data, size_t n)
+void progress_print(struct progress *progress, FILE *to, const char *data, size_t n)
 {
     if (progress->drawn || progress->hide) {
         erase(progress);
         fflush(stderr);
     }
-    fwrite(data, 1, n, stdout);
+    fwrite(data, 1, n, to);
     if (n > 0)
         progress->open_line = data[n - 1] != '\n';
     if (progress->hide)
         end_line(progress);
+    fflush(to);
     fflush(stdout);
 }
 
