@@ -405,7 +405,7 @@ static int open_editor(struct terminal *terminal)
     el_set(editor, EL_EDITOR, "emacs");
     el_set(editor, EL_HIST, history, terminal->history);
     el_set(editor, EL_GETCFN, read_character);
-    el_set(editor, EL_ADDFN, "complete", "complete the word", on_complete);
+    el_wset(editor, EL_ADDFN, L"complete", L"complete the word", on_complete); /* el_set leaks */
     el_set(editor, EL_BIND, "^I", "complete", NULL);
     el_set(editor, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_set(editor, EL_BIND, "^[[3~", "ed-delete-next-char", NULL);
