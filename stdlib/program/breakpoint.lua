@@ -4,6 +4,7 @@
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local frames = require "qemunet.program.frames"
+local language = require "qemunet.program.language"
 local repl = require "qemunet.program.repl"
 
 local breakpoint = {}
@@ -17,13 +18,14 @@ local function prompt_of(frame) return frame and ("%s:%d> "):format(frame.file:g
 --   breakpoint()
 function breakpoint.breakpoint()
     local list = frames.live()
-    local where = list[1] and ("%s:%d"):format(list[1].file, list[1].line) or "?"
+    local here = list[1] -- none when the script's function ended with this call
+    local where = here and ("%s:%d: breakpoint"):format(here.file, here.line) or "breakpoint"
     if not core.is_terminal() or not core.current() then
-        core.log(0, where .. ": breakpoint passed: " .. (core.current() and "there is no terminal" or "no task is here to wait"))
+        core.log(0, where .. " passed: " .. (core.current() and "there is no terminal" or "no task is here to wait"))
         return
     end
-    core.print(("breakpoint at %s (:continue goes on, :help lists the rest)\n"):format(where))
-    repl.new(list[1]:globals(), list, prompt_of(list[1])):loop()
+    core.print(where .. " (:continue goes on, :help lists the rest)\n")
+    repl.new(here and here:globals() or language.globals, list, here and prompt_of(here)):loop()
 end
 
 --- Has failures from now on keep what the script's frames held.

@@ -117,26 +117,30 @@ function entry.promote(text)
     return text, names
 end
 
-local function is_unfinished(why) return why:find("near <eof>$") ~= nil or why:find("near '<eof>'$") ~= nil end
+local function is_unfinished(why) return why:find("near <eof>$") ~= nil end
 
 --- Whether a text is the beginning of something: more lines have to come.
 function entry.is_unfinished(text)
-    if load("return " .. text, "=input", "t") then return false end
-    local fn, why = load(text, "=input", "t")
-    return not fn and is_unfinished(why)
+    local expression, problem = load("return " .. text, "=input", "t")
+    local statements, why = load(text, "=input", "t")
+    return not expression and not statements and (is_unfinished(problem) or is_unfinished(why))
+end
+
+-- Which of the two errors is about what was meant: what cannot begin a statement was an expression.
+local function better(of_expression, of_statements)
+    return of_statements:find("^[^\n]*:1: unexpected symbol near") and of_expression or of_statements
 end
 
 --- Compiles a text. `scope`: see scope. `name`: the chunk's. Returns the function, and whether it is an expression; or nil and
 --- why not.
 function entry.compile(text, scope, name)
-    local fn = load("return " .. text, name, "t", scope.env)
-    if fn then return fn, true end
+    local expression, problem = load("return " .. text, name, "t", scope.env)
+    if expression then return expression, true end
     local promoted, names = entry.promote(text)
-    local why
-    fn, why = load(promoted, name, "t", scope.env)
-    if not fn then return nil, why end
+    local statements, why = load(promoted, name, "t", scope.env)
+    if not statements then return nil, better(problem, why) end
     scope:declare(names)
-    return fn, false
+    return statements, false
 end
 
 --- A text of several lines as one line, for the history; nil when it cannot be put so.

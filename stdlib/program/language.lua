@@ -74,7 +74,8 @@ local voice = require "qemunet.traffic.voice"
 --- check: assertions, which raise with what was found and what was wanted.
 -- @example
 --   check.equal(1 + 1, 2)
-local language = {}
+-- globals: of the script that runs.
+local language = { globals = false }
 
 options.register({ width = { type = "number", default = 100 }, depth = { type = "integer", default = 6 },
     max = { type = "integer", default = 2000 }, string = { type = "integer", default = 4096 },
@@ -170,6 +171,7 @@ function language.environment(names, folder)
     local env = sandbox.environment(names, folder)
     package.loaded.qemunet = names
     env.os.exit = exit.exit
+    language.globals = env
     local function known()
         local list = {}
         for name in pairs(env) do list[#list + 1] = name end

@@ -137,7 +137,7 @@ end
 local function read_entry(self)
     self.lines = {}
     while true do
-        local how, line = terminal.read(#self.lines == 0 and self.prompt or MORE)
+        local how, line = self.owner:read(#self.lines == 0 and self.prompt or MORE)
         if how == "interrupted" then return "" end
         if how == "end" and #self.lines == 0 then return nil end
         if how == "line" then self.lines[#self.lines + 1] = line end
@@ -170,12 +170,14 @@ end
 local function enter(self)
     terminal.open()
     terminal.complete = complete
+    self.owner = terminal.claim()
     sessions[#sessions + 1] = self
     core.prompting(true)
     return setmetatable({}, { __close = function()
         for i, each in ipairs(sessions) do
             if each == self then table.remove(sessions, i) end
         end
+        self.owner:__close()
         core.prompting(#sessions > 0)
     end })
 end
@@ -183,7 +185,7 @@ end
 --- A session in the globals of a script. `frames`: the script's, if it is at a place in a script (see frames).
 function repl.new(globals, frames, prompt)
     local self = setmetatable({ globals = globals, frames = frames or false, prompt = prompt or PROMPT, lines = {}, failures = 0,
-        over = false, scope = false }, Session)
+        over = false, scope = false, owner = false }, Session)
     self:enter(frames and frames[1] or nil)
     return self
 end

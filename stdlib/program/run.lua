@@ -223,7 +223,8 @@ local function run_chunk(chunk, registry, opts, env)
             chunk()
             if #registry.tests > 0 then
                 summary = runner.run(registry, { print = function(line) core.print(line .. "\n") end, clock = core.now,
-                    limit = limit.run })
+                    limit = limit.run, on_failure = opts.repl_on_failure and
+                        function(each) breakpoints().at_failure(env, each) end or nil })
             end
         end
     end)

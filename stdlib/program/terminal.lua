@@ -1,13 +1,14 @@
 -- SPDX-License-Identifier: MIT
--- Lines that a person types. Several tasks may ask for one: the last that did has the terminal, and the others get it back when
--- it is done, with what was typed for them.
+-- Lines that a person types. Several prompts may want them: the last that came has the terminal, and the others get it back
+-- when it is done, with what was typed for them.
 
 local core = require "qemunet.core"
 local history = require "qemunet.program.history"
 
 local terminal = {}
 
-local readers, editing = {}, nil
+-- Those who have claimed it, the last one in possession; the line that is edited.
+local owners, editing = {}, nil
 local take_keys
 
 --- Called with the text before the cursor when the person wants it completed.
@@ -34,14 +35,9 @@ function terminal.remember(line)
     history.add(line)
 end
 
-local function leave(reader)
-    for i, each in ipairs(readers) do
-        if each == reader then return table.remove(readers, i) end
-    end
-end
-
 local function serve()
-    local reader = readers[#readers]
+    local owner = owners[#owners]
+    local reader = owner and owner.reader
     if editing or not reader then return end
     editing = reader
     core.edit(reader.prompt, reader.text, function(how, line)
@@ -49,29 +45,50 @@ local function serve()
         if how == "stopped" then
             reader.text = line or ""
         else
-            leave(reader)
+            if owner.reader == reader then owner.reader = false end
             reader.done:set(how, line)
         end
         serve()
     end)
 end
 
-local function stop()
-    if editing and not core.edit_stop() then
+-- Has the line that is edited given up, if there is one, and the next one edited.
+local function change()
+    if not editing then return serve() end
+    if not core.edit_stop() then
         editing = nil
         serve()
     end
 end
 
---- Reads a line behind a prompt. Returns "line" and the line; "end", at the end of the input; or "interrupted", by Ctrl-C.
-function terminal.read(prompt)
+local Owner = {}
+Owner.__index = Owner
+
+--- Has the terminal, until the value that it returns is closed; whose it was before waits.
+function terminal.claim()
+    local owner = setmetatable({ reader = false }, Owner)
+    owners[#owners + 1] = owner
+    change()
+    return owner
+end
+
+function Owner:__close()
+    for i, each in ipairs(owners) do
+        if each == self then table.remove(owners, i) end
+    end
+    if not editing or editing == self.reader then change() end
+end
+
+--- owner:read(prompt): reads a line behind a prompt. Returns "line" and the line; "end", at the end of the input; or
+--- "interrupted", by Ctrl-C.
+function Owner:read(prompt)
     local reader = { prompt = prompt, text = "", done = core.future() }
-    readers[#readers + 1] = reader
+    self.reader = reader
     local guard <close> = setmetatable({}, { __close = function()
-        leave(reader)
-        if editing == reader then stop() end
+        if self.reader == reader then self.reader = false end
+        if editing == reader then change() end
     end })
-    if editing then stop() else serve() end
+    serve()
     core.wait { reader.done }
     return reader.done:values()
 end
