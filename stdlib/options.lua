@@ -163,6 +163,12 @@ local function normalise(v, entry)
     return converted
 end
 
+--- What is wrong with the value of an option, or nil. `entry`: its part of a specification.
+function options.problem(v, entry)
+    local _, problem = normalise(v, entry)
+    return problem
+end
+
 local function unknown_problem(key, spec)
     local names = sorted_names(spec)
     local text = "unknown option " .. name_text(key)

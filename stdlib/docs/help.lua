@@ -201,7 +201,7 @@ end
 
 --- help(x): prints the documentation of a function, a method, an object, or of a name in text; without one, all names.
 -- @param x  as vm, link.set, "link:set", "run", or any object of the language
--- @example
+-- @example terminal
 --   help(vm)
 --   help("link:set")
 function help.help(...)

@@ -13,7 +13,7 @@
 --
 -- name is "f", "table.f" or "class:method"; instead of (...) there may be {...}, or both: "vm(name, opts) or vm{ name, ... }".
 -- "--- name: ..." is a value, "--- class name: ..." a class of objects, whose fields are "-- @field name type  what it is".
--- "@example vm" needs machines, and is not run by the tests.
+-- "@example vm" needs machines (or what else is said), and is not run by the tests.
 
 local parse = {}
 
