@@ -49,6 +49,16 @@ static int is_link(lua_State *L)
     return 1;
 }
 
+/* core.make_folder(path) -> true, also when it is there; or nil and why */
+static int make_folder(lua_State *L)
+{
+    struct stat st;
+    const char *path = luaL_checkstring(L, 1);
+    int err = mkdir(path, 0777) ? -errno : 0;
+    bool is_there = err == -EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    return push_outcome(L, is_there ? 0 : err);
+}
+
 /* core.sum() -> the checksum of nothing yet */
 static int new_sum(lua_State *L)
 {
@@ -78,9 +88,13 @@ static int sum_text(lua_State *L)
 
 void files_bind(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"stat", file_stat},      {"chmod", file_chmod},
-                                         {"real_path", real_path}, {"is_link", is_link},
-                                         {"sum", new_sum},         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"stat", file_stat},
+                                         {"chmod", file_chmod},
+                                         {"real_path", real_path},
+                                         {"is_link", is_link},
+                                         {"make_folder", make_folder},
+                                         {"sum", new_sum},
+                                         {NULL, NULL}};
     static const luaL_Reg methods[] = {{"add", add_to_sum}, {"text", sum_text}, {NULL, NULL}};
     bind_type(L, SUM, methods, NULL);
     luaL_setfuncs(L, functions, 0);

@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- The documentation of the language: that all of it is there, says what is so, and is what people are shown.
 
+local annotations = require "qemunet.docs.annotations"
 local class = require "qemunet.class"
 local library = require "qemunet.docs.library"
 local options = require "qemunet.options"
 local reference = require "qemunet.docs.reference"
 local subjects = require "qemunet.docs.subjects"
 local testbed = require "qemunet.testbed"
+local types = require "qemunet.docs.types"
 
 local names = require "qemunet"
 
@@ -118,6 +120,58 @@ test("stdlib/REFERENCE.md is what the comments say", function()
     local file <close> = assert(io.open(ROOT .. "stdlib/REFERENCE.md"))
     local is_current = file:read("a") == reference.text(names)
     check.equal(is_current, true, "./dev docs makes it anew; commit it")
+end)
+
+test("annotations for editors are Lua, and have every name", function()
+    local all = {}
+    for name, text in pairs(annotations.texts(names)) do
+        check.equal(select(2, load(text, "=" .. name, "t", {})), nil)
+        check.match(text, "^%-%-%-@meta\n")
+        all[#all + 1] = text
+    end
+    local text, missing = table.concat(all), {}
+    for _, binding in ipairs(library.names(names)) do
+        local is_there = text:find(("\nfunction %s("):format(binding.name), 1, true) or
+            text:find(("\n%s = "):format(binding.name), 1, true)
+        if not is_there and not AWAITED[binding.name] then missing[#missing + 1] = binding.name end
+    end
+    for _, entry in ipairs(each_entry()) do
+        local is_there = entry.kind ~= "class" or text:find("\n%-%-%-@class qemunet%." .. entry.name .. "%f[^%l]")
+        local method = entry.name:match(":(.*)$")
+        if not is_there or method and not text:find(":" .. method .. "(", 1, true) then missing[#missing + 1] = entry.name end
+    end
+    is_empty(missing)
+end)
+
+-- What a type of an annotation may be, besides ours.
+local LUA = { any = true, string = true, number = true, integer = true, boolean = true, table = true, ["function"] = true }
+
+test("the types in annotations are ones that are defined", function()
+    local defined, used = {}, {}
+    for _, text in pairs(annotations.texts(names)) do
+        for kind in text:gmatch("\n%-%-%-@%l+ (qemunet%.[%w_.]+)") do defined[kind] = true end
+        for kind in text:gmatch("\n%-%-%-@param %S+ (%S+)") do used[kind] = true end
+        for kind in text:gmatch("\n%-%-%-@return (%S+)") do used[kind] = true end
+        for kind in text:gmatch("\n%-%-%-@field [%w_]+%?? (%S+)") do used[kind] = true end
+    end
+    local unknown = {}
+    for kind in pairs(used) do
+        for one in kind:gmatch("[^|]+") do
+            local name = one:gsub("%[%]$", "")
+            if not LUA[name] and not defined[name] and not name:find('^"') then unknown[#unknown + 1] = name end
+        end
+    end
+    is_empty(unknown)
+end)
+
+test("the words of results are types", function()
+    local unknown = {}
+    for _, entry in ipairs(each_entry()) do
+        for _, word in ipairs(entry.results or {}) do
+            if not types.result(word) then unknown[#unknown + 1] = ("%s: %s"):format(entry.name, word) end
+        end
+    end
+    is_empty(unknown, "see docs/types.lua")
 end)
 
 -- An example of its own, or the class's that calls it.
