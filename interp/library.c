@@ -31,6 +31,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,19 +54,31 @@ static int load_from_folder(lua_State *L, const char *folder, const char *name)
     return 2;
 }
 
+/* Push the chunk of a file. Return: whether the table has it, and this Lua takes it; if not,
+ * nothing is pushed. */
+static bool push_compiled(lua_State *L, const char *path)
+{
+    const struct embedded_file *file = embedded_find(compiled_stdlib, path);
+    if (file && luaL_loadbufferx(L, (const char *)file->data, file->size, path, "b") == LUA_OK)
+        return true;
+    lua_pop(L, file ? 1 : 0);
+    return false;
+}
+
+/* The text is for a Lua of another machine than that of the build. */
 static int load_embedded(lua_State *L, const char *name)
 {
-    const char *path = push_path(L, name);
+    const char *path = push_path(L, name), *chunk = lua_pushfstring(L, "@stdlib/%s", path);
     const struct embedded_file *file = embedded_find(embedded_stdlib, path);
-    if (file) {
-        const char *chunk = lua_pushfstring(L, "@stdlib/%s", path);
-        if (luaL_loadbufferx(L, (const char *)file->data, file->size, chunk, "t") != LUA_OK)
-            return lua_error(L);
-        lua_pushvalue(L, -2);
-        return 2;
+    if (!file) {
+        lua_pushfstring(L, "\n\tno module '%s' in qemunet's library", name);
+        return 1;
     }
-    lua_pushfstring(L, "\n\tno module '%s' in qemunet's library", name);
-    return 1;
+    if (!push_compiled(L, path) &&
+        luaL_loadbufferx(L, (const char *)file->data, file->size, chunk, "t") != LUA_OK)
+        return lua_error(L);
+    lua_pushstring(L, chunk);
+    return 2;
 }
 
 /* core.sources() -> the text of each file of the library that is compiled in, by its name */

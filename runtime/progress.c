@@ -4,7 +4,6 @@
 #include "runtime/clock.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -176,14 +175,14 @@ void progress_log(struct progress *progress, int level, const char *text)
         draw(progress);
 }
 
-void progress_print(struct progress *progress, const char *data, size_t n)
+void progress_print(struct progress *progress, FILE *to, const char *data, size_t n)
 {
     if (progress->drawn) {
         erase(progress);
         fflush(stderr);
     }
-    fwrite(data, 1, n, stdout);
-    fflush(stdout);
+    fwrite(data, 1, n, to);
+    fflush(to);
 }
 
 void progress_close(struct progress *progress)

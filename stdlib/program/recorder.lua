@@ -23,8 +23,12 @@ function recorder.folder()
         errors.machinery(("cannot make the run's folder %s: %s"):format(state.opts.out or "under runs/", why))
     end
     state.folder = folder
+    recorder.on_folder(folder)
     return folder
 end
+
+--- Called with the run's folder when it was made.
+recorder.on_folder = function() end
 
 --- The folder if it was made.
 function recorder.made() return state.folder end

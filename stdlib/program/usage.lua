@@ -17,9 +17,12 @@ usage: qemunet COMMAND ...
       --shrink [--shrink-runs N] [--shrink-time D]
                       if it fails: again and again, to find the fewest faults with
                       which it does (at most 100 runs, 15 minutes)
-  test FILE... [--filter PATTERN] [--accel A] [--seed N] [--timeout D]
-      [--no-templates] [--allow-host] [-q|-v]
-                      run the tests of suite files
+  test [PATH...] [--jobs N] [--filter RE] [--retries N] [--shuffle[=SEED]]
+      [--fail-fast] [--test-timeout D] [--file-timeout D] [--timeout D] [--tap]
+      [--junit FILE] [--param NAME=VALUE]... [--seed N] [--accel A]
+      [--no-templates] [--allow-host] [-q|-v] [-- ARGS]
+                      run test files, each in a process of its own; of folders,
+                      test_*.lua and *_test.lua (without PATH: of tests, or here)
   image list          the images in the cache
   image build NAME [--packages "A B"] [--run SCRIPT] [--add PATH[:PLACE]]...
                       build a Debian system for vm{image="NAME"}
