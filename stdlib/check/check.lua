@@ -69,7 +69,8 @@ function Checker:check_method(call)
     if not of then return end
     local known = self.names:methods(of)
     if known[call.name] ~= nil or class.all[of].methods[call.name] ~= nil or self.facts.fields[call.name] then return end
-    self:find(call, "%s %s has no method %s%s", of:find("^[aeiou]") and "an" or "a", of, inspect.quote(call.name, 60), near(call.name, known))
+    local article = of:find("^[aeiou]") and "an" or "a"
+    self:find(call, "%s %s has no method %s%s", article, of, inspect.quote(call.name, 60), near(call.name, known))
 end
 
 -- Options -----------------------------------------------------------------------------------------------------------------

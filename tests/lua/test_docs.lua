@@ -3,6 +3,8 @@
 
 local annotations = require "qemunet.docs.annotations"
 local class = require "qemunet.class"
+local core = require "qemunet.core"
+local help_of = require "qemunet.docs.help"
 local library = require "qemunet.docs.library"
 local options = require "qemunet.options"
 local reference = require "qemunet.docs.reference"
@@ -13,7 +15,7 @@ local types = require "qemunet.docs.types"
 local names = require "qemunet"
 
 -- Names that the program has before their documentation.
-local AWAITED = {}
+local AWAITED = { breakpoint = true }
 
 local function is_empty(list, what) check.equal(list, {}, what) end
 
@@ -209,5 +211,70 @@ end
 test("the examples do what they say; those that need machines are Lua", function()
     for _, entry in ipairs(each_entry()) do
         for _, example in ipairs(entry.examples) do run(entry, example) end
+    end
+end)
+
+-- Help -------------------------------------------------------------------------------------------------------------------
+
+test("help: a function, a method, an object, a name", function()
+    check.match(help_of.about(vm), "^vm%(name, opts%) or vm{ name, %.%.%. } %-> vm\n.*\n  mem  +its memory.*default 256 MiB")
+    check.match(help_of.about(stats.mean), "^stats%.mean%(t%) %-> number\n")
+    check.match(help_of.about(stats), "^stats\n.*\n  stats%.median  +the middle value")
+    local cable = link(responder "of-help", responder "of-help2")
+    check.match(help_of.about(cable), "^link\na cable.*\nmethods:.*\n  link:capture  +writes every packet")
+    check.match(help_of.about(cable.set), "^link:set%(opts%)\n")
+    check.match(help_of.about("link:set"), "^link:set%(opts%)\n")
+    check.match(help_of.about("vm:run"), "^node:run%(cmd, opts%) %-> result\n")
+    check.match(help_of.about("host:crash"), "^node:crash%(%)\n")
+    check.match(select(2, help_of.about "burst"), 'no documentation of "burst"') -- an option has no name of its own
+    check.match(help_of.about("stop"), "^capture:stop.*\n\nmobility:stop.*\n\nsink:stop")
+    check.match(help_of.about("link"), "^link%(a, b, opts%).*\n\nlink\na cable, whose")
+    check.match(help_of.about(rng), "^rng%(%.%.%.%) %-> number\n")
+    check.match(help_of.about(help), "^help%(x%)\n")
+end)
+
+test("help: what it does not know", function()
+    check.equal({ help_of.about("lnk") }, { nil, 'there is no documentation of "lnk"; did you mean "link"?' })
+    check.equal({ help_of.about("sucseed") }, { nil, 'there is no documentation of "sucseed"; did you mean "succeed"?' })
+    check.equal({ help_of.about(5) }, { nil, "there is no documentation of 5 (it is none of the language's)" })
+    check.match(select(2, help_of.about(function() end)), "^there is no documentation of <function ")
+end)
+
+test("help language: every name, a line each", function()
+    local text, missing = help_of.language(), {}
+    for _, binding in ipairs(library.names(names)) do
+        if not text:find("\n  " .. binding.name .. "%f[^%w_]") and not AWAITED[binding.name] then
+            missing[#missing + 1] = binding.name
+        end
+    end
+    is_empty(missing)
+    for line in text:gmatch("[^\n]+") do check.is_true(#line <= 100, line) end
+end)
+
+-- What the program prints, and its status behind it.
+local function said_by(arguments)
+    local program = core.real_path("/proc/self/exe")
+    local said <close> = assert(io.popen(("'%s' %s 2>&1; echo $?"):format(program, arguments)))
+    return said:read("a")
+end
+
+test("the command line: help and --help", function()
+    check.match(said_by("help"), "^usage: qemunet COMMAND .*\n0\n$")
+    check.match(said_by("help language"), "^Nodes:\n.*\n0\n$")
+    check.match(said_by("help stats.mean"), "^stats%.mean%(t%) .*\n0\n$")
+    check.match(said_by("help doctor"), "^usage:\n  qemunet doctor [^\n]*\n0\n$")
+    check.match(said_by("help image"), "^usage:\n  qemunet image list .*\n\nimage%(name, opts%).*\n0\n$")
+    check.match(said_by("image build --help"), "^usage:\n  qemunet image list .*  qemunet image remove [^\n]*\n[^\n]*\n0\n$")
+    check.match(said_by("run -h"), "^usage:\n  qemunet run FILE .*\n0\n$")
+    check.match(said_by("help lnik"), 'no name "lnik"; did you mean "link"%?\n.*\n2\n$')
+    check.match(said_by("help dcotor"), 'no name "dcotor"; did you mean "doctor"%?\n.*\n2\n$')
+    check.match(said_by("help a b"), "help wants one word\n.*\n2\n$")
+end)
+
+test("every command that there is has its usage, and has that printed", function()
+    local text = require "qemunet.program.usage".TEXT
+    for line in text:gmatch("[^\n]+") do check.is_true(#line <= 100, line) end
+    for command in pairs(require "qemunet.program.usage".commands()) do
+        check.match(require "qemunet.program.usage".of(command), "^usage:\n  qemunet " .. command)
     end
 end)
