@@ -148,6 +148,7 @@ end
 local radios = {}
 
 --- radio(name, opts) -> radio: a medium that nodes join at places; places are in metres.
+-- @param name  a text
 -- @option range        metres; who is farther hears nothing (default: all hear)
 -- @option loss_model   "range", or "log-distance" as a name or as a table with parameters, { "log-distance", exponent = 2 }
 -- @option loss_model.exponent        of the distance
@@ -236,6 +237,7 @@ end
 function Radio:forget(l) self.links = testbed.without(self.links, l) end
 
 --- radio:leave(node): takes a node out of the radio, as the :remove() of its link.
+-- @param node  a node or its name
 -- @error  a node that is not in it
 -- @example
 --   local air, a = radio("air"), responder("a")

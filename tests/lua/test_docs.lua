@@ -197,6 +197,20 @@ end)
 
 local QUIET = setmetatable({ print = function() end }, { __index = _ENV })
 
+test("every argument is documented", function()
+    local wrong = {}
+    for _, entry in ipairs(each_entry()) do
+        local documented = {}
+        for _, doc in ipairs(entry.param_docs) do documented[doc.name] = true end
+        for _, parameter in ipairs(entry.params or {}) do
+            local name = parameter.name
+            local is_known = documented[name] or name == "opts" and options.specs[entry.name]
+            if not is_known then wrong[#wrong + 1] = ("%s: %s"):format(entry.name, name) end
+        end
+    end
+    is_empty(wrong)
+end)
+
 -- Runs an example as an experiment of its own: what it has declared is gone afterwards.
 local function run(entry, example)
     local where = ("the example of %s (%s:%d)"):format(entry.name, entry.file, entry.line)
