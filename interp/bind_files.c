@@ -2,6 +2,7 @@
 #include "interp/bind_files.h"
 
 #include "interp/bind.h"
+#include "vmctl/cache.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -32,6 +33,15 @@ static int file_chmod(lua_State *L)
     return push_outcome(L, failed ? -errno : 0);
 }
 
+/* core.make_folder(path) -> true; or nil and why: for this user only, and those above it */
+static int make_folder(lua_State *L)
+{
+    char *path = strdup(luaL_checkstring(L, 1));
+    int err = path && !cache_make_folders(path) ? 0 : -errno;
+    free(path);
+    return push_outcome(L, err);
+}
+
 /* core.real_path(path) -> the absolute path without links that it leads to; or nil and why */
 static int real_path(lua_State *L)
 {
@@ -49,16 +59,6 @@ static int is_link(lua_State *L)
     struct stat st;
     lua_pushboolean(L, lstat(luaL_checkstring(L, 1), &st) == 0 && S_ISLNK(st.st_mode));
     return 1;
-}
-
-/* core.make_folder(path) -> true, also when it is there; or nil and why */
-static int make_folder(lua_State *L)
-{
-    struct stat st;
-    const char *path = luaL_checkstring(L, 1);
-    int err = mkdir(path, 0777) ? -errno : 0;
-    bool is_there = err == -EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-    return push_outcome(L, is_there ? 0 : err);
 }
 
 /* Stack: the list at the top. */
@@ -116,9 +116,9 @@ void files_bind(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"stat", file_stat},
                                          {"chmod", file_chmod},
+                                         {"make_folder", make_folder},
                                          {"real_path", real_path},
                                          {"is_link", is_link},
-                                         {"make_folder", make_folder},
                                          {"names", folder_names},
                                          {"sum", new_sum},
                                          {NULL, NULL}};

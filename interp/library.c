@@ -15,9 +15,11 @@
 #include "interp/bind_process.h"
 #include "interp/bind_radio.h"
 #include "interp/bind_rng.h"
+#include "interp/bind_strain.h"
 #include "interp/bind_stream.h"
 #include "interp/bind_system.h"
 #include "interp/bind_template.h"
+#include "interp/bind_terminal.h"
 #include "interp/bind_traffic.h"
 #include "interp/bind_trigger.h"
 #include "interp/bind_xml.h"
@@ -110,6 +112,7 @@ static int open_core(lua_State *L)
     job_bind(L);
     machine_bind(L);
     template_bind(L);
+    terminal_bind(L);
     container_bind(L);
     doctor_bind(L);
     expect_bind(L);
@@ -124,6 +127,7 @@ static int open_core(lua_State *L)
     image_bind(L);
     nat_bind(L);
     process_bind(L);
+    strain_bind(L);
     stream_bind(L);
     system_bind(L);
     json_bind(L);

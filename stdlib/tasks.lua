@@ -72,7 +72,13 @@ local function start(on_error, fn, ...)
     return self
 end
 
-local function keep_for_join(self) unjoined[self] = true end
+-- Called when a task has failed that something may join yet.
+tasks.on_unjoined = function() end
+
+local function keep_for_join(self)
+    unjoined[self] = true
+    tasks.on_unjoined()
+end
 local function fail_now(self) tasks.on_failure(self.failure) end
 
 local function check_function(fn, where, level)
@@ -168,6 +174,20 @@ function tasks.unjoined_failures()
     local list = {}
     for task in pairs(unjoined) do list[#list + 1] = task.failure end
     return list
+end
+
+--- The same, and each is told of once only.
+function tasks.take_unjoined()
+    local list = tasks.unjoined_failures()
+    unjoined = {}
+    return list
+end
+
+--- Waits for the end of a task. Returns its values, packed; or nil and its failure, {message=, trace=, frames=}.
+function tasks.settle(task)
+    core.wait { task.done }
+    unjoined[task] = nil
+    return task.values, task.failure
 end
 
 --- Cancels all that still run, and waits until they have given back what they hold; forgets failures that nobody joined.

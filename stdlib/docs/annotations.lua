@@ -255,6 +255,7 @@ end
 function annotations.write(folder, names)
     local below = folder .. "/" .. FOLDER
     local made, problem = core.make_folder(below)
+    if made then made, problem = core.chmod(below, tonumber("755", 8)) end
     if not made then return nil, ("%s: %s"):format(below, problem) end
     for name, text in pairs(annotations.texts(names)) do
         local ok, why = write_file(below .. "/" .. name, text)

@@ -13,12 +13,12 @@ subjects.LIST = {
     { title = "Traffic", names = "source sink voice video", classes = "source sink voice video" },
     { title = "Time and tasks", names = "now sleep after at every go all any event barrier sync timeout eventually always",
         classes = "task event barrier" },
-    { title = "Measuring and recording", names = "series probe repeat_until record mark stats", classes = "series" },
+    { title = "Measuring and recording", names = "series probe repeat_until record mark stats fidelity", classes = "series" },
     { title = "Faults", names = "faults", classes = "storm" },
     { title = "Data and text", names = "re json csv inspect columns print rng", classes = "rng" },
     { title = "Parameters", names = "param args", classes = "" },
     { title = "Suites", names = "test setup teardown skip check", classes = "" },
-    { title = "Help", names = "help", classes = "" },
+    { title = "Help and debugging", names = "help breakpoint", classes = "" },
 }
 
 -- Why a method of a class is none of the language's.

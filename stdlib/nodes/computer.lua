@@ -78,6 +78,7 @@ function computer.set_state(self, state, why)
     if self.state == state then return end
     self.state = state
     core.event { t = core.now(), kind = getmetatable(self).__name, node = self.name, state = state, why = why }
+    testbed.tell_state(self)
     self.changed:set()
     self.changed = core.future()
 end

@@ -533,8 +533,8 @@ function VM:close()
 end
 
 -- Fields that are nil until they are set; a class has no unknown ones.
-for _, field in ipairs { "shell_up", "hosts_task", "line", "not_root", "watcher", "saving", "clock_doubt", "slots_settled",
-    "came_from" } do
+for _, field in ipairs { "shell_up", "hosts_task", "line", "not_root", "watcher", "saving", "clock_doubt", "clock_began",
+    "slots_settled", "came_from" } do
     VM[field] = false
 end
 

@@ -18,6 +18,7 @@ local faults = later "qemunet.faults.faults"
 local fault_record = later "qemunet.faults.record"
 local images = later "qemunet.program.images"
 local recorder = later "qemunet.program.recorder"
+local repl = later "qemunet.program.repl"
 local run = later "qemunet.program.run"
 local shrink = later "qemunet.program.shrink"
 
@@ -65,6 +66,7 @@ local COMMON = {
     ["--param"] = { true, add_param },
     ["--allow-host"] = { false, set_true("allow_host") },
     ["--no-templates"] = { false, set_true("no_templates") },
+    ["--strict"] = { false, set_true("strict") },
     ["-q"] = { false, function(opts) opts.level = -1 end },
     ["-v"] = { false, function(opts) opts.level = 1 end },
 }
@@ -83,10 +85,12 @@ end
 local RUN = with_common {
     ["--out"] = { true, set("out") },
     ["--replay"] = { true, set("replay_path") },
+    ["--repl-on-failure"] = { false, set_true("repl_on_failure") },
     ["--shrink"] = { false, set_true("shrink") },
     ["--shrink-runs"] = { true, set("shrink_runs", to_count) },
     ["--shrink-time"] = { true, set("shrink_time", to_duration) },
 }
+local REPL = with_common { ["--out"] = { true, set("out") } }
 local TEST = with_common {
     ["--fail-fast"] = { false, set_true("fail_fast") },
     ["--file-timeout"] = { true, set("file_timeout", to_duration) },
@@ -155,13 +159,17 @@ local function advise(opts, verdict)
         recorder.made()))
 end
 
+local function check_readable(path)
+    local file, why = io.open(path, "rb")
+    if not file then usage("cannot read " .. why) end
+    file:close()
+end
+
 function commands.run(words)
     local opts = parse(words, RUN)
     if #opts.files ~= 1 then usage(#opts.files == 0 and "run wants a file" or "run wants one file; arguments go behind --") end
     opts.file = opts.files[1]
-    local file, why = io.open(opts.file, "rb")
-    if not file then usage("cannot read " .. why) end
-    file:close()
+    check_readable(opts.file)
     replay(opts)
     if opts.shrink then
         core.progress_open(opts.level)
@@ -175,6 +183,18 @@ function commands.run(words)
     end
     if recorder.made() then core.log(0, ("%s: %s/result.json"):format(verdict.verdict, recorder.made())) end
     advise(opts, verdict)
+    return verdict.status
+end
+
+function commands.repl(words)
+    local opts = parse(words, REPL)
+    local file = opts.files[1]
+    if opts.files[2] then usage("repl wants one file; arguments go behind --") end
+    if file then check_readable(file) end
+    start(opts)
+    opts.file, opts.lazy, opts.session = file or "repl", true, function(env) repl.run(env, file) end
+    local verdict = run.file(opts)
+    if recorder.made() then core.log(0, ("%s: %s/result.json"):format(verdict.verdict, recorder.made())) end
     return verdict.status
 end
 

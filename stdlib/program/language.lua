@@ -2,11 +2,13 @@
 -- The names that an experiment sees: one table, the globals of the script and what require "qemunet" gives.
 
 local boot = require "qemunet.nodes.boot"
+local breakpoint = require "qemunet.program.breakpoint"
 local capture = require "qemunet.network.capture"
 local core = require "qemunet.core"
 local csv = require "qemunet.csv"
 local exit = require "qemunet.program.exit"
 local faults = require "qemunet.faults.faults"
+local fidelity = require "qemunet.program.fidelity"
 local host = require "qemunet.nodes.host"
 local image = require "qemunet.nodes.image"
 local inspect = require "qemunet.inspect"
@@ -150,10 +152,12 @@ function language.names(suite, args)
         now = core.now, sleep = tasks.sleep, after = tasks.after, at = tasks.at, every = tasks.every, go = tasks.go,
         all = tasks.all, any = tasks.any, event = tasks.event, barrier = tasks.barrier, timeout = tasks.timeout,
         eventually = tasks.eventually, always = tasks.always, sync = sync.sync,
-        mark = recorder.mark, record = recorder.record, param = recorder.param, series = series.series, probe = series.probe,
+        mark = recorder.mark, record = recorder.record, param = recorder.param,
+        fidelity = fidelity.fidelity, series = series.series, probe = series.probe,
         repeat_until = repetition.repeat_until, stats = stats, rng = random.new(), re = re, json = json,
         csv = { encode = csv.encode, write = csv.write }, inspect = inspect, columns = text.columns,
         defaults = strict_defaults(), args = args, print = print_values, help = show_help,
+        breakpoint = breakpoint.breakpoint,
     }
     for name, value in pairs(names) do names[name] = own_copy(value) end
     for name, value in pairs(suite) do names[name] = value end

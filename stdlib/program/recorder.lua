@@ -99,15 +99,16 @@ function recorder.unused_params()
 end
 
 --- Writes result.json, if there is a folder, and ends the records: another file of a suite has its own. `verdict`:
---- {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}; `series`: series.summary().
-function recorder.finish(verdict, versions, counters, series)
+--- {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}; `series`: series.summary(); `fidelity`:
+--- fidelity.judge().
+function recorder.finish(verdict, versions, counters, series, fidelity)
     if not state.folder then return end
     local result, why = core.result {
         format = 1, verdict = verdict.verdict, status = verdict.status, error = verdict.error, tests = verdict.tests,
         file = state.opts.file, args = state.opts.args, parameters = state.asked, seed = state.opts.seed,
         recorded = state.recorded, started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
         duration = core.now(), host = core.host_facts(), versions = versions, fabric = counters.fabric,
-        links = counters.links, series = series,
+        links = counters.links, series = series, fidelity = fidelity,
     }
     if not result then core.log(-1, "cannot write result.json: " .. why) end
     core.record_close()

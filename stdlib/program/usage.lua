@@ -8,19 +8,26 @@ local TEXT = [=[
 usage: qemunet COMMAND ...
 
   run FILE [--param NAME=VALUE]... [--seed N] [--out DIR] [--accel auto|kvm|tcg]
-      [--timeout D] [--no-templates] [--allow-host] [-q|-v] [-- ARGS]
+      [--timeout D] [--no-templates] [--strict] [--allow-host] [-q|-v] [-- ARGS]
                       run an experiment; --no-templates: every machine boots;
                       --allow-host: it may run commands of this machine, and
-                      write files outside its run's folder
+                      write files outside its run's folder;
+                      --strict: it fails if this machine did not keep up with it
       --replay FILE|DIR
                       with the faults{} of an earlier run, its seed and parameters
+      --repl-on-failure
+                      if it fails, open a prompt there, with all still running
       --shrink [--shrink-runs N] [--shrink-time D]
                       if it fails: again and again, to find the fewest faults with
                       which it does (at most 100 runs, 15 minutes)
+  repl [FILE] [--param NAME=VALUE]... [--seed N] [--out DIR] [--accel A]
+      [--timeout D] [--no-templates] [--strict] [--allow-host] [-q|-v] [-- ARGS]
+                      a prompt, after running the file: Lua lines, with all of the
+                      language; :help there says more
   test [PATH...] [--jobs N] [--filter RE] [--retries N] [--shuffle[=SEED]]
       [--fail-fast] [--test-timeout D] [--file-timeout D] [--timeout D] [--tap]
       [--junit FILE] [--param NAME=VALUE]... [--seed N] [--accel A]
-      [--no-templates] [--allow-host] [-q|-v] [-- ARGS]
+      [--no-templates] [--strict] [--allow-host] [-q|-v] [-- ARGS]
                       run test files, each in a process of its own; of folders,
                       test_*.lua and *_test.lua (without PATH: of tests, or here)
   image list          the images in the cache
@@ -39,7 +46,8 @@ usage: qemunet COMMAND ...
                       this text, or what there is to know of a command or of a
                       name of the language; language: all names of it
 
-exit status: 0 passed, 1 failed, 2 usage, 3 the machinery failed, 4 timed out, 130 interrupted]=]
+exit status: 0 passed, 1 failed, 2 usage, 3 the machinery failed, 4 timed out,
+5 unsound with --strict, 130 interrupted]=]
 
 --- The whole text.
 usage.TEXT = TEXT
