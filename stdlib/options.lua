@@ -10,6 +10,10 @@ local options = {}
 --- The specifications of the calls of the language, by the names in their documentation: "vm", "node:run".
 options.specs = {}
 
+--- Of calls whose tables hold a list of tables: {[name]=fn(what such a table begins with) -> its specification; or nil, the
+--- known beginnings, as keys}.
+options.entries = {}
+
 --- Makes known what options these calls take; returns the specification.
 function options.register(spec, ...)
     for _, name in ipairs { ... } do options.specs[name] = spec end

@@ -62,6 +62,17 @@ function Checker:check_index(index)
     self:find(index, "%s has no %s%s", object.name, inspect.quote(index.key, 60), near(index.key, known))
 end
 
+-- Fields that such objects have without their classes' saying so; to read another gives nil.
+local PLAIN = { result = true, packet = true }
+
+function Checker:check_field(index)
+    local of = type(index.key) == "string" and self.names:class_of(index.object)
+    if not of or not PLAIN[of] then return end
+    local known = self.names:methods(of)
+    if known[index.key] ~= nil or self.facts.fields[index.key] then return end
+    self:find(index, "a %s has no field %s%s", of, inspect.quote(index.key, 60), near(index.key, known))
+end
+
 -- Methods -----------------------------------------------------------------------------------------------------------------
 
 function Checker:check_method(call)
@@ -104,9 +115,25 @@ function Checker:check_table(where, given, spec)
     end
 end
 
+-- A list of tables that begin with what they are, as those of faults{}.
+function Checker:check_entries(where, items, spec_of)
+    for _, item in ipairs(items) do
+        local first = item.kind == "table" and item.items[1]
+        if first and first.kind == "constant" then
+            local spec, kinds = spec_of(first.value)
+            if spec then
+                self:check_table(("%s: %s"):format(where, first.value), item, spec)
+            else
+                self:find(first, "%s: unknown kind %s%s", where, inspect.quote(tostring(first.value), 60), near(first.value, kinds))
+            end
+        end
+    end
+end
+
 function Checker:check_options(call, entry)
     local spec, given = options.specs[entry.name], options_of(call, entry)
     if not spec or not given then return end
+    if options.entries[entry.name] then self:check_entries(entry.name, given.items, options.entries[entry.name]) end
     local own = {}
     for _, field in ipairs(given.fields) do
         local is_argument = entry.braces and entry.params[1] and field.name == entry.params[1].name and given == call.args[1]
@@ -172,7 +199,10 @@ function Checker:text(text)
     if not facts then return { problem } end
     self.facts, self.findings, self.names.assigned = facts, {}, facts.assigned
     self:check_globals()
-    for _, index in ipairs(facts.indexes) do self:check_index(index) end
+    for _, index in ipairs(facts.indexes) do
+        self:check_index(index)
+        self:check_field(index)
+    end
     for _, call in ipairs(facts.calls) do
         if call.kind == "method" then self:check_method(call) end
         self:check_call(call)

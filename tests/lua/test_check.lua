@@ -63,6 +63,15 @@ test("methods of what is evidently an object", function()
         '1:56: a node has no method "crush" (did you mean "crash"?)')
 end)
 
+test("fields of results and packets", function()
+    finds('local r = vm("a"):run("x")\nprint(r.stdot, r.stdout)', '2:9: a result has no field "stdot" (did you mean "stdout"?)')
+    finds('local out, r = vm("a"):succeed("x") print(out.any, r.statsu)',
+        '1:54: a result has no field "statsu" (did you mean "status"?)')
+    finds('local job = vm("a"):spawn("x") print(job.result.ok, job:wait().duratoin)',
+        '1:64: a result has no field "duratoin" (did you mean "duration"?)')
+    finds('local r = vm("a"):run("x") r.mine = 1 print(r.mine)')
+end)
+
 test("no methods of what is not evident", function()
     finds('local a = vm("a")\na = {}\na:anything()')
     finds("local function f(n) n:anything() end f()")
@@ -82,6 +91,12 @@ test("options", function()
     finds('local opts = { memory = 1 } vm("a", opts)')
     finds('sync { a = "true", ["b"] = "true", timeout = 5 }')
     finds('stats.bootstrap({}, nil, { sample = 1 })', '1:28: stats.bootstrap: unknown option "sample" (did you mean "samples"?)')
+end)
+
+test("what faults{} is to do", function()
+    finds('faults { during = 5, { "cut", link = "a--b", lasts = { 1, 2 } }, { "skew", node = "a", by = "2s", at = 1 } }')
+    finds('faults { { "ctu", link = 1 }, { "cut", lnik = 1 } }', '1:12: faults: unknown kind "ctu" (did you mean "cut"?)',
+        '1:40: faults: cut: unknown option "lnik" (did you mean "link"?)')
 end)
 
 test("values", function()
@@ -116,15 +131,15 @@ end)
 
 test("what is nested deeply, and what is long, ends in a finding or in nothing", function()
     for _, nested in ipairs { ("("):rep(1000) .. "1" .. (")"):rep(1000), ("{"):rep(1000) .. ("}"):rep(1000),
-        ("not "):rep(1000) .. "1", ("function() return "):rep(500) .. "1" .. (" end"):rep(500), ("- "):rep(1e4) .. "1" } do
+        ("not "):rep(1000) .. "1", ("function() return "):rep(500) .. "1" .. (" end"):rep(500), ("- "):rep(3000) .. "1" } do
         check.is_true(#found("local x = " .. nested) <= 1)
     end
-    finds("local x = 1" .. ("+ 1"):rep(1e4))
-    finds("local x = print" .. ("()"):rep(1e4))
-    finds("local x = rng" .. (":stream(1)"):rep(1e4))
+    finds("local x = 1" .. ("+ 1"):rep(3000))
+    finds("local x = print" .. ("()"):rep(3000))
+    finds("local x = rng" .. (":stream(1)"):rep(3000))
     finds(("if true then elseif false then end\n"):rep(1000))
     check.match(found(("x"):rep(check_module.LARGEST + 1))[1], "^1:1: it has %d+ bytes")
-    check.is_nil(parser.facts(("do "):rep(1e4)))
+    check.is_nil(parser.facts(("do "):rep(3000)))
 end)
 
 test("bytes at random end in a finding or in nothing", function()
