@@ -77,7 +77,7 @@ end
 -- Parameters -------------------------------------------------------------------------------------------------------------
 
 local OPTIONAL = { opts = true, timeout = true, msg = true, default = true, init = true, max = true, bins = true, why = true,
-    pretty = true, format = true, confidence = true, value = true, t = false }
+    pretty = true, format = true, confidence = true, value = true }
 
 local function doc_of(entry, name)
     for _, doc in ipairs(entry.param_docs) do

@@ -7,6 +7,7 @@ local core = require "qemunet.core"
 local help_of = require "qemunet.docs.help"
 local library = require "qemunet.docs.library"
 local options = require "qemunet.options"
+local parse = require "qemunet.docs.parse"
 local reference = require "qemunet.docs.reference"
 local subjects = require "qemunet.docs.subjects"
 local testbed = require "qemunet.testbed"
@@ -30,6 +31,45 @@ local function each_method()
     end
     return list
 end
+
+test("a comment is read as it is written", function()
+    local text = [[
+        --- f(a, opts={}) or f{ ... } -> x, list of y: does it. Then
+        -- more of it.
+        --   as it stands
+        -- @param a  which,
+        --   and so on
+        -- @option o  how
+        -- @options g h
+        -- @return  nil
+        -- @oops  x
+        -- @field
+        -- @example vm
+        --   f(1)
+        --     .x()
+        function f(a, opts) end
+
+        --- Whether it is one.
+        function is(v) end
+        --- class thing: what f gives.
+        -- @field size integer  of it
+        local Thing = {}
+    ]]
+    local entries = parse.source(text, "file.lua")
+    check.equal(#entries, 2)
+    local f, thing = entries[1], entries[2]
+    check.equal({ f.kind, f.name, f.forms, f.braces, f.results }, { "function", "f", { "f(a, opts={})", "f{ ... }" }, true,
+        { "x", "list of y" } })
+    check.equal(f.params, { { name = "a" }, { name = "opts", default = "{}" } })
+    check.equal(f.text, { "does it. Then", "more of it.", "  as it stands" })
+    check.equal(f.param_docs, { { name = "a", text = "which, and so on" } })
+    check.equal({ f.option_docs[1].name, f.option_sets, f.returns[1].text }, { "o", { "g", "h" }, "nil" })
+    check.equal(f.examples, { { needs = "vm", lines = { "f(1)", "  .x()" } } })
+    check.equal(f.problems, { "unknown tag @oops", "@field without a name" })
+    check.equal({ f.file, f.line, f.defined }, { "file.lua", 1, 14 })
+    check.equal({ thing.kind, thing.name, thing.fields }, { "class", "thing",
+        { { name = "size", type = "integer", text = "of it" } } })
+end)
 
 test("every global, and every function of a library, is documented", function()
     local missing = {}
