@@ -15,9 +15,11 @@
 #include "interp/bind_process.h"
 #include "interp/bind_radio.h"
 #include "interp/bind_rng.h"
+#include "interp/bind_strain.h"
 #include "interp/bind_stream.h"
 #include "interp/bind_system.h"
 #include "interp/bind_template.h"
+#include "interp/bind_terminal.h"
 #include "interp/bind_traffic.h"
 #include "interp/bind_trigger.h"
 #include "interp/bind_xml.h"
@@ -81,6 +83,17 @@ static int load_embedded(lua_State *L, const char *name)
     return 2;
 }
 
+/* core.sources() -> the text of each file of the library that is compiled in, by its name */
+static int library_sources(lua_State *L)
+{
+    lua_newtable(L);
+    for (const struct embedded_file *file = embedded_stdlib; file->name; file++) {
+        lua_pushlstring(L, (const char *)file->data, file->size);
+        lua_setfield(L, -2, file->name);
+    }
+    return 1;
+}
+
 /* A package searcher: module name -> loader, where it is from. */
 static int search_stdlib(lua_State *L)
 {
@@ -99,6 +112,7 @@ static int open_core(lua_State *L)
     job_bind(L);
     machine_bind(L);
     template_bind(L);
+    terminal_bind(L);
     container_bind(L);
     doctor_bind(L);
     expect_bind(L);
@@ -113,10 +127,13 @@ static int open_core(lua_State *L)
     image_bind(L);
     nat_bind(L);
     process_bind(L);
+    strain_bind(L);
     stream_bind(L);
     system_bind(L);
     json_bind(L);
     xml_bind(L);
+    lua_pushcfunction(L, library_sources);
+    lua_setfield(L, -2, "sources");
     return 1;
 }
 

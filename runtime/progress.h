@@ -27,4 +27,8 @@ void progress_log(struct progress *progress, int level, const char *text);
 /** Write to @to, standard output or standard error, without tearing the live lines. */
 void progress_print(struct progress *progress, FILE *to, const char *data, size_t n);
 
+/** From now on a line is being edited below the output: call @hide(@arg), which takes it from the
+ * screen, before each output, and draw no live lines. NULL: no more. */
+void progress_edit(struct progress *progress, void (*hide)(void *arg), void *arg);
+
 #endif

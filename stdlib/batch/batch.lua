@@ -35,8 +35,8 @@ end
 
 local function order_of(file, opts)
     return { kind = "order", file = file, params = opts.params, args = opts.args, seed = opts.seed, accel = opts.accel,
-        no_templates = opts.no_templates, allow_host = opts.allow_host, level = opts.level, filter = opts.filter,
-        shuffle = opts.shuffle, fail_fast = opts.fail_fast and opts.retries == 0,
+        no_templates = opts.no_templates, allow_host = opts.allow_host, strict = opts.strict, level = opts.level,
+        filter = opts.filter, shuffle = opts.shuffle, fail_fast = opts.fail_fast and opts.retries == 0,
         test_timeout = opts.test_timeout or batch.TEST_TIMEOUT, file_timeout = opts.file_timeout or batch.FILE_TIMEOUT }
 end
 

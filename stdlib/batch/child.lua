@@ -129,10 +129,12 @@ local function run_file(line, order)
     recorder.on_folder = function(folder) line:send { kind = "folder", path = folder } end
     local verdict = run.file {
         file = order.file, params = order.params, args = order.args, seed = order.seed, accel = order.accel,
-        no_templates = order.no_templates, allow_host = order.allow_host, lazy = true, suite = suite_options(line, order),
+        no_templates = order.no_templates, allow_host = order.allow_host, strict = order.strict, lazy = true,
+        suite = suite_options(line, order),
         claim = function(bytes) line:claim(bytes) end,
     }
-    local own = not verdict.tests and verdict.status ~= run.PASSED -- not that of its tests
+    -- Not that of its tests.
+    local own = verdict.status == run.UNSOUND or not verdict.tests and verdict.status ~= run.PASSED
     line:tell { kind = "end", status = verdict.status, message = own and messages.clip(verdict.error) or nil,
         traceback = own and messages.clip(verdict.trace or line.cut_short or nil) or nil }
     return verdict.status

@@ -6,6 +6,7 @@ local errors = require "qemunet.errors"
 local options = require "qemunet.options"
 local status = require "qemunet.program.status"
 local units = require "qemunet.units"
+local usages = require "qemunet.program.usage"
 
 -- What only some commands need is loaded at its first use.
 local function later(name) return setmetatable({}, { __index = function(_, key) return require(name)[key] end }) end
@@ -17,40 +18,9 @@ local faults = later "qemunet.faults.faults"
 local fault_record = later "qemunet.faults.record"
 local images = later "qemunet.program.images"
 local recorder = later "qemunet.program.recorder"
+local repl = later "qemunet.program.repl"
 local run = later "qemunet.program.run"
 local shrink = later "qemunet.program.shrink"
-
-local USAGE = [=[
-usage: qemunet COMMAND ...
-
-  run FILE [--param NAME=VALUE]... [--seed N] [--out DIR] [--accel auto|kvm|tcg]
-      [--timeout D] [--no-templates] [--allow-host] [-q|-v] [-- ARGS]
-                      run an experiment; --no-templates: every machine boots;
-                      --allow-host: it may run commands of this machine, and
-                      write files outside its run's folder
-      --replay FILE|DIR
-                      with the faults{} of an earlier run, its seed and parameters
-      --shrink [--shrink-runs N] [--shrink-time D]
-                      if it fails: again and again, to find the fewest faults with
-                      which it does (at most 100 runs, 15 minutes)
-  test [PATH...] [--jobs N] [--filter RE] [--retries N] [--shuffle[=SEED]]
-      [--fail-fast] [--test-timeout D] [--file-timeout D] [--timeout D] [--tap]
-      [--junit FILE] [--param NAME=VALUE]... [--seed N] [--accel A]
-      [--no-templates] [--allow-host] [-q|-v] [-- ARGS]
-                      run test files, each in a process of its own; of folders,
-                      test_*.lua and *_test.lua (without PATH: of tests, or here)
-  image list          the images in the cache
-  image build NAME [--packages "A B"] [--run SCRIPT] [--add PATH[:PLACE]]...
-                      build a Debian system for vm{image="NAME"}
-  image remove NAME...|templates
-                      remove images, or all warm templates of machines
-  doctor [--json]     what this machine can do for experiments, and what to change
-  bench [NAME] [--rounds N] [--vms N] [--json FILE]
-                      run a benchmark; without a name, list them
-  version             what version this is
-  help                this text
-
-exit status: 0 passed, 1 failed, 2 usage, 3 the machinery failed, 4 timed out, 130 interrupted]=]
 
 -- Raised for a wrong command line.
 local function usage(message) error({ usage = message }, 0) end
@@ -96,6 +66,7 @@ local COMMON = {
     ["--param"] = { true, add_param },
     ["--allow-host"] = { false, set_true("allow_host") },
     ["--no-templates"] = { false, set_true("no_templates") },
+    ["--strict"] = { false, set_true("strict") },
     ["-q"] = { false, function(opts) opts.level = -1 end },
     ["-v"] = { false, function(opts) opts.level = 1 end },
 }
@@ -114,10 +85,12 @@ end
 local RUN = with_common {
     ["--out"] = { true, set("out") },
     ["--replay"] = { true, set("replay_path") },
+    ["--repl-on-failure"] = { false, set_true("repl_on_failure") },
     ["--shrink"] = { false, set_true("shrink") },
     ["--shrink-runs"] = { true, set("shrink_runs", to_count) },
     ["--shrink-time"] = { true, set("shrink_time", to_duration) },
 }
+local REPL = with_common { ["--out"] = { true, set("out") } }
 local TEST = with_common {
     ["--fail-fast"] = { false, set_true("fail_fast") },
     ["--file-timeout"] = { true, set("file_timeout", to_duration) },
@@ -186,13 +159,17 @@ local function advise(opts, verdict)
         recorder.made()))
 end
 
+local function check_readable(path)
+    local file, why = io.open(path, "rb")
+    if not file then usage("cannot read " .. why) end
+    file:close()
+end
+
 function commands.run(words)
     local opts = parse(words, RUN)
     if #opts.files ~= 1 then usage(#opts.files == 0 and "run wants a file" or "run wants one file; arguments go behind --") end
     opts.file = opts.files[1]
-    local file, why = io.open(opts.file, "rb")
-    if not file then usage("cannot read " .. why) end
-    file:close()
+    check_readable(opts.file)
     replay(opts)
     if opts.shrink then
         core.progress_open(opts.level)
@@ -206,6 +183,18 @@ function commands.run(words)
     end
     if recorder.made() then core.log(0, ("%s: %s/result.json"):format(verdict.verdict, recorder.made())) end
     advise(opts, verdict)
+    return verdict.status
+end
+
+function commands.repl(words)
+    local opts = parse(words, REPL)
+    local file = opts.files[1]
+    if opts.files[2] then usage("repl wants one file; arguments go behind --") end
+    if file then check_readable(file) end
+    start(opts)
+    opts.file, opts.lazy, opts.session = file or "repl", true, function(env) repl.run(env, file) end
+    local verdict = run.file(opts)
+    if recorder.made() then core.log(0, ("%s: %s/result.json"):format(verdict.verdict, recorder.made())) end
     return verdict.status
 end
 
@@ -277,15 +266,44 @@ end
 
 function commands.version() print("qemunet " .. core.VERSION) return status.PASSED end
 
-function commands.help() print(USAGE) return status.PASSED end
+function commands.check(words)
+    local opts = parse(words, {})
+    if #opts.files == 0 then usage("check wants files") end
+    return require "qemunet.check.command" (opts.files)
+end
+
+function commands.doc(words)
+    local opts = parse(words, { ["--luals"] = { false, set_true("luals") } })
+    require "qemunet.docs.command".doc(opts.luals, opts.files, usage)
+    return status.PASSED
+end
+
+function commands.help(words)
+    local opts = parse(words, {})
+    require "qemunet.docs.command".help(opts.files, usage)
+    return status.PASSED
+end
 
 commands["--help"], commands["-h"], commands["--version"] = commands.help, commands.help, commands.version
+
+-- Whether a command is only asked how it is used.
+local function is_asked(words)
+    for i = 2, #words do
+        if words[i] == "--" then return false end
+        if words[i] == "--help" or words[i] == "-h" then return usages.of(words[1]) ~= nil end
+    end
+    return false
+end
 
 local function dispatch(words)
     local command = commands[words[1] or ""]
     if not words[1] then usage("no command") end
     if not command then
         usage(("unknown command %s%s"):format(words[1], options.hint(words[1], commands)))
+    end
+    if is_asked(words) then
+        print(usages.of(words[1]))
+        return status.PASSED
     end
     return command(table.move(words, 2, #words, 1, {}))
 end
@@ -297,7 +315,8 @@ return function(words)
     end, words)
     if ok then return core.finish(outcome) end
     if outcome.usage then
-        io.stderr:write("qemunet: ", outcome.usage, "\n", words[1] and "try: qemunet help" or USAGE, "\n")
+        io.stderr:write("qemunet: ", outcome.usage, "\n", words[1] and "try: qemunet help" ..
+            (usages.of(words[1]) and " " .. words[1] or "") or usages.TEXT, "\n")
         return core.finish(status.USAGE)
     end
     io.stderr:write("qemunet: ", tostring(outcome.message == errors.CANCEL and "interrupted" or outcome.message), "\n")

@@ -33,7 +33,7 @@ recorder.on_folder = function() end
 --- The folder if it was made.
 function recorder.made() return state.folder end
 
---- record{ key = value, ... }: puts values into the run's result.json.
+--- record{ key=value, ... }: puts values into the run's result.json.
 -- @param values  texts, numbers, booleans, and tables of these; a key that comes again replaces the value
 -- @example
 --   record { outage_s = 1.24, rounds = { 1.2, 1.3 } }
@@ -97,15 +97,16 @@ function recorder.unused_params()
 end
 
 --- Writes result.json, if there is a folder, and ends the records: another file of a suite has its own. `verdict`:
---- {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}; `series`: series.summary().
-function recorder.finish(verdict, versions, counters, series)
+--- {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}; `series`: series.summary(); `fidelity`:
+--- fidelity.judge().
+function recorder.finish(verdict, versions, counters, series, fidelity)
     if not state.folder then return end
     local result, why = core.result {
         format = 1, verdict = verdict.verdict, status = verdict.status, error = verdict.error, tests = verdict.tests,
         file = state.opts.file, args = state.opts.args, parameters = state.asked, seed = state.opts.seed,
         recorded = state.recorded, started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
         duration = core.now(), host = core.host_facts(), versions = versions, fabric = counters.fabric,
-        links = counters.links, series = series,
+        links = counters.links, series = series, fidelity = fidelity,
     }
     if not result then core.log(-1, "cannot write result.json: " .. why) end
     core.record_close()

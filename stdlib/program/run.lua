@@ -2,6 +2,7 @@
 -- Runs an experiment or suite file: its environment, its verdict, its records, its end.
 
 local accelerator = require "qemunet.nodes.accelerator"
+local breakpoint = require "qemunet.program.breakpoint"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local exit = require "qemunet.program.exit"
@@ -18,6 +19,7 @@ local recorder = require "qemunet.program.recorder"
 local runner = require "qemunet.program.runner"
 local series = require "qemunet.program.series"
 local status = require "qemunet.program.status"
+local strain = require "qemunet.program.strain"
 local suite = require "qemunet.program.suite"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
@@ -193,6 +195,7 @@ local function setup_run(opts)
     host.prepare, nat.ready = prepare_as_declared, prepare_as_declared
     testbed.prepare = prepare_for_fabric
     series.reset()
+    fidelity.reset()
     paths.set(opts.allow_host or opts.chunk ~= nil, recorder.folder, recorder.made)
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
         args = opts.args, lazy = opts.lazy }
@@ -202,8 +205,14 @@ end
 
 local function passed() return { verdict = "passed", status = run.PASSED } end
 
+-- A prompt where it failed, while all of it is still there.
+local function show_failure(env, failure)
+    if stop_verdict() or failure.message == errors.CANCEL or suite.skipped(failure.message) then return end
+    run_main(function() breakpoint.at_failure(env, failure) end)
+end
+
 -- Runs the loaded chunk, and then the tests that it registered.
-local function run_chunk(chunk, registry, opts)
+local function run_chunk(chunk, registry, opts, env)
     local summary
     local failure = run_main(function()
         if opts.suite then
@@ -216,34 +225,44 @@ local function run_chunk(chunk, registry, opts)
             end
         end
     end)
+    if failure and opts.repl_on_failure then show_failure(env, failure) end
     if failure then return failure_verdict(failure, opts), summary end
     return stop_verdict(opts) or summary and suite_verdict(summary) or passed(), summary
 end
 
 --- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, no_templates=, suite= options for a suite run, lazy=,
---- allow_host= whether it may do on this machine what it likes (see sandbox), chunk= a function instead of the file, claim=
---- fn(bytes) that is called, and may wait, before a machine of the run boots: how much memory its machines take}.
+--- strict= whether an unsound run fails, allow_host= whether it may do on this machine what it likes (see sandbox),
+--- chunk= a function instead of the file, claim= fn(bytes) that is called, and may wait, before a machine of the run boots: how
+--- much memory its machines take, session= fn(globals), which is called in the file's place, repl_on_failure= whether a failure
+--- opens a prompt}.
 --- Returns the verdict, {verdict=, status=, error=, trace=, tests=}, and the suite's summary if it was one.
 function run.file(opts)
     setup_run(opts)
     local registry = new_suite()
     local env = language.environment(language.names(suite.globals(registry), opts.args), folder_of(opts.file))
     search_beside(opts.file)
+    if opts.repl_on_failure then breakpoint.keep_frames() end
     local chunk, problem = opts.chunk
+    if opts.session then chunk = function() opts.session(env) end end
     if not chunk then chunk, problem = modules.read_chunk(opts.file, env) end
     local verdict, summary
     if chunk then
         core.event { t = core.now(), kind = "start", file = opts.file, seed = opts.seed }
-        verdict, summary = run_chunk(chunk, registry, opts)
+        verdict, summary = run_chunk(chunk, registry, opts, env)
     else
         verdict = { verdict = "failed", status = run.FAILED, error = problem }
     end
     tasks.end_all()
-    local counters = fidelity.collect()
+    local counters = strain.collect()
     testbed.teardown()
-    fidelity.warn(counters)
+    local kept_up = fidelity.judge(counters)
+    fidelity.tell(kept_up)
+    if opts.strict and kept_up.verdict == "unsound" and verdict.status == run.PASSED then
+        verdict = { verdict = "unsound", status = run.UNSOUND, tests = verdict.tests,
+            error = "this machine did not keep up; see above" }
+    end
     core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
-    recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary())
+    recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up)
     if not opts.suite then report(verdict) end
     return verdict, summary
 end
