@@ -2,7 +2,6 @@
 -- The names that an experiment sees: one table, the globals of the script and what require "qemunet" gives.
 
 local boot = require "qemunet.nodes.boot"
-local breakpoint = require "qemunet.program.breakpoint"
 local capture = require "qemunet.network.capture"
 local core = require "qemunet.core"
 local csv = require "qemunet.csv"
@@ -132,6 +131,9 @@ end
 -- Read from the library's sources when it is asked for.
 local function show_help(...) return require "qemunet.docs.help".help(...) end
 
+-- The prompt is loaded when one is opened.
+local function open_prompt() return require "qemunet.program.breakpoint".breakpoint() end
+
 -- A table of functions that the library uses itself: what a script changes in it is the script's alone.
 local function own_copy(value)
     if type(value) ~= "table" or getmetatable(value) then return value end
@@ -157,7 +159,7 @@ function language.names(suite, args)
         repeat_until = repetition.repeat_until, stats = stats, rng = random.new(), re = re, json = json,
         csv = { encode = csv.encode, write = csv.write }, inspect = inspect, columns = text.columns,
         defaults = strict_defaults(), args = args, print = print_values, help = show_help,
-        breakpoint = breakpoint.breakpoint,
+        breakpoint = open_prompt,
     }
     for name, value in pairs(names) do names[name] = own_copy(value) end
     for name, value in pairs(suite) do names[name] = value end
