@@ -71,6 +71,7 @@ end
 local function kind_of(result)
     if result.status == status.MACHINERY then return "machinery" end
     if result.status == status.TIMED_OUT then return "timeout" end
+    if result.status == status.UNSOUND then return "fidelity" end
     return result.crashed and "crash" or "check"
 end
 

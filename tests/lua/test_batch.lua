@@ -129,6 +129,26 @@ test("one file's end, however bad, is its own failure and no other's", function(
     has(run.stdout, "failed:\n  test_1.lua: ends it\n    qemunet test test_1.lua --filter '^ends it$' --seed ")
 end)
 
+test("os.exit ends a run in good order, with its status; and one of a module too", function()
+    write("module.lua", [[return function(code) os.exit(code) end]])
+    write("exits.lua", [[
+        go(function()
+            local guard <close> = setmetatable({}, { __close = function() sleep(0.01) print("cleaned") end })
+            sleep(60)
+        end)
+        sleep(0)
+        local code = tonumber(param("code", "none")) or param("code", "none") == "true"
+        pcall(function() coroutine.wrap(require "module")(code) end)
+        print("went on")]])
+    local function status_of(code, ...)
+        local status, text = shell('cd "$1" && shift && exec "$@" 2>/dev/null', folder, PROGRAM, "run", "exits.lua", "--param",
+            "code=" .. code, ...)
+        check.equal(text, "cleaned\n")
+        return status
+    end
+    check.equal({ status_of("7"), status_of("true"), status_of("false"), status_of("300", "--allow-host") }, { 7, 0, 1, 44 })
+end)
+
 test("time limits: of a test that waits, of one that does not, of a file, of all", function()
     write("test_1.lua", [[
         test("waits", { timeout = "50ms" }, function() local cleaned <close> = setmetatable({}, { __close = function()
