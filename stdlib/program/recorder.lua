@@ -6,6 +6,9 @@ local errors = require "qemunet.errors"
 
 local recorder = {}
 
+--- Of events.jsonl, series.csv, result.json and trace.json; see FORMATS.md.
+recorder.FORMAT = 1
+
 local state
 
 --- Starts anew for a run. `opts`: {name=, out= folder or nil, seed=, params=, file=}. The folder is made at once, or at
@@ -23,6 +26,7 @@ function recorder.folder()
         errors.machinery(("cannot make the run's folder %s: %s"):format(state.opts.out or "under runs/", why))
     end
     state.folder = folder
+    core.event { t = core.now(), kind = "start", format = recorder.FORMAT, file = state.opts.file, seed = state.opts.seed }
     return folder
 end
 
@@ -98,8 +102,9 @@ end
 function recorder.finish(verdict, versions, counters, series, fidelity)
     if not state.folder then return end
     local result, why = core.result {
-        format = 1, verdict = verdict.verdict, status = verdict.status, error = verdict.error, tests = verdict.tests,
-        file = state.opts.file, args = state.opts.args, parameters = state.asked, seed = state.opts.seed,
+        format = recorder.FORMAT, verdict = verdict.verdict, status = verdict.status, error = verdict.error, tests = verdict.tests,
+        file = state.opts.file,
+        args = setmetatable(table.move(state.opts.args or {}, 1, #(state.opts.args or {}), 1, {}), JSON_ARRAY), parameters = state.asked, seed = state.opts.seed,
         recorded = state.recorded, started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
         duration = core.now(), host = core.host_facts(), versions = versions, fabric = counters.fabric,
         links = counters.links, series = series, fidelity = fidelity,

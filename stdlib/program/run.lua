@@ -18,6 +18,7 @@ local strain = require "qemunet.program.strain"
 local suite = require "qemunet.program.suite"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
+local trace = require "qemunet.program.trace"
 local vm = require "qemunet.nodes.vm"
 
 local run = {}
@@ -174,6 +175,10 @@ local function setup_run(opts)
         folder = recorder.folder }
 end
 
+local function tell_test(result)
+    core.event { t = core.now(), kind = "test", name = result.name, outcome = result.outcome, duration = result.duration }
+end
+
 local function passed() return { verdict = "passed", status = run.PASSED } end
 
 -- Runs the loaded chunk, and then the tests that it registered.
@@ -181,11 +186,12 @@ local function run_chunk(chunk, registry, opts)
     local summary
     local failure = run_main(function()
         if opts.suite then
+            opts.suite.told = tell_test
             summary = suite.run_file(registry, base_name(opts.file), chunk, opts.suite)
         else
             chunk()
             if #registry.tests > 0 then
-                summary = suite.run(registry, { print = function(line) core.print(line .. "\n") end, clock = core.now })
+                summary = suite.run(registry, { print = function(line) core.print(line .. "\n") end, clock = core.now, told = tell_test })
             end
         end
     end)
@@ -205,7 +211,6 @@ function run.file(opts)
     if not chunk then chunk, problem = modules.read_chunk(opts.file, env) end
     local verdict, summary
     if chunk then
-        core.event { t = core.now(), kind = "start", file = opts.file, seed = opts.seed }
         verdict, summary = run_chunk(chunk, registry, opts)
     else
         verdict = { verdict = "failed", status = run.FAILED, error = problem }
@@ -221,6 +226,8 @@ function run.file(opts)
     end
     core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
     recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up)
+    local untraced = recorder.made() and trace.write(recorder.made())
+    if untraced then core.log(-1, "cannot write trace.json: " .. untraced) end
     if not opts.suite or (verdict.status ~= run.PASSED and not summary) then report(verdict) end
     return verdict, summary
 end

@@ -383,6 +383,7 @@ local function record(summary, result, opts)
     summary.results[#summary.results + 1] = result
     summary[result.outcome] = summary[result.outcome] + 1
     print_result(opts.print or print, number, result)
+    if opts.told then opts.told(result) end
 end
 
 -- The registered tests that the filter lets through.
@@ -404,7 +405,8 @@ end
 -- whatever failed. It may be called in a coroutine, and the tests may yield.
 -- @param opts  filter = a pattern (of the registry's matcher) or function(name) -> boolean; print = function(line)
 --              (default print); first = number of the first test (default 1); plan = true prints "1..N" first;
---              clock = function() -> seconds, for the results' durations (default os.clock, processor time)
+--              told = function(result), called for each as it comes; clock = function() -> seconds, for the results'
+--              durations (default os.clock, processor time)
 -- @return { passed =, failed =, skipped = (counts), results = { { number =, name =, outcome = "passed", "failed" or
 --         "skipped", message =, traceback =, why = (of a skip), duration = (seconds), file =, line = }, ... } }
 -- Raises only errors that the registry's `fatal` claims, after the teardowns of the test they came from.
