@@ -15,6 +15,7 @@ struct fabric;
 struct record;
 struct progress;
 struct strain;
+struct lua_terminal;
 struct timers;
 struct scheduler;
 
@@ -35,6 +36,7 @@ struct host {
     int container_users;   /* 0: not made yet; see netns_make_users() */
     int machines;          /* open ones, containers included */
     int watching;          /* triggers that may fire */
+    struct lua_terminal *terminal; /* NULL: nobody is to be asked for a line */
     bool finished;
     int status; /* the process's exit status, once finished */
 };

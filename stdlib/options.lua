@@ -7,6 +7,15 @@ local units = require "qemunet.units"
 
 local options = {}
 
+--- The specifications of the calls of the language, by the names in their documentation: "vm", "node:run".
+options.specs = {}
+
+--- Makes known what options these calls take; returns the specification.
+function options.register(spec, ...)
+    for _, name in ipairs { ... } do options.specs[name] = spec end
+    return spec
+end
+
 -- Restricted Damerau-Levenshtein distance (optimal string alignment: insertions, deletions, substitutions and swaps of
 -- neighbours, no part edited twice; Damerau, CACM 7(3), 1964), by the dynamic programming of Wagner & Fischer (1974).
 local function distance(a, b)
@@ -192,7 +201,7 @@ end
 -- @param opts   the script's table; nil is an empty one
 -- @param spec   name -> { type = a type or a list of types tried in order (default "any"), default = taken when the
 --               option is absent, required = true, choices = { allowed values }, min =, max = (numbers, in the
---               normalised unit) }. Types: "duration" "rate" "size" "fraction" (become numbers as units.lua reads
+--               normalised unit), of = the specification of what is in a table, for the documentation }. Types: "duration" "rate" "size" "fraction" (become numbers as units.lua reads
 --               them), "string" "boolean" "integer" "number" "table" "function" "any". Names may be integers too.
 -- @param where  what an error begins with: the name of the function that the script called (default none)
 -- @param level  whose line an error names, counted as error() does: 1 (default) is the line that calls check, 2 the

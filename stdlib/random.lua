@@ -10,6 +10,7 @@ local random = {}
 -- Numbers of the core's generators from here on are those of scripts; below, down to 1 << 62, those of the library.
 local STREAMS = 3 << 61
 
+--- class rng: a generator of random numbers: rng itself, and what rng:stream() returns.
 local Rng = {}
 local meta = class.new("rng", Rng)
 
@@ -48,6 +49,9 @@ function meta.__call(self, a, b)
 end
 
 --- rng:uniform(a, b) -> number: from a to below b, in any unit.
+-- @example
+--   local x = rng:uniform(-1, 1)
+--   check.is_true(x >= -1 and x < 1)
 function Rng:uniform(a, b)
     check_self(self, "uniform")
     check_number(a, "a")
@@ -56,6 +60,9 @@ end
 
 --- rng:exponential(mean) -> number: the time to the next of events that come independently, each `mean` on average.
 -- By inversion (Devroye, Non-Uniform Random Variate Generation, 1986, II.2).
+-- @param mean  in any unit, above 0
+-- @example
+--   check.is_true(rng:exponential(5) >= 0)
 function Rng:exponential(mean)
     check_self(self, "exponential")
     return -check_number(mean, "the mean") * math.log(1 - self.generator:unit())
@@ -65,6 +72,8 @@ end
 -- By Box and Muller (Ann. Math. Stat. 29(2), 1958).
 -- @param mean   default 0
 -- @param stdev  default 1
+-- @example
+--   check.near(rng:normal(100, 1), 100, 10)
 function Rng:normal(mean, stdev)
     check_self(self, "normal")
     local radius = math.sqrt(-2 * math.log(1 - self.generator:unit()))
@@ -84,6 +93,8 @@ end
 
 --- rng:shuffle(list) -> list: a copy in random order, each order equally likely (Fisher and Yates, as Durstenfeld has it,
 -- CACM 7(7), 1964).
+-- @example
+--   check.equal(#rng:shuffle { 1, 2, 3 }, 3)
 function Rng:shuffle(list)
     check_self(self, "shuffle")
     check_list(list, "shuffle")
@@ -99,6 +110,8 @@ local function new(number) return setmetatable({ generator = core.generator(STRE
 
 --- rng:stream(n) -> rng: another one, whose numbers do not depend on how many this one has given.
 -- @param n  which, 1 to a million
+-- @example
+--   check.equal(rng:stream(1)(100), rng:stream(1)(100))
 function Rng:stream(n)
     check_self(self, "stream")
     if math.type(n) ~= "integer" or n < 1 or n > 1000000 then errors.raise("rng:stream: want a number from 1 to 1000000") end

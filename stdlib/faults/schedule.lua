@@ -186,7 +186,7 @@ local function read_entry(entry, i, level)
     }
 end
 
-local OPTIONS = { during = { type = "duration" }, every = { type = "duration" } }
+local OPTIONS = options.register({ during = { type = "duration" }, every = { type = "duration" } }, "faults")
 
 local function check_whole(read, level)
     local random, latest = false, 0

@@ -15,13 +15,13 @@ fidelity.SAMPLE = 100
 -- In a shorter time, in seconds, a single wait would be a large share.
 fidelity.SPAN = 1
 
-local LIMITS = {
+local LIMITS = options.register({
     lateness = { type = "duration", default = 2 ^ 20 / 1e9, min = 0 }, -- 1 ms, as a bucket's bound
     cpu_wait = { type = "fraction", default = 0.25 },
     loop_lag = { type = "duration", default = 0.1, min = 0 },
     drift = { type = "duration", default = 0.01, min = 0 },
     losses = { type = "fraction", default = 1e-5 },
-}
+}, "fidelity")
 
 local limits = options.check({}, LIMITS)
 
@@ -29,11 +29,11 @@ local limits = options.check({}, LIMITS)
 function fidelity.reset() limits = options.check({}, LIMITS) end
 
 --- fidelity(opts): how far this machine may fall behind before a run counts as doubtful; three times as far, it is unsound.
--- @param opts.lateness  of the frames of a link, 99 of 100 are released within this of when they are due (default "1ms")
--- @param opts.cpu_wait  of the time that a machine is up, its threads wait for a processor for this share (default "25%")
--- @param opts.loop_lag  the control loop, which runs the script and its timers, is this late for 1 % of the time (default "100ms")
--- @param opts.drift     a guest's clock goes this far from this machine's, from its boot to the run's end (default "10ms")
--- @param opts.losses    of all frames, this share is lost to this machine's slowness (default "0.001%")
+-- @option lateness  of the frames of a link, 99 of 100 are released within this of when they are due
+-- @option cpu_wait  of the time that a machine is up, its threads wait for a processor for this share
+-- @option loop_lag  the control loop, which runs the script and its timers, is this late for 1 % of the time
+-- @option drift     a guest's clock goes this far from this machine's, from its boot to the run's end
+-- @option losses    of all frames, this share is lost to this machine's slowness
 -- @error  an unknown option, a wrong unit
 -- @example
 --   fidelity { lateness = "200us", loop_lag = "1s" }

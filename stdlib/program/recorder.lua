@@ -27,13 +27,17 @@ function recorder.folder()
     end
     state.folder = folder
     core.event { t = core.now(), kind = "start", format = recorder.FORMAT, file = state.opts.file, seed = state.opts.seed }
+    recorder.on_folder(folder)
     return folder
 end
+
+--- Called with the run's folder when it was made.
+recorder.on_folder = function() end
 
 --- The folder if it was made.
 function recorder.made() return state.folder end
 
---- record{ key = value, ... }: puts values into the run's result.json.
+--- record{ key=value, ... }: puts values into the run's result.json.
 -- @param values  texts, numbers, booleans, and tables of these; a key that comes again replaces the value
 -- @example
 --   record { outage_s = 1.24, rounds = { 1.2, 1.3 } }
@@ -96,6 +100,11 @@ function recorder.unused_params()
     return list
 end
 
+-- A copy that is an array in JSON also when it is empty.
+local function list_of(values)
+    return setmetatable(table.move(values or {}, 1, #(values or {}), 1, {}), { __jsontype = "array" })
+end
+
 --- Writes result.json, if there is a folder, and ends the records: another file of a suite has its own. `verdict`:
 --- {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}; `series`: series.summary(); `fidelity`:
 --- fidelity.judge().
@@ -104,7 +113,7 @@ function recorder.finish(verdict, versions, counters, series, fidelity)
     local result, why = core.result {
         format = recorder.FORMAT, verdict = verdict.verdict, status = verdict.status, error = verdict.error, tests = verdict.tests,
         file = state.opts.file,
-        args = setmetatable(table.move(state.opts.args or {}, 1, #(state.opts.args or {}), 1, {}), JSON_ARRAY), parameters = state.asked, seed = state.opts.seed,
+        args = list_of(state.opts.args), parameters = state.asked, seed = state.opts.seed,
         recorded = state.recorded, started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
         duration = core.now(), host = core.host_facts(), versions = versions, fabric = counters.fabric,
         links = counters.links, series = series, fidelity = fidelity,
