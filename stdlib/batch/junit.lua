@@ -123,7 +123,7 @@ function Report:add(job)
     local results = job:results()
     local sums = count(results)
     self.suites:write(open_tag("testsuite", "name", job.file, "tests", #results, "failures", sums.failures, "errors", sums.errors,
-        "skipped", sums.skipped, "time", job.duration + 0.0, "timestamp", os.date("!%Y-%m-%dT%H:%M:%S")), "\n")
+        "skipped", sums.skipped, "time", job.duration + 0.0, "timestamp", os.date("!%Y-%m-%dT%H:%M:%S", job.started)), "\n")
     for _, result in ipairs(results) do self.suites:write(testcase(result)) end
     for name, stream in pairs { ["system-out"] = "stdout", ["system-err"] = "stderr" } do
         sums[name] = element(name, job.spool:text(stream, MOST_OUTPUT))
