@@ -172,6 +172,8 @@ static int set_prompting(lua_State *L)
     struct lua_terminal *self = check_terminal(L);
     self->prompting = lua_toboolean(L, 1) && terminal_is_there();
     stop_calls_only(self->prompting);
+    if (!self->prompting)
+        terminal_restore();
     return 0;
 }
 

@@ -33,7 +33,8 @@ struct terminal {
     bool editing, hidden;
     bool stopping; /* the edit is to end; how is in outcome */
     bool ended;    /* no more input comes */
-    bool raw;      /* the keys are the handler's */
+    bool raw;      /* the keys are the handler's; without_keys is how it was before */
+    struct termios without_keys;
     enum terminal_outcome outcome;
     char *text; /* of the line that was stopped */
     char keys[KEYS_SIZE];
@@ -267,6 +268,7 @@ static char *edit(struct terminal *terminal, const char *text)
 {
     int n = 0;
     push_text(terminal, text);
+    el_set(terminal->editor, EL_PREP_TERM, 1); /* before the person sees the prompt */
     const char *line = el_gets(terminal->editor, &n);
     if (!line || n <= 0 || terminal->stopping)
         return NULL;
@@ -364,6 +366,7 @@ int terminal_take_keys(struct terminal *terminal)
     struct termios raw;
     if (!terminal->editor || tcgetattr(INPUT, &raw))
         return -ENOTTY;
+    terminal->without_keys = raw;
     raw.c_iflag &= ~(tcflag_t)(ICRNL | INLCR | IGNCR | IXON | ISTRIP | BRKINT);
     raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ECHONL | ISIG | IEXTEN);
     raw.c_cc[VMIN] = 1;
@@ -377,10 +380,12 @@ int terminal_take_keys(struct terminal *terminal)
 
 void terminal_give_keys(struct terminal *terminal)
 {
+    if (!terminal->raw)
+        return;
     terminal->raw = false;
-    if (!terminal->editing && terminal->input)
+    if (!terminal->editing)
         uv_poll_stop(terminal->input);
-    terminal_restore();
+    tcsetattr(INPUT, TCSADRAIN, &terminal->without_keys);
 }
 
 /* Opening */
@@ -400,12 +405,14 @@ static int open_editor(struct terminal *terminal)
     el_set(editor, EL_EDITOR, "emacs");
     el_set(editor, EL_HIST, history, terminal->history);
     el_set(editor, EL_GETCFN, read_character);
-    el_set(editor, EL_ADDFN, "complete", "complete the word", on_complete);
+    el_wset(editor, EL_ADDFN, L"complete", L"complete the word", on_complete); /* el_set leaks */
     el_set(editor, EL_BIND, "^I", "complete", NULL);
     el_set(editor, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_set(editor, EL_BIND, "^[[3~", "ed-delete-next-char", NULL);
     el_set(editor, EL_BIND, "^[[1;5C", "em-next-word", NULL);
     el_set(editor, EL_BIND, "^[[1;5D", "ed-prev-word", NULL);
+    /* Between lines too: what is typed meanwhile is for the next line, and shown there. */
+    el_set(editor, EL_SETTY, "-x", "-icanon", "-echo", NULL);
     el_source(editor, NULL); /* the person's own ~/.editrc */
     return 0;
 }
@@ -427,10 +434,6 @@ static int open_on_terminal(struct terminal *terminal)
     if (tcgetattr(INPUT, &modes))
         return -errno;
     modes_known = 1;
-    /* Of which libedit takes them for the time between lines: Ctrl-C is not to be echoed. */
-    struct termios between = modes;
-    between.c_lflag &= ~(tcflag_t)ECHOCTL;
-    tcsetattr(INPUT, TCSADRAIN, &between);
     /* The characters' encoding and nothing else: numbers are written as ever. */
     setlocale(LC_CTYPE, "C.UTF-8");
     int err = open_editor(terminal);

@@ -33,7 +33,8 @@ int terminal_open(struct terminal **out, uv_loop_t *loop, const struct terminal_
 /** Put the terminal's modes back, close and free. NULL is allowed. */
 void terminal_close(struct terminal *terminal);
 
-/** Put the terminal's modes back as terminal_open() found them; for signal handlers too. */
+/** Put the terminal's modes back as terminal_open() found them, until the next edit; for signal
+ * handlers too. */
 void terminal_restore(void);
 
 /** Read a line behind @prompt, with @text typed already, while the loop turns. @line gets what was

@@ -35,6 +35,7 @@ end
 
 --- Adds data of a kind: "stdout", "stderr", or "mark", a text that is never left out.
 function Spool:add(kind, data)
+    if data == "" then return end
     if self.last > 0 or self.in_file + #data > spool.HEAD then return add_to_tail(self, kind, data) end
     assert(self.file:write(string.pack("<s1s4", kind, data)))
     self.in_file = self.in_file + #data

@@ -12,8 +12,11 @@ local function quote(word)
     return "'" .. word:gsub("'", [['\'']]) .. "'"
 end
 
--- A pattern that the name matches, and no longer one.
-local function pattern_of(name) return "^" .. name:gsub("[^%w%s_\x80-\xff-]", "\\%0"):gsub("%c", ".") .. "$" end
+-- A pattern that this name matches, and no other.
+local function pattern_of(name)
+    local escaped = name:gsub("[%^%$%.%[%]|()?*+{}\\]", "\\%0"):gsub("%c", function(c) return ("\\x%02x"):format(c:byte()) end)
+    return "^" .. escaped .. "$"
+end
 
 --- The command line that runs a result's test again, as it was run. `opts`: those of the batch.
 function summary.command(result, opts)

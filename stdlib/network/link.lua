@@ -564,6 +564,7 @@ local function new_switch(name, opts, where, level)
 end
 
 --- switch(name, opts) -> switch: a learning switch.
+-- @param name  a text
 -- @option subnet  of all its nodes, as "10.1.0.0/24" (default: the next free one of 10.0.0.0/8)
 -- @option ip      false: no addresses
 -- @option ageing  how long it remembers where a station is (default 300 s; 0: for ever)
@@ -578,6 +579,7 @@ function link.switch(name, opts)
 end
 
 --- hub(name, opts) -> switch: as a switch, but it sends every frame everywhere.
+-- @param name  a text
 -- @option subnet  of all its nodes (default: the next free one)
 -- @option ip      false: no addresses
 -- @example

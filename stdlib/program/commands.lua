@@ -22,7 +22,8 @@ local ORDER = { "help", "nodes", "attach", "load", "time", "where", "frame", "lo
 
 local KEYS = [[
 Tab completes; the arrow keys bring earlier lines back, Ctrl-R searches them. Ctrl-C interrupts a call or discards the line;
-Ctrl-D ends. `_` is the last value. Tasks, machines and links go on while you type. An expression's values are shown.]]
+Ctrl-D ends. `_` is the last value. Tasks, machines and links go on while you type. help(vm), or :help vm, tells of a function, help(n) of
+an object and its methods.]]
 
 local function offered(session)
     local list = {}
@@ -45,16 +46,9 @@ local function list_commands(session)
     say("%s\n\n%s", table.concat(rows, "\n"), KEYS)
 end
 
-LIST.help = { "[NAME]", "this list, or what the language says of a function", function(session, argument)
-    local help = session.scope:look_up("help")
-    if argument == "" then
-        list_commands(session)
-        if help then say("help(vm), or :help vm, shows what a function does.") end
-    elseif not help then
-        say("there is no help on %s", argument)
-    else
-        session:evaluate(("help(%s)"):format(argument))
-    end
+LIST.help = { "[NAME]", "this list, or what there is to know of a name of the language", function(session, argument)
+    if argument ~= "" then return require "qemunet.docs.help".help(argument) end
+    list_commands(session)
 end }
 
 local function addresses(node)

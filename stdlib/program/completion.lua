@@ -25,31 +25,21 @@ local function add_keys(set, t)
     end
 end
 
-local function class_of(meta)
-    for _, entry_of in pairs(class.all or {}) do
-        if entry_of.meta == meta then return entry_of end
-    end
-end
-
--- Methods and fields of a metatable's own kind, and of those that it is a kind of.
-local function add_kind(set, meta)
-    local index, known = rawget(meta, "__index"), class_of(meta)
-    if type(index) == "table" and index ~= meta then add_kind(set, { __index = index }) end
-    if type(index) == "table" then add_keys(set, index) end
+-- Methods of a class of the language, and of the kinds of objects that it is one of.
+local function add_class(set, name)
+    local known = name and class.all[name]
     if not known then return end
     add_keys(set, known.methods)
-    for _, name in ipairs(known.kinds) do
-        if class.all[name] then add_keys(set, class.all[name].methods) end
-    end
-    local below = debug.getmetatable(known.methods)
-    if below and type(rawget(below, "__index")) == "table" then add_keys(set, below.__index) end
+    for _, kind in ipairs(known.kinds) do add_class(set, kind) end
 end
 
 -- name -> type of what can stand behind a dot or colon.
 local function members(v)
     local set, meta = {}, debug.getmetatable(v)
     if type(v) == "table" then add_keys(set, v) end
-    if meta then add_kind(set, meta) end
+    local index = meta and rawget(meta, "__index")
+    if type(index) == "table" then add_keys(set, index) end
+    add_class(set, class.of(v))
     return set
 end
 
@@ -102,7 +92,7 @@ end
 
 -- The options of a call: the function's, or those of any method of that name.
 local function options_of(name, qualified)
-    local specs = options.specs or {}
+    local specs = options.specs
     if qualified and qualified ~= "method" then return specs[qualified] end
     if not qualified then return specs[name] end
     for known, spec in pairs(specs) do

@@ -2,7 +2,6 @@
 -- The names that an experiment sees: one table, the globals of the script and what require "qemunet" gives.
 
 local boot = require "qemunet.nodes.boot"
-local breakpoint = require "qemunet.program.breakpoint"
 local capture = require "qemunet.network.capture"
 local core = require "qemunet.core"
 local csv = require "qemunet.csv"
@@ -42,6 +41,7 @@ local voice = require "qemunet.traffic.voice"
 --   check.is_true(now() >= begin)
 
 --- print(...): writes values to standard output, with tabs between them, as Lua does.
+-- @param ...  any values
 -- @example
 --   print("seconds:", now())
 
@@ -113,6 +113,7 @@ function json.encode(value, pretty)
 end
 
 --- json.decode(text) -> value: what a text of JSON says.
+-- @param text  JSON
 -- @return  nil and why, when it is none
 -- @example
 --   check.equal(json.decode('{"a": [1, 2.5]}'), { a = { 1, 2.5 } })
@@ -129,6 +130,9 @@ end
 
 -- Read from the library's sources when it is asked for.
 local function show_help(...) return require "qemunet.docs.help".help(...) end
+
+-- The prompt is loaded when one is opened.
+local function open_prompt() return require "qemunet.program.breakpoint".breakpoint() end
 
 -- A table of functions that the library uses itself: what a script changes in it is the script's alone.
 local function own_copy(value)
@@ -155,7 +159,7 @@ function language.names(suite, args)
         repeat_until = repetition.repeat_until, stats = stats, rng = random.new(), re = re, json = json,
         csv = { encode = csv.encode, write = csv.write }, inspect = inspect, columns = text.columns,
         defaults = strict_defaults(), args = args, print = print_values, help = show_help,
-        breakpoint = breakpoint.breakpoint,
+        breakpoint = open_prompt,
     }
     for name, value in pairs(names) do names[name] = own_copy(value) end
     for name, value in pairs(suite) do names[name] = value end

@@ -54,6 +54,7 @@ function recorder.record(values)
 end
 
 --- mark(text): notes a moment worth finding again in events.jsonl and in the report.
+-- @param text  any text
 -- @example
 --   mark("the path is cut")
 function recorder.mark(text)
@@ -75,6 +76,7 @@ local function convert(name, text, default)
 end
 
 --- param(name, default) -> value: what was given with --param name=value, else the default.
+-- @param name     as it is given on the command line
 -- @param default  its type, number or boolean, is what the given text is read as; without one, the parameter must be given
 -- @error  a text that does not fit the default's type; no value and no default
 -- @example

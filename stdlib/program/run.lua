@@ -2,7 +2,6 @@
 -- Runs an experiment or suite file: its environment, its verdict, its records, its end.
 
 local accelerator = require "qemunet.nodes.accelerator"
-local breakpoint = require "qemunet.program.breakpoint"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local exit = require "qemunet.program.exit"
@@ -210,10 +209,13 @@ end
 
 local function passed() return { verdict = "passed", status = run.PASSED } end
 
+-- What opens a prompt, which few runs want.
+local function breakpoints() return require "qemunet.program.breakpoint" end
+
 -- A prompt where it failed, while all of it is still there.
 local function show_failure(env, failure)
     if stop_verdict() or failure.message == errors.CANCEL or suite.skipped(failure.message) then return end
-    run_main(function() breakpoint.at_failure(env, failure) end)
+    run_main(function() breakpoints().at_failure(env, failure) end)
 end
 
 -- Runs the loaded chunk, and then the tests that it registered.
@@ -247,7 +249,7 @@ function run.file(opts)
     local registry = new_suite()
     local env = language.environment(language.names(suite.globals(registry), opts.args), folder_of(opts.file))
     search_beside(opts.file)
-    if opts.repl_on_failure then breakpoint.keep_frames() end
+    if opts.repl_on_failure then breakpoints().keep_frames() end
     local chunk, problem = opts.chunk
     if opts.session then chunk = function() opts.session(env) end end
     if not chunk then chunk, problem = modules.read_chunk(opts.file, env) end

@@ -44,11 +44,14 @@ end
 --- Waits for a match of a PCRE2 pattern in what comes from now on.
 function Session:see(pattern) return self.screen:expect(pattern, 30) end
 
+--- Waits for the next prompt. Not by what the line ends with: whether more of it will come is found out by waiting.
+function Session:see_prompt() self:see("(?:qemunet|lua:\\d+|>)> ") end
+
 function Session:type(text) assert(self.stream:write(text)) end
 
 --- Types a line, once there is a prompt, and sees its echo.
 function Session:enter(line)
-    self:see("> $")
+    self:see_prompt()
     self:type(line .. "\r")
 end
 
