@@ -16,6 +16,8 @@ local child = {}
 
 -- How long the order may take to come, and an answer.
 local PATIENCE = 30
+-- And for machines to boot, while those of other files run.
+local CLAIM_PATIENCE = 86400
 
 -- The line to the parent -----------------------------------------------------------------------------------------------
 
@@ -57,7 +59,7 @@ function Line:claim(bytes)
     local last = self.claims[#self.claims]
     if not last then return end
     local excused <close> = limit.excuse()
-    core.wait { last }
+    core.wait({ last, self.gone }, CLAIM_PATIENCE) -- without a deadline, a run that waits for nothing else is a deadlock
 end
 
 -- Tests ----------------------------------------------------------------------------------------------------------------
