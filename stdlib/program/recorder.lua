@@ -113,10 +113,10 @@ end
 function recorder.finish(verdict, versions, counters, series, fidelity)
     if not state.folder then return end
     local result, why = core.result {
-        format = recorder.FORMAT, verdict = verdict.verdict, status = verdict.status, error = verdict.error, tests = verdict.tests,
-        file = state.opts.file,
-        args = list_of(state.opts.args), parameters = state.asked, seed = state.opts.seed,
-        recorded = state.recorded, started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
+        format = recorder.FORMAT, verdict = verdict.verdict, status = verdict.status, error = verdict.error,
+        tests = verdict.tests, file = state.opts.file, args = list_of(state.opts.args), parameters = state.asked,
+        seed = state.opts.seed, recorded = state.recorded,
+        started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
         duration = core.now(), host = core.host_facts(), versions = versions, fabric = counters.fabric,
         links = counters.links, series = series, fidelity = fidelity,
     }
