@@ -16,8 +16,6 @@ local child = {}
 
 -- How long the order may take to come, and an answer.
 local PATIENCE = 30
--- And for machines to boot, while those of other files run.
-local CLAIM_PATIENCE = 86400
 
 -- The line to the parent -----------------------------------------------------------------------------------------------
 
@@ -34,8 +32,8 @@ function Line:tell(message)
 end
 
 local function open_line()
-    local self = setmetatable({ order = core.future(), seen = core.future(), gone = core.future(), claims = {}, claimed = 0, cut_short = false },
-        Line)
+    local self = setmetatable({ order = core.future(), seen = core.future(), gone = core.future(), claims = {}, claimed = 0,
+        cut_short = false }, Line)
     local function handle(message)
         if message.kind == "granted" then return table.remove(self.claims, 1):set() end
         self[message.kind]:set(message)
@@ -59,7 +57,7 @@ function Line:claim(bytes)
     local last = self.claims[#self.claims]
     if not last then return end
     local excused <close> = limit.excuse()
-    core.wait({ last, self.gone }, CLAIM_PATIENCE) -- without a deadline, a run that waits for nothing else is a deadlock
+    while not core.wait({ last, self.gone }, PATIENCE) do end -- the file's time limit ends it
 end
 
 -- Tests ----------------------------------------------------------------------------------------------------------------
