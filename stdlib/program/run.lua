@@ -159,6 +159,7 @@ local function run_main(fn)
         thrown = thrown or other
         main:cancel()
     end
+    if core.stop_reason() then main:cancel() end -- a stop cancels the tasks that there are
     core.wait { main.done }
     if thrown then return thrown end
     if failure then return failure end
