@@ -10,6 +10,10 @@ local options = {}
 --- The specifications of the calls of the language, by the names in their documentation: "vm", "node:run".
 options.specs = {}
 
+--- Of calls whose tables hold a list of tables: {[name]=fn(what such a table begins with) -> its specification; or nil, the
+--- known beginnings, as keys}.
+options.entries = {}
+
 --- Makes known what options these calls take; returns the specification.
 function options.register(spec, ...)
     for _, name in ipairs { ... } do options.specs[name] = spec end
@@ -161,6 +165,12 @@ local function normalise(v, entry)
     problem = entry.choices and choice_problem(converted, entry.choices) or range_problem(converted, entry, v)
     if problem then return nil, problem end
     return converted
+end
+
+--- What is wrong with the value of an option, or nil. `entry`: its part of a specification.
+function options.problem(v, entry)
+    local _, problem = normalise(v, entry)
+    return problem
 end
 
 local function unknown_problem(key, spec)

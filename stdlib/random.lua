@@ -38,6 +38,7 @@ end
 --- rng(...) -> number: random numbers that follow from the run's seed, as math.random gives them.
 -- rng() is from 0 to below 1; rng(n) a whole number from 1 to n; rng(a, b) one from a to b. The same --seed gives the same numbers
 -- in the same order; the network's own choices are not touched by it.
+-- @param ...  nothing, n, or a and b: whole numbers
 -- @example
 --   local die = rng(6)
 --   check.is_true(die >= 1 and die <= 6)
@@ -49,6 +50,8 @@ function meta.__call(self, a, b)
 end
 
 --- rng:uniform(a, b) -> number: from a to below b, in any unit.
+-- @param a  a number
+-- @param b  a number
 -- @example
 --   local x = rng:uniform(-1, 1)
 --   check.is_true(x >= -1 and x < 1)
@@ -82,6 +85,7 @@ function Rng:normal(mean, stdev)
 end
 
 --- rng:pick(list) -> element: one of a list, each equally likely.
+-- @param list  not empty
 -- @example
 --   check.match(rng:pick { "red", "green" }, "^[rg]")
 function Rng:pick(list)
@@ -93,6 +97,7 @@ end
 
 --- rng:shuffle(list) -> list: a copy in random order, each order equally likely (Fisher and Yates, as Durstenfeld has it,
 -- CACM 7(7), 1964).
+-- @param list  it stays as it is
 -- @example
 --   check.equal(#rng:shuffle { 1, 2, 3 }, 3)
 function Rng:shuffle(list)

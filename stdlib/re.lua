@@ -57,7 +57,9 @@ function re.match(s, pattern, init)
 end
 
 --- re.find(s, pattern, init=1) -> from, to: the first and last byte of the first match in a text.
--- @param init  as for re.match
+-- @param s        bytes
+-- @param pattern  a regular expression (PCRE2)
+-- @param init     as for re.match
 -- @return  nil without a match
 -- @error   as re.match
 -- @example
@@ -87,6 +89,8 @@ local function each_match(s, pattern, where)
 end
 
 --- re.gmatch(s, pattern) -> function: an iterator over all matches, each as re.match gives it.
+-- @param s        bytes
+-- @param pattern  a regular expression (PCRE2)
 -- @error  as re.match
 -- @example
 --   local sum = 0
@@ -137,6 +141,8 @@ local function call_replacement(fn, match, out)
 end
 
 --- re.replace(s, pattern, replacement, max) -> text, count: a text with its matches replaced, and how many were.
+-- @param s            bytes
+-- @param pattern      a regular expression (PCRE2)
 -- @param replacement  a text, where $1 or ${1} is a group, ${name} a named one, $0 the match, $$ a dollar; or a function that is
 --   given the match, as re.match gives it, and returns the text; nil keeps the match
 -- @param max          how many at most (default: all)

@@ -69,7 +69,7 @@ local function measure_once(opts, values, result)
     return result
 end
 
---- repeat_until{ metric=fn, ... } -> result: repeats a measurement until its mean is known well enough.
+--- repeat_until{ metric=fn, ... } -> table: repeats a measurement until its mean is known well enough.
 -- It stops after the first repetition, from `min` on, whose interval by Student's t (see stats.ci) has a
 -- half-width of at most `ci` of the mean: the sequential procedure for a relative error of Law & Kelton, "Simulation
 -- Modeling and Analysis", 3rd ed., 9.4.1, who then bound the error relative to the true mean by ci / (1 - ci). The

@@ -89,6 +89,8 @@ end
 
 --- go(fn, ...) -> task: runs fn(...) as a task of its own, beside the one that calls it.
 -- An error in it that no join takes fails the experiment at its end, with the task's stack and that of who started it.
+-- @param fn   function(...); it may wait
+-- @param ...  what it is given
 -- @example
 --   local t = go(function(a, b) sleep("10ms") return a + b end, 1, 2)
 --   check.equal(t:join(), 3)
@@ -232,6 +234,8 @@ local function sleep_until(t) core.wait(NOTHING, t - core.now()) end
 
 --- after(d, fn) -> task: calls fn once, d from now, in a task of its own.
 -- An error in fn ends the experiment at once. :cancel() before that, and it is not called.
+-- @param d   when, from now on (duration)
+-- @param fn  function(); it may wait
 -- @example
 --   local called = event()
 --   after("5ms", function() called:set() end)
@@ -246,7 +250,8 @@ function tasks.after(d, fn)
 end
 
 --- at(t, fn) -> task: calls fn at experiment second t, in a task of its own; at once when t has passed.
--- @param t  seconds since the start, as now() counts them
+-- @param t   seconds since the start, as now() counts them
+-- @param fn  function(); it may wait
 -- @example
 --   at(now() + 0.01, function() mark("ten milliseconds later") end)
 function tasks.at(t, fn)
@@ -260,7 +265,8 @@ end
 
 --- every(d, fn) -> task: calls fn each d, the first time d from now, without drift, until :cancel().
 -- Instants that pass while fn still runs are left out. An error in fn ends the experiment at once.
--- @param d  the period (duration, over 0)
+-- @param d   the period (duration, over 0)
+-- @param fn  function(); it may wait
 -- @example
 --   local n = 0
 --   local ticks = every("5ms", function() n = n + 1 end)
@@ -338,6 +344,8 @@ end
 
 --- timeout(d, fn) -> values: runs fn and gives what it returns; raises "timed out" when d passes, and cancels fn.
 -- Timeouts nest: the one that ends first counts. fn's `<close>` variables are closed before it raises.
+-- @param d   how long fn may take (duration)
+-- @param fn  function() -> values
 -- @example
 --   check.equal(timeout(5, function() return "in time" end), "in time")
 --   check.raises(function() timeout("10ms", function() sleep(1000) end) end, "timed out after 10 ms")
@@ -388,7 +396,8 @@ end
 --- eventually(d, fn, opts) -> value: calls fn until it gives a true value, and returns that.
 -- A function that only looks, at variables or nodes' states, is called again as soon as anything has happened in the experiment;
 -- one that waits, for commands, every 100 ms. An error in fn counts as "not yet". It runs as a task of its own.
--- @param d           how long at most (duration)
+-- @param d   how long at most (duration)
+-- @param fn  function() -> value
 -- @option every  the longest pause between two calls (duration; default "100ms")
 -- @error  when d has passed, with the last value or error
 -- @example
@@ -415,7 +424,8 @@ end
 
 --- always(d, fn, opts): looks for the duration whether fn gives a true value each time, and raises as soon as it does not.
 -- It looks again as eventually does. An error in fn is raised as it is.
--- @param d           for how long (duration)
+-- @param d   for how long (duration)
+-- @param fn  function() -> whether it is so
 -- @option every  the longest pause between two calls (duration; default "100ms")
 -- @example
 --   always("20ms", function() return now() > 0 end)

@@ -28,17 +28,20 @@ function Line:send(message) self.stream:write(messages.line(message)) end
 function Line:tell(message)
     self.seen = core.future()
     self:send(message)
-    core.wait({ self.seen }, PATIENCE)
+    core.wait({ self.seen, self.gone }, PATIENCE)
 end
 
 local function open_line()
-    local self = setmetatable({ order = core.future(), seen = core.future(), claims = {}, claimed = 0, cut_short = false },
-        Line)
+    local self = setmetatable({ order = core.future(), seen = core.future(), gone = core.future(), claims = {}, claimed = 0,
+        cut_short = false }, Line)
     local function handle(message)
         if message.kind == "granted" then return table.remove(self.claims, 1):set() end
         self[message.kind]:set(message)
     end
-    local stream, why = core.parent(messages.reader(handle, error))
+    local read = messages.reader(handle, error)
+    local stream, why = core.parent(function(data)
+        if data then read(data) else self.gone:set() end
+    end)
     if not stream then return nil, why end
     self.stream = stream
     return self
@@ -54,7 +57,7 @@ function Line:claim(bytes)
     local last = self.claims[#self.claims]
     if not last then return end
     local excused <close> = limit.excuse()
-    core.wait { last }
+    while not core.wait({ last, self.gone }, PATIENCE) do end -- the file's time limit ends it
 end
 
 -- Tests ----------------------------------------------------------------------------------------------------------------
@@ -139,10 +142,10 @@ end
 
 --- Runs the file that the parent orders. Returns the exit status; nil and why when there is no parent.
 function child.run()
+    core.stop_within(messages.GRACE)
     local line, why = open_line()
     if not line then return nil, why end
-    core.stop_within(messages.GRACE)
-    if not core.wait({ line.order }, PATIENCE) then return nil, "no order came" end
+    if core.wait({ line.order, line.gone }, PATIENCE) ~= 1 then return nil, "no order came" end
     local status = run_file(line, line.order:values())
     line.stream:close()
     return status

@@ -15,11 +15,18 @@ local function say(line) core.print(line .. "\n") end
 --- `opts`: {tap= boolean, level= -1 leaves out what passed, several= whether there is more than one file}.
 function report.new(opts)
     if opts.tap then tap.begin() end
-    return setmetatable({ opts = opts, n = 0, line_open = false }, Report)
+    return setmetatable({ opts = opts, n = 0, line_open = false, heading = false }, Report)
+end
+
+-- A file's name stands above what is shown of it.
+local function show_heading(self)
+    if self.heading then say("# " .. self.heading) end
+    self.heading = false
 end
 
 -- What a file put out; with TAP, standard output is the protocol's.
 local function show_output(self, stream, data)
+    show_heading(self)
     if stream == "stdout" and not self.opts.tap then core.print(data) else core.print_error(data) end
     self.line_open = data:sub(-1) ~= "\n" and stream
 end
@@ -52,12 +59,14 @@ end
 local function show_result(self, result)
     close_line(self)
     if result.replaced then
+        show_heading(self)
         if not self.opts.tap then print_replaced(result) end
         return
     end
     self.n = self.n + 1
     if self.opts.tap then return tap.result(self.n, result) end
     if self.opts.level < 0 and result.outcome ~= "failed" then return end
+    show_heading(self)
     runner.print_result(say, self.n, result)
     if result.outcome == "failed" then print_places(result) end
 end
@@ -70,7 +79,7 @@ end
 
 --- All of a job that has ended.
 function Report:job(job)
-    if self.opts.several and not self.opts.tap then say("# " .. job.file) end
+    self.heading = self.opts.several and not self.opts.tap and job.file
     job:replay(function(kind, data) self:show(kind, data) end)
     close_line(self)
 end

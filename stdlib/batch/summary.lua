@@ -12,8 +12,11 @@ local function quote(word)
     return "'" .. word:gsub("'", [['\'']]) .. "'"
 end
 
--- A pattern that the name matches, and no longer one.
-local function pattern_of(name) return "^" .. name:gsub("[^%w%s_\x80-\xff-]", "\\%0"):gsub("%c", ".") .. "$" end
+-- A pattern that this name matches, and no other.
+local function pattern_of(name)
+    local escaped = name:gsub("[%^%$%.%[%]|()?*+{}\\]", "\\%0"):gsub("%c", function(c) return ("\\x%02x"):format(c:byte()) end)
+    return "^" .. escaped .. "$"
+end
 
 --- The command line that runs a result's test again, as it was run. `opts`: those of the batch.
 function summary.command(result, opts)
@@ -29,6 +32,7 @@ function summary.command(result, opts)
     for _, name in ipairs(names) do add("--param", ("%s=%s"):format(name, opts.params[name])) end
     if opts.accel then add("--accel", opts.accel) end
     if opts.no_templates then add "--no-templates" end
+    if opts.strict then add "--strict" end
     if opts.allow_host then add "--allow-host" end
     if opts.strict then add "--strict" end
     if #opts.args > 0 then add("--", table.unpack(opts.args)) end

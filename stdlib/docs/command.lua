@@ -49,6 +49,7 @@ function command.doc(luals, given, usage)
     if not luals then return core.print(reference.text(names())) end
     local folder, why = require "qemunet.docs.annotations".write(given[1] or ".", names())
     if not folder then usage("doc: " .. why) end
+    core.progress_open(0)
     core.log(0, "annotations: " .. folder)
 end
 

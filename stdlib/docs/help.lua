@@ -177,7 +177,7 @@ function help.language()
         local entries = {}
         for name in subject.names:gmatch("%S+") do
             entries[#entries + 1] = library.find(name)
-            table.move(functions_of(name), 1, #functions_of(name), #entries + 1, entries)
+            for _, entry in ipairs(functions_of(name)) do entries[#entries + 1] = entry end
         end
         add_list(out, (#out > 0 and "\n" or "") .. subject.title .. ":", summary_rows(entries))
         local objects = {}
@@ -201,7 +201,7 @@ end
 
 --- help(x): prints the documentation of a function, a method, an object, or of a name in text; without one, all names.
 -- @param x  as vm, link.set, "link:set", "run", or any object of the language
--- @example
+-- @example terminal
 --   help(vm)
 --   help("link:set")
 function help.help(...)

@@ -45,7 +45,7 @@ end
 --- What is documented under a name ("vm", "stats.mean", "node:run", "class link"); nil for none.
 function library.find(name) return read().by_name[name] end
 
--- The comment that stands above the function's definition.
+--- The documentation of a function: of the comment that stands above its definition.
 local function beside(fn)
     local info = debug.getinfo(fn, "S")
     local file = info.source:match("^@stdlib/(.*)$") or FOLDER and info.source:sub(2, #FOLDER + 1) == FOLDER and
@@ -53,8 +53,7 @@ local function beside(fn)
     return file and read().by_place[("%s:%d"):format(file, info.linedefined)]
 end
 
---- The documentation of a function of the language: of the comment above it.
-function library.of_function(fn) return beside(fn) end
+library.of_function = beside
 
 -- A method of a class, found at its definition: classes that are alike have some in common.
 local function add_method(list, class_name, name, value)
@@ -81,8 +80,6 @@ function library.methods(class_name)
     table.sort(list, function(a, b) return a.method < b.method end)
     return list
 end
-
-local function is_plain_table(v) return type(v) == "table" and class.of(v) == nil end
 
 -- Tables of the language whose fields are names of it.
 local LIBRARIES = { stats = true, re = true, json = true, csv = true, check = true, topology = true }
@@ -111,7 +108,7 @@ function library.names(names)
     local list = {}
     for name, value in pairs(names) do
         list[#list + 1] = { name = name, value = value, entry = library.find(name) }
-        if LIBRARIES[name] and is_plain_table(value) then add_fields(list, name, value) end
+        if LIBRARIES[name] then add_fields(list, name, value) end
     end
     table.sort(list, function(a, b) return a.name < b.name end)
     return list

@@ -13,7 +13,7 @@
 --
 -- name is "f", "table.f" or "class:method"; instead of (...) there may be {...}, or both: "vm(name, opts) or vm{ name, ... }".
 -- "--- name: ..." is a value, "--- class name: ..." a class of objects, whose fields are "-- @field name type  what it is".
--- "@example vm" needs machines, and is not run by the tests.
+-- "@example vm" needs machines (or what else is said), and is not run by the tests.
 
 local parse = {}
 
@@ -35,20 +35,17 @@ local function words(text)
     return list
 end
 
--- "(cmd, opts)" and what is behind it, "or f{ ... }" included.
+-- Takes "(cmd, opts)", "{ ... }" or "(...) or f{ ... }"; returns what is behind it, or nil when there is none.
 local function read_arguments(entry, rest)
-    local round, after = rest:match("^(%b())(.*)$")
-    local curly = not round and rest:match("^%s*%b{}")
-    if not round and not curly then return nil end
-    entry.params, entry.braces = parameters(round or "()"), curly ~= nil and curly ~= false
-    entry.forms = { entry.name .. (round or curly) }
-    rest = after or rest:sub(#curly + 1)
-    local other, behind = rest:match("^ or (" .. NAME .. "%s*%b{})()")
-    if other then
-        entry.braces, entry.forms[2] = true, other
-        rest = rest:match("^ or [%w_.:]+%s*%b{}(.*)$")
-    end
-    return rest, behind
+    local round = rest:match("^%b()")
+    local first = round or rest:match("^%s*%b{}")
+    if not first then return nil end
+    entry.params, entry.braces, entry.forms = parameters(round or "()"), not round, { entry.name .. first }
+    rest = rest:sub(#first + 1)
+    local other = rest:match("^ or ([%w_.:]+%s*%b{})")
+    if not other then return rest end
+    entry.braces, entry.forms[2] = true, other
+    return rest:sub(#" or " + #other + 1)
 end
 
 -- The first line of a comment; nil when it documents nothing that has a name.

@@ -46,6 +46,7 @@ local SHOW = {
 }
 
 local function value_text(v, kinds)
+    if kinds[1] == "integer" or kinds[1] == "number" then return inspect(v) end
     for _, kind in ipairs(kinds) do
         if SHOW[kind] and type(v) == "number" then return SHOW[kind](v) end
     end

@@ -115,10 +115,10 @@ for _, field in ipairs { "during", "began", "task" } do Storm[field] = false end
 --   local a, b = responder("a"), responder("b")
 --   local cable = link(a, b)
 --   local storm = faults {
---       during = "0.2s", every = "50ms",
+--       during = "40ms", every = "10ms",
 --       { "cut", link = cable, lasts = { "5ms", "20ms" } },
 --       { "lossy", link = cable, loss = "10%", lasts = "10ms", weight = 2 },
---       { "slow", link = cable, at = 0, delay = "5ms", lasts = "100ms" },
+--       { "slow", link = cable, at = 0, delay = "5ms", lasts = "20ms" },
 --   }
 --   storm:start()
 --   check.is_true(storm:wait(5))

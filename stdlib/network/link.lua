@@ -281,7 +281,7 @@ end
 
 --- link:capture(path) -> capture: writes every packet that enters the link to a file, with what the link did to it.
 -- The format is pcapng; a comment says "dropped: loss", "corrupted, entered 20.000 ms before" and the like. A packet's time is
--- that at which it was due at the far end, or was dropped; outbound is from a to b.
+-- that at which it was due at the far end, or was dropped. Each direction is an interface, "a--b ab" and "a--b ba".
 -- @param path  a relative one is in the run's folder
 -- @example
 --   local capture = link(responder("a"), responder("b")):capture("cable.pcapng")
@@ -564,6 +564,7 @@ local function new_switch(name, opts, where, level)
 end
 
 --- switch(name, opts) -> switch: a learning switch.
+-- @param name  a text
 -- @option subnet  of all its nodes, as "10.1.0.0/24" (default: the next free one of 10.0.0.0/8)
 -- @option ip      false: no addresses
 -- @option ageing  how long it remembers where a station is (default 300 s; 0: for ever)
@@ -578,6 +579,7 @@ function link.switch(name, opts)
 end
 
 --- hub(name, opts) -> switch: as a switch, but it sends every frame everywhere.
+-- @param name  a text
 -- @option subnet  of all its nodes (default: the next free one)
 -- @option ip      false: no addresses
 -- @example

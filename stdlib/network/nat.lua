@@ -68,6 +68,7 @@ end
 
 --- nat(node, opts) -> link: gives a node a way into this machine's network, through a router that translates addresses.
 -- The node is end a; it gets an address, a default route and a nameserver. link.gateway is the router's address.
+-- @param node  a node or its name
 -- @options link
 -- @option host_loopback  whether the router's address leads to what listens at this machine's 127.0.0.1
 -- @error  an ordinary user's run needs it before the first node boots

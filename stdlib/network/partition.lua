@@ -94,6 +94,7 @@ end
 -- as far as they keep the IPv4 addresses that the language gave.
 -- @param group1  an array of nodes, or one node
 -- @param group2  likewise, and so on
+-- @param ...     more of them
 -- @error  a node in two groups
 -- @example
 --   local a, b, c = responder("a"), responder("b"), responder("c")

@@ -26,11 +26,15 @@ local LOG_DISTANCE = {
     shadowing = { type = "number", default = 0, min = 0 },
 }
 
+-- As a table says one.
+local LOSS_MODEL = { model = { type = "string" } }
+for name, entry in pairs(LOG_DISTANCE) do LOSS_MODEL[name] = entry end
+
 local MODELS = { range = {}, ["log-distance"] = LOG_DISTANCE }
 
 local RADIO = options.register({
     range = { type = "number", min = 0 },
-    loss_model = { type = { "string", "table" }, default = "range", of = LOG_DISTANCE },
+    loss_model = { type = { "string", "table" }, default = "range", of = LOSS_MODEL },
     rate = { type = "rate" },
     queue = { type = "integer", min = 1 },
     promiscuous = { type = "boolean" },
@@ -148,8 +152,10 @@ end
 local radios = {}
 
 --- radio(name, opts) -> radio: a medium that nodes join at places; places are in metres.
+-- @param name  a text
 -- @option range        metres; who is farther hears nothing (default: all hear)
 -- @option loss_model   "range", or "log-distance" as a name or as a table with parameters, { "log-distance", exponent = 2 }
+-- @option loss_model.model           its name, in place of the first element
 -- @option loss_model.exponent        of the distance
 -- @option loss_model.reference       metres at which the loss is reference_loss
 -- @option loss_model.reference_loss  dB
@@ -236,6 +242,7 @@ end
 function Radio:forget(l) self.links = testbed.without(self.links, l) end
 
 --- radio:leave(node): takes a node out of the radio, as the :remove() of its link.
+-- @param node  a node or its name
 -- @error  a node that is not in it
 -- @example
 --   local air, a = radio("air"), responder("a")

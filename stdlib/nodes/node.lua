@@ -148,6 +148,7 @@ local function failure_text(self, result)
 end
 
 --- node:succeed(cmd, opts) -> text, result: as node:run, but raises unless the status is 0.
+-- @param cmd  text for sh
 -- @options node:run
 -- @return  its standard output, and the result
 -- @error   the command, how it ended, its standard error, and the end of the console
@@ -162,6 +163,7 @@ function Node:succeed(cmd, opts)
 end
 
 --- node:fail(cmd, opts) -> result: as node:run, but raises when the status is 0, and when it did not end by itself.
+-- @param cmd  text for sh
 -- @options node:run
 -- @error  that it succeeded, timed out, or could not be run
 -- @example vm
@@ -176,6 +178,7 @@ function Node:fail(cmd, opts)
 end
 
 --- node:ok(cmd, opts) -> boolean: runs a command as node:run does, and says whether the status is 0.
+-- @param cmd  text for sh
 -- @options node:run
 -- @example vm
 --   local a = vm("a")
@@ -198,6 +201,7 @@ end
 
 --- node:spawn(cmd, opts) -> job: starts a command and goes on; any number may run in a node at once.
 -- Its standard input is open for job:write, unless stdin= is given. It has no time limit unless one is given.
+-- @param cmd  text for sh
 -- @options node:run
 -- @example vm
 --   local a = vm("a")
@@ -223,6 +227,7 @@ local function poll(self, what, timeout, level, condition)
 end
 
 --- node:wait_until(cmd, timeout) -> true: runs a command again and again until its status is 0.
+-- @param cmd      text for sh
 -- @param timeout  how long at most (duration; default: defaults.timeout)
 -- @error  when the time has passed
 -- @example vm
@@ -250,6 +255,7 @@ function Node:wait_port(port, timeout)
 end
 
 --- node:wait_file(path, timeout) -> true: waits until a path exists in the node.
+-- @param path     in the node
 -- @param timeout  how long at most (duration; default: defaults.timeout)
 -- @error  when the time has passed
 -- @example vm
@@ -329,7 +335,7 @@ function node.remove_nic(self, nic)
     if nic.ip then nic.subnet:release(nic.ip) end
 end
 
---- n:remove_nic(nic), of a kind of node whose interfaces stay: it has no carrier.
+--- The end of an interface, of a kind of node whose interfaces stay: it has no carrier.
 function Node:remove_nic(nic) self:set_carrier(nic, false) end
 
 --- Whether a value is a node of any kind.

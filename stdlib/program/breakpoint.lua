@@ -14,7 +14,7 @@ local function prompt_of(frame) return frame and ("%s:%d> "):format(frame.file:g
 --- breakpoint(): opens a prompt here, with the variables of this place in reach, to be read and set.
 -- `:continue` or Ctrl-D goes on, `:where` shows the stack, `:frame N` goes to another frame of it. Everything but the calling
 -- task goes on meanwhile. Where no terminal is, or outside a task, it only says that it was passed.
--- @example
+-- @example terminal
 --   breakpoint()
 function breakpoint.breakpoint()
     local list = frames.live()

@@ -41,6 +41,7 @@ local voice = require "qemunet.traffic.voice"
 --   check.is_true(now() >= begin)
 
 --- print(...): writes values to standard output, with tabs between them, as Lua does.
+-- @param ...  any values
 -- @example
 --   print("seconds:", now())
 
@@ -113,6 +114,7 @@ function json.encode(value, pretty)
 end
 
 --- json.decode(text) -> value: what a text of JSON says.
+-- @param text  JSON
 -- @return  nil and why, when it is none
 -- @example
 --   check.equal(json.decode('{"a": [1, 2.5]}'), { a = { 1, 2.5 } })

@@ -159,6 +159,7 @@ local function run_main(fn)
         thrown = thrown or other
         main:cancel()
     end
+    if core.stop_reason() then main:cancel() end -- a stop cancels the tasks that there are
     core.wait { main.done }
     if thrown then return thrown end
     if failure then return failure end
@@ -202,6 +203,10 @@ local function setup_run(opts)
         folder = recorder.folder }
 end
 
+local function tell_test(result)
+    core.event { t = core.now(), kind = "test", name = result.name, outcome = result.outcome, duration = result.duration }
+end
+
 local function passed() return { verdict = "passed", status = run.PASSED } end
 
 -- What opens a prompt, which few runs want.
@@ -218,12 +223,13 @@ local function run_chunk(chunk, registry, opts, env)
     local summary
     local failure = run_main(function()
         if opts.suite then
+            opts.suite.told = tell_test
             summary = runner.run_file(registry, base_name(opts.file), chunk, opts.suite)
         else
             chunk()
             if #registry.tests > 0 then
                 summary = runner.run(registry, { print = function(line) core.print(line .. "\n") end, clock = core.now,
-                    limit = limit.run, on_failure = opts.repl_on_failure and
+                    limit = limit.run, told = tell_test, on_failure = opts.repl_on_failure and
                         function(each) breakpoints().at_failure(env, each) end or nil })
             end
         end
@@ -250,7 +256,6 @@ function run.file(opts)
     if not chunk then chunk, problem = modules.read_chunk(opts.file, env) end
     local verdict, summary
     if chunk then
-        core.event { t = core.now(), kind = "start", file = opts.file, seed = opts.seed }
         verdict, summary = run_chunk(chunk, registry, opts, env)
     else
         verdict = { verdict = "failed", status = run.FAILED, error = problem }

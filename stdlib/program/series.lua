@@ -107,8 +107,9 @@ end
 local PROBE = options.register({ unit = { type = "string" } }, "probe")
 
 --- probe(name, every, fn, opts) -> task: adds what fn gives to the series `name`, at once and then each `every`, until :cancel().
--- @param every      the period (duration)
--- @param fn         gives a number, or nil for none this time; it may wait, and instants that pass meanwhile are left out
+-- @param name   of the series, such as "queue"
+-- @param every  the period (duration)
+-- @param fn     gives a number, or nil for none this time; it may wait, and instants that pass meanwhile are left out
 -- @option unit  the series' unit
 -- @return  a task; its `series` field is the series
 -- @example

@@ -120,7 +120,9 @@ local check = {}
 --- check.equal(got, want, msg): raises unless both are equal.
 -- Tables are compared by what is in them, deeply (without regard to their metatables, unless one has __eq, which decides then);
 -- nan equals nan, 1 equals 1.0, "1" is not 1.
--- @param msg  what the error begins with (any text; default: none)
+-- @param got   any value
+-- @param want  any value
+-- @param msg   what the error begins with (any text; default: none)
 -- @example
 --   check.equal({ 1, { a = 2 } }, { 1, { a = 2 } })
 function check.equal(got, want, msg)
@@ -130,6 +132,9 @@ function check.equal(got, want, msg)
 end
 
 --- check.not_equal(got, unwanted, msg): raises when check.equal would not.
+-- @param got       any value
+-- @param unwanted  any value
+-- @param msg       what the error begins with (default: none)
 -- @example
 --   check.not_equal("1", 1)
 function check.not_equal(got, unwanted, msg)
@@ -139,7 +144,10 @@ function check.not_equal(got, unwanted, msg)
 end
 
 --- check.near(got, want, tol, msg): raises unless got is within tol of want (the bound included).
--- @param tol  an absolute number in the unit of got, or "5%" of want
+-- @param got   a number
+-- @param want  a number
+-- @param tol   an absolute number in the unit of got, or "5%" of want
+-- @param msg   what the error begins with (default: none)
 -- @example
 --   check.near(0.0204, 0.02, "5%")
 function check.near(got, want, tol, msg)
@@ -153,6 +161,9 @@ function check.near(got, want, tol, msg)
 end
 
 --- check.less(a, b, msg): raises unless a < b (numbers, strings, or what has __lt).
+-- @param a    a number or text
+-- @param b    a greater one
+-- @param msg  what the error begins with (default: none)
 -- @example
 --   check.less(0.2, 0.5, "the outage")
 function check.less(a, b, msg)
@@ -162,6 +173,8 @@ function check.less(a, b, msg)
 end
 
 --- check.is_true(v, msg): raises unless v is true itself.
+-- @param v    any value
+-- @param msg  what the error begins with (default: none)
 -- @example
 --   check.is_true(1 < 2)
 function check.is_true(v, msg)
@@ -169,6 +182,8 @@ function check.is_true(v, msg)
 end
 
 --- check.is_nil(v, msg): raises unless v is nil.
+-- @param v    any value
+-- @param msg  what the error begins with (default: none)
 -- @example
 --   check.is_nil(({}).x)
 function check.is_nil(v, msg)
@@ -202,6 +217,9 @@ local function build_checks(registry)
     for name, fn in pairs(check) do own[name] = fn end
 
     --- check.match(s, pattern, msg) -> values: raises unless a text matches a Lua pattern; gives its captures.
+    -- @param s        a text
+    -- @param pattern  a Lua pattern
+    -- @param msg      what the error begins with (default: none)
     -- @example
     --   check.equal(check.match("rtt 20 ms", "(%d+) ms"), "20")
     function own.match(s, pattern, msg)
@@ -214,7 +232,9 @@ local function build_checks(registry)
 
     --- check.raises(fn, pattern, msg) -> message, error: raises unless fn() raises.
     -- skip() and the end of the run in fn pass through.
+    -- @param fn       function()
     -- @param pattern  a Lua pattern that the message has to match (default: any message)
+    -- @param msg      what the error begins with (default: none)
     -- @return  the message as text, and the raised value itself
     -- @example
     --   check.raises(function() error("no route") end, "route$")
@@ -296,6 +316,7 @@ function suite.globals(registry)
     end
     --- setup(fn): registers what is run before each test; several in the order given.
     -- When it fails, the test's body is left out.
+    -- @param fn  function()
     -- @example vm
     --   setup(function() boot() end)
     function globals.setup(fn)
@@ -303,6 +324,7 @@ function suite.globals(registry)
         table.insert(registry.setups, fn)
     end
     --- teardown(fn): registers what is run after each test, whatever became of it; several in the reverse order.
+    -- @param fn  function()
     -- @example vm
     --   local cable = link(responder("a"), responder("b"))
     --   teardown(function() cable:set { loss = false } end)

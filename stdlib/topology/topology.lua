@@ -104,6 +104,7 @@ local function read(path, opts)
 end
 
 --- topology.parse(text, opts) -> table: as topology.read, from a text.
+-- @param text  what such a file has
 -- @options topology.read
 -- @option name  what errors call the text
 -- @example
@@ -118,6 +119,7 @@ end
 --- topology.read(path, opts) -> table: what a topology file says, without making anything.
 -- A name is the label as a host name: "São Paulo" is sao-paulo, the second sao-paulo-2, "3" is n3. An edge from a node to
 -- itself is left out. GraphML and Inet may have several links between two nodes; a pair of directed edges is one link.
+-- @param path  of the file
 -- @option format    of the file (default: what it looks like). Rocketfuel's are "map" (.cch), "weights" and "latencies"; the last
 --   two look the same, and the file's name tells which it is
 -- @option prefix    text before each name
@@ -267,6 +269,7 @@ end
 --- topology(path, opts) -> topology: the nodes and links of a file: GraphML (Topology Zoo), Inet, Orbis, Rocketfuel.
 -- A link's delay is what the file says (Rocketfuel's latencies), or the time that light takes in a fibre between the places of
 -- its ends (Latitude and Longitude; Inet's weights, in km); its rate is LinkSpeedRaw.
+-- @param path  of the file
 -- @options topology.read
 -- @option node       "vm", "host", "responder", or function(name, node of the graph) -> node, or false for none
 -- @option node_opts  options of each node

@@ -359,7 +359,7 @@ end
 -- @example
 --   local cable = link(responder("a"), responder("b"))
 --   local flow = source(cable.ab, { rate = "1mbit", count = 4, start = true })
---   eventually(5, function() return flow:report().received == 4 end)
+--   eventually(5, function() return flow:report().received == 4 end, { every = "5ms" })
 --   check.equal(flow:report().lost, 0)
 function Traffic:report()
     check_call(self, "report")

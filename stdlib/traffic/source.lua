@@ -40,7 +40,7 @@ Sink.kept = false
 --   link(a, b)
 --   local all_of_them = sink(b)
 --   source(a, { rate = "1mbit", to = all_of_them, count = 5, start = true })
---   eventually(5, function() return all_of_them:report().received == 5 end)
+--   eventually(5, function() return all_of_them:report().received == 5 end, { every = "5ms" })
 function traffic.sink(at)
     if not link.is_direction(at) then at = link.check_node(at, "sink", "the first argument", 2) end
     return setmetatable({ at = at, sources = {} }, meta)
@@ -120,7 +120,7 @@ end
 --   local a, b = responder("a"), responder("b")
 --   link(a, b, { delay = "1ms" })
 --   local flow = source(a, { rate = "8mbit", to = b, count = 10, start = true })
---   eventually(5, function() return flow:report().received == 10 end)
+--   eventually(5, function() return flow:report().received == 10 end, { every = "5ms" })
 --   check.near(flow:report().delay.p50, 0.001, 0.002)
 function traffic.source(at, opts)
     local checked = options.check(opts, SOURCE, "source", 2)

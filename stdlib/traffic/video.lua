@@ -35,7 +35,7 @@ for name, entry in pairs(flow.OPTIONS) do VIDEO[name] = entry end
 --   local a, b = responder("a"), responder("b")
 --   link(a, b)
 --   local film = video(a, b, { rate = "4mbit", fps = 50, start = true })
---   eventually(5, function() return film:report().received > 2 end)
+--   eventually(5, function() return film:report().received > 2 end, { every = "5ms" })
 function video.video(a, b, opts)
     local checked = options.check(opts, VIDEO, "video", 2)
     checked.port = checked.port or PORT

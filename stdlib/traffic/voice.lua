@@ -78,7 +78,7 @@ end
 --   local a, b = responder("a"), responder("b")
 --   link(a, b, { delay = "20ms" })
 --   local calls = voice(a, b, { streams = 5, start = true })
---   eventually(5, function() return (calls:report().mos or 0) > 4 end)
+--   eventually(5, function() return (calls:report().mos or 0) > 4 end, { every = "5ms" })
 function voice.voice(a, b, opts)
     local checked = options.check(opts, VOICE, "voice", 2)
     checked.port = checked.port or PORT

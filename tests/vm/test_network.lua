@@ -100,7 +100,7 @@ test("set changes what it names and keeps the rest", function()
     check.is_true(math.min(table.unpack(ping_times(a, b:ip(delayed), 3))) >= 60)
     delayed:set { delay = 0 }
     check.less(stats.median(ping_times(a, b:ip(delayed), 10)), 30)
-    check.raises(function() delayed:set { delya = 1 } end, 'test_network%.lua:%d+: set: unknown option "delya"')
+    check.raises(function() delayed:set { delya = 1 } end, 'test_network%.lua:%d+: set: unknown option "delya"') -- no check
 end)
 
 test("loss=1 lets nothing pass, in the direction that it is set for", function()
@@ -248,7 +248,7 @@ test("a trigger delays one packet, and a capture tells of it", function()
         if p.comment and p.comment:find("held") then held[#held + 1] = p.comment end
     end
     check.equal({ dirs, #held }, { { ab = 3, ba = 3 }, 1 })
-    check.match(held[1], "^held by a trigger, entered %d+%.%d+ ms before$")
+    check.match(held[1], "^held by a trigger, delayed by a trigger, entered %d+%.%d+ ms before$")
 end)
 
 test("a trigger changes a packet's bytes, and the guest takes it", function()
