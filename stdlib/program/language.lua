@@ -75,8 +75,11 @@ local voice = require "qemunet.traffic.voice"
 --- check: assertions, which raise with what was found and what was wanted.
 -- @example
 --   check.equal(1 + 1, 2)
--- globals: of the script that runs.
-local language = { globals = false }
+
+local language = {}
+
+--- The globals of the script that runs.
+language.globals = false
 
 options.register({ width = { type = "number", default = 100 }, depth = { type = "integer", default = 6 },
     max = { type = "integer", default = 2000 }, string = { type = "integer", default = 4096 },
