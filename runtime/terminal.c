@@ -235,6 +235,7 @@ void terminal_hide(struct terminal *terminal)
     fputs("\r\033[J", stdout);
     fflush(stdout);
     terminal->hidden = true;
+    uv_stop(terminal->loop); /* it is not to wait before the line is back */
 }
 
 static void on_resized(uv_signal_t *signal, int number)
@@ -251,12 +252,14 @@ static void on_resized(uv_signal_t *signal, int number)
 static void on_suspended(uv_signal_t *signal, int number)
 {
     struct terminal *terminal = signal->data;
+    struct termios now;
     (void)number;
     terminal_hide(terminal);
-    el_set(terminal->editor, EL_PREP_TERM, 0);
+    if (tcgetattr(INPUT, &now))
+        return;
+    terminal_restore();
     kill(getpid(), SIGSTOP);
-    if (terminal->editing)
-        el_set(terminal->editor, EL_PREP_TERM, 1);
+    tcsetattr(INPUT, TCSADRAIN, &now);
 }
 
 /* What is typed already goes through the editor as if it were typed now. */
