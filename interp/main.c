@@ -109,7 +109,8 @@ static void close_host(struct host *host)
     scheduler_close(host);
     timers_close(host->timers);
     uv_walk(&host->loop, report_leak, &leaked);
-    uv_run(&host->loop, UV_RUN_DEFAULT);
+    while (uv_run(&host->loop, UV_RUN_DEFAULT))
+        ; /* it was asked to stop before */
     uv_loop_close(&host->loop);
     uv_library_shutdown();
     if (leaked && host->status == 0)
