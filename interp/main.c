@@ -7,6 +7,7 @@
 #include "interp/task.h"
 #include "runtime/clock.h"
 #include "runtime/fabric/fabric.h"
+#include "runtime/link_samples.h"
 #include "runtime/progress.h"
 #include "runtime/record.h"
 #include "runtime/timers.h"
@@ -85,6 +86,7 @@ static void close_host(struct host *host)
     lua_close(host->L);
     container_unbind(host);
     trigger_unbind(host);
+    link_samples_close(host->link_samples);
     fabric_stop(host->fabric);
     record_close(host->record);
     progress_close(host->progress);

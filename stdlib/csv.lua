@@ -21,6 +21,9 @@ local function cell(value, row, column)
     return '"' .. value:gsub('"', '""') .. '"'
 end
 
+--- csv.cell(value) -> text: a text or number as one cell.
+function csv.cell(value) return cell(value, 1, 1) end
+
 -- The names of the columns of records: those of all rows, sorted.
 local function column_names(rows)
     local names, seen = {}, {}

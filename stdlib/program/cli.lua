@@ -9,6 +9,7 @@ local fault_record = require "qemunet.faults.record"
 local images = require "qemunet.program.images"
 local options = require "qemunet.options"
 local recorder = require "qemunet.program.recorder"
+local report = require "qemunet.report.report"
 local run = require "qemunet.program.run"
 local shrink = require "qemunet.program.shrink"
 local units = require "qemunet.units"
@@ -29,6 +30,7 @@ usage: qemunet COMMAND ...
   test FILE... [--filter PATTERN] [--accel A] [--seed N] [--timeout D]
       [--no-templates] [--allow-host] [-q|-v]
                       run the tests of suite files
+  report DIR          write report.html into the folder of an earlier run
   image list          the images in the cache
   image build NAME [--packages "A B"] [--run SCRIPT] [--add PATH[:PLACE]]...
                       build a Debian system for vm{image="NAME"}
@@ -219,6 +221,20 @@ function commands.test(words)
     core.print(("%d passed, %d failed%s\n"):format(total.passed, total.failed,
         total.skipped > 0 and (", %d skipped"):format(total.skipped) or ""))
     return status
+end
+
+-- The page of a run that is over.
+function commands.report(words)
+    local opts = parse(words, {})
+    local folder = opts.files[1] and opts.files[1]:gsub("(.)/+$", "%1")
+    if #opts.files ~= 1 then usage("report wants the folder of a run") end
+    if core.stat(folder .. "/events.jsonl") ~= "file" then
+        usage(("report %s: no run's folder: it has no events.jsonl"):format(folder))
+    end
+    local path, why = report.write(folder)
+    if path then print(path) return run.PASSED end
+    io.stderr:write("qemunet: report: ", why, "\n")
+    return run.MACHINERY
 end
 
 local function add_path(opts, value)

@@ -93,11 +93,13 @@ function recorder.unused_params()
 end
 
 --- Writes result.json, if there is a folder, and ends the records: another file of a suite has its own. `verdict`:
---- {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}; `series`: series.summary().
-function recorder.finish(verdict, versions, counters, series)
+--- {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}; `series`: series.summary(); `topology`:
+--- inventory.collect().
+function recorder.finish(verdict, versions, counters, series, topology)
     if not state.folder then return end
     local result, why = core.result {
-        format = 1, verdict = verdict.verdict, status = verdict.status, error = verdict.error, tests = verdict.tests,
+        format = 1, verdict = verdict.verdict, status = verdict.status, error = verdict.error, trace = verdict.trace,
+        tests = verdict.tests, topology = topology,
         file = state.opts.file, args = state.opts.args, parameters = state.asked, seed = state.opts.seed,
         recorded = state.recorded, started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
         duration = core.now(), host = core.host_facts(), versions = versions, fabric = counters.fabric,

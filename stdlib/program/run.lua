@@ -3,16 +3,20 @@
 
 local accelerator = require "qemunet.nodes.accelerator"
 local core = require "qemunet.core"
+local csv = require "qemunet.csv"
 local errors = require "qemunet.errors"
+local excerpt = require "qemunet.report.excerpt"
 local faults = require "qemunet.faults.faults"
 local fidelity = require "qemunet.program.fidelity"
 local host = require "qemunet.nodes.host"
 local image = require "qemunet.nodes.image"
+local inventory = require "qemunet.report.inventory"
 local language = require "qemunet.program.language"
 local modules = require "qemunet.program.modules"
 local nat = require "qemunet.network.nat"
 local paths = require "qemunet.paths"
 local recorder = require "qemunet.program.recorder"
+local report_page = require "qemunet.report.report"
 local series = require "qemunet.program.series"
 local suite = require "qemunet.program.suite"
 local tasks = require "qemunet.tasks"
@@ -165,6 +169,7 @@ local function setup_run(opts)
     host.prepare, nat.ready = prepare_as_declared, prepare_as_declared
     testbed.prepare = prepare_for_fabric
     series.reset()
+    excerpt.reset()
     paths.set(opts.allow_host or opts.chunk ~= nil, recorder.folder, recorder.made)
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
         args = opts.args, lazy = opts.lazy }
@@ -191,6 +196,24 @@ local function run_chunk(chunk, registry, opts)
     return stop_verdict() or summary and suite_verdict(summary) or passed(), summary
 end
 
+-- links.csv: what the links did over time.
+local function write_link_samples()
+    local folder, names = recorder.made(), {}
+    for _, list in ipairs { testbed.links(), testbed.removed_links() } do
+        for _, link in ipairs(list) do names[link.id] = csv.cell(link.name) end
+    end
+    local written, why = core.link_samples_end(folder and next(names) and folder .. "/links.csv" or nil, names)
+    if not written then core.log(0, "cannot write links.csv: " .. why) end
+end
+
+-- A run's verdict does not depend on it.
+local function write_report()
+    local folder = recorder.made()
+    if not folder then return end
+    local written, why = report_page.write(folder)
+    if not written then core.log(0, "no report.html: " .. why) end
+end
+
 --- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, no_templates=, suite= options for a suite run, lazy=,
 --- allow_host= whether it may do on this machine what it likes (see sandbox), chunk= a function instead of the file}.
 --- Returns the verdict, {verdict=, status=, error=, trace=, tests=}, and the suite's summary if it was one.
@@ -210,11 +233,14 @@ function run.file(opts)
     end
     search_as_before(before)
     tasks.end_all()
-    local counters = fidelity.collect()
+    local counters, topology = fidelity.collect(), recorder.made() and inventory.collect()
+    write_link_samples()
+    core.event { t = core.now(), kind = "teardown" }
     testbed.teardown()
     fidelity.warn(counters)
     core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
-    recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary())
+    recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), topology or nil)
+    write_report()
     if not opts.suite or (verdict.status ~= run.PASSED and not summary) then report(verdict) end
     return verdict, summary
 end

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// Plots of what was measured over time, below the timeline and on its time axis. One is made when it comes into sight.
+
+import uPlot from "uplot";
+import { drawMarks, follow, FONT, gutter, moveByKey, RIGHT, SYNC, timeAxis, timeScale } from "./axis.js";
+import { colour, element } from "./elements.js";
+import { bytes, counted, number, rate, seconds } from "./format.js";
+import { dropsOf } from "./lanes.js";
+
+const HEIGHT = 118;
+const OPEN = 4; // links whose plots are open from the beginning
+
+// A value for each interval, as steps.
+const STEPS = uPlot.paths.stepped({ align: 1 });
+
+function lineOf(label, name, steps, text, dash) {
+    return {
+        label,
+        stroke: () => colour(name),
+        width: 1.5,
+        dash,
+        paths: steps ? STEPS : undefined,
+        spanGaps: false,
+        points: { size: 4, show: steps ? false : undefined },
+        value: (_, v) => (v === null || v === undefined ? "\u2013" : text(v)),
+    };
+}
+
+// The columns of several lines by their times together; a line is null where it has no value of its own.
+function joined(tables) {
+    if (tables.length === 1) return tables[0];
+    return uPlot.join(
+        tables,
+        tables.map(() => [2]),
+    );
+}
+
+function plotOptions(clock, marks, lines, text, width) {
+    return {
+        width,
+        height: HEIGHT,
+        padding: [8, RIGHT, 0, 0],
+        scales: { x: timeScale(clock), y: { range: (_, min, max) => span(min, max) } },
+        legend: { live: true },
+        cursor: {
+            y: false,
+            drag: { x: false, y: false, setScale: false },
+            sync: { key: SYNC, scales: ["x", null] },
+        },
+        series: [
+            {
+                label: "time",
+                value: (_, t) => (t === null || t === undefined ? "\u2013" : `${t.toFixed(3)} s`),
+            },
+            ...lines,
+        ],
+        axes: [
+            timeAxis(),
+            {
+                size: (self) => gutter(self.width),
+                stroke: () => colour("soft"),
+                font: FONT,
+                space: 28,
+                grid: { stroke: () => colour("grid"), width: 1 },
+                ticks: { show: false },
+                values: (_, splits) => splits.map((v) => (v === null ? "" : text(v))),
+            },
+        ],
+        hooks: { draw: [(self) => drawMarks(self, marks)] },
+    };
+}
+
+// From 0 where that is near, and never empty.
+function span(min, max) {
+    if (min === null || max === null || min === undefined) return [0, 1];
+    if (min >= 0 && min < max * 0.6) min = 0;
+    if (min === max) return min === 0 ? [0, 1] : [min - Math.abs(min) * 0.1, max + Math.abs(max) * 0.1];
+    return [min, max + (max - min) * 0.05];
+}
+
+export function createPlots(container, run, marks, clock, widthOf) {
+    const plots = new Set();
+    const sight = new IntersectionObserver(
+        (entries) => {
+            for (const { target, isIntersecting } of entries) {
+                const plot = target.plot;
+                plot.inSight = isIntersecting;
+                if (isIntersecting) plot.update();
+            }
+        },
+        { rootMargin: "200px" },
+    );
+
+    function addPlot(to, title, lines, tables, text) {
+        const figure = element("figure", { class: "plot" }, element("figcaption", {}, title));
+        let u = null,
+            stale = true;
+        const plot = {
+            inSight: false,
+            figure,
+            update() {
+                if (!u) {
+                    u = new uPlot(plotOptions(clock, marks, lines, text, widthOf()), joined(tables), figure);
+                    follow(u, clock);
+                } else if (stale) {
+                    if (u.width !== widthOf()) u.setSize({ width: widthOf(), height: HEIGHT });
+                    u.setScale("x", { min: clock.range[0], max: clock.range[1] });
+                }
+                stale = false;
+            },
+            renew() {
+                stale = true;
+                if (plot.inSight && u) plot.update();
+            },
+            repaint: () => u?.redraw(false),
+        };
+        figure.plot = plot;
+        figure.style.minHeight = `${HEIGHT + 50}px`;
+        plots.add(plot);
+        to.append(figure);
+        sight.observe(figure);
+    }
+
+    const KINDS = [
+        ["throughput", "rate", rate],
+        ["delay", "delay", (v) => seconds(v)],
+        ["loss", "lost", (v) => `${number(v, 3)} /s`],
+        ["queue", "queue", (v) => number(v, 3)],
+    ];
+
+    function addLink(link, open) {
+        const [ab, ba] = link.ways;
+        const packets = dropsOf(link);
+        const box = element(
+            "details",
+            { class: "link", open },
+            element(
+                "summary",
+                {},
+                element("b", {}, link.name),
+                ` ab ${bytes(ab.bytes)}, ba ${bytes(ba.bytes)}`,
+                packets ? element("span", { class: "bad" }, `, ${counted(packets, "packet")} lost`) : null,
+            ),
+        );
+        const fill = () => {
+            for (const [title, key, text] of KINDS) {
+                if (!link.ways.some((way) => way[key].some((v) => v > 0))) continue;
+                const ways = link.ways
+                    .map((way, i) => [way, i ? "ba" : "ab", i ? "second" : "first", i ? [6, 3] : undefined])
+                    .filter(([way]) => way.t.length);
+                const lines = ways.map(([, name, ink, dash]) => lineOf(name, ink, true, text, dash));
+                const tables = ways.map(([way]) => [way.t, way[key]]);
+                if (key === "delay") {
+                    ways.forEach(([way, name, ink]) => {
+                        lines.push({ ...lineOf(`${name} max`, ink, true, text, [2, 4]), width: 1 });
+                        tables.push([way.t, way.worst]);
+                    });
+                }
+                addPlot(box, `${link.name}: ${title}`, lines, tables, text);
+            }
+        };
+        if (open) fill();
+        else box.addEventListener("toggle", fill, { once: true });
+        container.append(box);
+    }
+
+    for (const series of run.series) {
+        const unit = series.unit ? ` (${series.unit})` : "";
+        const text = (v) => number(v, 5);
+        addPlot(
+            container,
+            `${series.name}${unit}`,
+            [lineOf(series.name, "first", false, (v) => `${text(v)} ${series.unit ?? ""}`)],
+            [[series.t, series.v]],
+            text,
+        );
+    }
+    const busy = [...run.links].sort(
+        (a, b) => b.ways[0].bytes + b.ways[1].bytes - a.ways[0].bytes - a.ways[1].bytes,
+    );
+    const open = new Set(busy.slice(0, OPEN));
+    for (const link of run.links) addLink(link, open.has(link));
+
+    container.addEventListener("keydown", (e) => {
+        if (e.target === container && moveByKey(e, clock)) e.preventDefault();
+    });
+    clock.on(() => plots.forEach((plot) => plot.renew()));
+    return {
+        resize: () => plots.forEach((plot) => plot.renew()),
+        repaint: () => plots.forEach((plot) => plot.repaint()),
+        count: () => plots.size,
+    };
+}

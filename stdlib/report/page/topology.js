@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+// The topology as a drawing: nodes where they are, if that is known, else where forces put them.
+
+import { forceCollide, forceLink, forceManyBody, forceSimulation, forceX, forceY } from "d3-force";
+import { drawing, element } from "./elements.js";
+import { bothSettings } from "./format.js";
+
+const LABELLED_LINKS = 30,
+    LABELLED_NODES = 150;
+const TICKS = 300,
+    TICKS_MANY = 90,
+    MANY = 300;
+
+const OUTSIDE = "outside";
+
+// Of links to the same two ends, those behind the first are bowed.
+function parallels(edges) {
+    const seen = new Map();
+    for (const edge of edges) {
+        const key = [edge.source.name, edge.target.name].sort().join("\n");
+        edge.bow = seen.get(key) ?? 0;
+        seen.set(key, edge.bow + 1);
+    }
+}
+
+function makeGraph(run) {
+    const points = new Map();
+    for (const node of [...run.nodes, ...run.others]) points.set(node.name, { ...node, degree: 0 });
+    const edges = [];
+    for (const cable of run.cables) {
+        if (cable.removed && run.cables.length > 500) continue;
+        const name = cable.b ?? `${OUTSIDE} ${cable.name}`;
+        if (!points.has(name)) points.set(name, { name, kind: OUTSIDE, degree: 0 });
+        const source = points.get(cable.a),
+            target = points.get(name);
+        if (!source || !target) continue;
+        source.degree++;
+        target.degree++;
+        edges.push({ source, target, cable });
+    }
+    parallels(edges);
+    return { points: [...points.values()], edges };
+}
+
+const isPlaced = (point) =>
+    point.position && Number.isFinite(point.position.x) && Number.isFinite(point.position.y);
+
+// Into the same size, whatever the places are in; north is up.
+function place(points) {
+    const placed = points.filter(isPlaced);
+    const xs = placed.map((p) => p.position.x),
+        ys = placed.map((p) => p.position.y);
+    const least = (list) => list.reduce((a, b) => Math.min(a, b), Infinity),
+        most = (list) => list.reduce((a, b) => Math.max(a, b), -Infinity);
+    const size = Math.max(most(xs) - least(xs), most(ys) - least(ys)) || 1;
+    const side = 90 * Math.sqrt(placed.length) + 60;
+    for (const p of placed) {
+        p.fx = ((p.position.x - least(xs)) / size) * side;
+        p.fy = ((most(ys) - p.position.y) / size) * side;
+    }
+}
+
+// Small networks are laid out wide, as there is more room at the sides than below.
+function layOut({ points, edges }, apart) {
+    place(points);
+    const simulation = forceSimulation(points)
+        .force("link", forceLink(edges).distance(apart).strength(0.7))
+        .force(
+            "charge",
+            forceManyBody()
+                .strength(-apart * 6)
+                .distanceMax(apart * 8),
+        )
+        .force("collide", forceCollide(26))
+        .force("x", forceX().strength(0.03))
+        .force("y", forceY().strength(0.07))
+        .stop();
+    simulation.tick(points.length > MANY ? TICKS_MANY : TICKS);
+}
+
+// Each kind has its own shape: not by colour alone.
+function shape(kind) {
+    switch (kind) {
+        case "switch":
+        case "hub":
+            return drawing("rect", { x: -15, y: -8, width: 30, height: 16, rx: 3 });
+        case "radio":
+            return drawing("path", { d: "M0,-14 L13,9 L-13,9 Z" });
+        case "host":
+            return drawing("rect", { x: -11, y: -11, width: 22, height: 22, rx: 3 });
+        case "responder":
+            return drawing("path", { d: "M0,-13 L13,0 L0,13 L-13,0 Z" });
+        case OUTSIDE:
+            return drawing("ellipse", { rx: 16, ry: 10 });
+        default:
+            return drawing("circle", { r: 12 });
+    }
+}
+
+const KINDS = {
+    vm: "virtual machine",
+    host: "host",
+    responder: "responder",
+    switch: "switch",
+    hub: "hub",
+    radio: "radio",
+    [OUTSIDE]: "outside network",
+};
+
+const activate = (fn) => ({
+    click: (e) => fn(e.currentTarget),
+    keydown: (e) => {
+        if (e.key !== "Enter" && e.key !== " ") return;
+        e.preventDefault();
+        fn(e.currentTarget);
+    },
+});
+
+function drawEdge(edge, labelled, show) {
+    const { source: a, target: b, cable, bow } = edge;
+    const mx = (a.x + b.x) / 2,
+        my = (a.y + b.y) / 2,
+        length = Math.hypot(b.x - a.x, b.y - a.y) || 1;
+    const off = bow === 0 ? 0 : (bow % 2 ? 1 : -1) * Math.ceil(bow / 2) * 36;
+    const cx = mx + (-(b.y - a.y) / length) * off,
+        cy = my + ((b.x - a.x) / length) * off;
+    const d = `M${a.x},${a.y} Q${cx},${cy} ${b.x},${b.y}`;
+    const words = bothSettings(cable);
+    const state = cable.removed ? "removed" : cable.up === false ? "down" : "up";
+    const group = drawing(
+        "g",
+        {
+            class: `cable ${state}`,
+            tabindex: "0",
+            role: "button",
+            "aria-label": `link ${cable.name}: ${words}, ${state}`,
+            ...activate((from) => show(from)),
+        },
+        drawing("title", {}, `${cable.name}: ${words}`),
+        drawing("path", { class: "target", d }),
+        drawing("path", { class: "wire", d }),
+    );
+    const x = (mx + cx) / 2,
+        y = (my + cy) / 2;
+    if (labelled && words !== "perfect cable")
+        group.append(
+            drawing(
+                "text",
+                { x, y: y - 5, class: "setting" },
+                words.length > 34 ? `${words.slice(0, 33)}\u2026` : words,
+            ),
+        );
+    return group;
+}
+
+function drawPoint(point, labelled, show) {
+    const kind = KINDS[point.kind] ?? point.kind;
+    const name = point.kind === OUTSIDE ? OUTSIDE : point.name;
+    const group = drawing(
+        "g",
+        {
+            class: `node ${Object.hasOwn(KINDS, point.kind) ? point.kind : ""}`,
+            transform: `translate(${point.x},${point.y})`,
+            tabindex: "0",
+            role: "button",
+            "aria-label": `${kind} ${name}`,
+            ...activate((from) => show(from)),
+        },
+        drawing("title", {}, `${kind} ${name}`),
+        shape(point.kind),
+    );
+    if (labelled) group.append(drawing("text", { y: 27 }, name));
+    return group;
+}
+
+function legend(points) {
+    const kinds = [...new Set(points.map((point) => point.kind))];
+    return element(
+        "ul",
+        { class: "legend" },
+        kinds.map((kind) => {
+            const icon = drawing(
+                "svg",
+                { viewBox: "-18 -16 36 32", width: 22, height: 20, "aria-hidden": "true" },
+                drawing("g", { class: `node ${Object.hasOwn(KINDS, kind) ? kind : ""}` }, shape(kind)),
+            );
+            return element("li", {}, icon, KINDS[kind] ?? kind);
+        }),
+    );
+}
+
+/** Draws the run's topology; `show(what, from)` is told of a node or link that is activated. */
+export function drawTopology(container, run, show) {
+    const graph = makeGraph(run);
+    const { points, edges } = graph;
+    if (points.length === 0) return false;
+    const labelled = edges.length <= LABELLED_LINKS;
+    layOut(graph, labelled ? 150 : 70);
+    const extent = (key, pad) => {
+        const all = points.map((point) => point[key]);
+        const low = all.reduce((a, b) => Math.min(a, b), Infinity) - pad,
+            high = all.reduce((a, b) => Math.max(a, b), -Infinity) + pad;
+        return [low, high - low];
+    };
+    const [x, width] = extent("x", 70),
+        [y, height] = extent("y", 34);
+    const svg = drawing("svg", {
+        class: "graph",
+        viewBox: `${x} ${y} ${width} ${height + 12}`,
+        role: "group",
+        "aria-label": `topology: ${points.length} nodes, ${edges.length} links`,
+        style: null,
+    });
+    svg.style.maxHeight = `${Math.min(560, Math.max(150, height * 1.15))}px`;
+    svg.style.maxWidth = `${Math.max(320, width * 1.3)}px`;
+    svg.append(...edges.map((edge) => drawEdge(edge, labelled, (from) => show({ cable: edge.cable }, from))));
+    svg.append(
+        ...points.map((point) =>
+            drawPoint(point, points.length <= LABELLED_NODES, (from) => show({ node: point }, from)),
+        ),
+    );
+    container.append(svg, legend(points));
+    return true;
+}
