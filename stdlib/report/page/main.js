@@ -46,6 +46,7 @@ function fit() {
 function print(on) {
     document.documentElement.classList.toggle("printing", on);
     timeline.print(on);
+    if (on) plots.complete();
     plots.repaint();
 }
 

@@ -188,6 +188,8 @@ export function createPlots(container, run, marks, clock, widthOf) {
     return {
         resize: () => plots.forEach((plot) => plot.renew()),
         repaint: () => plots.forEach((plot) => plot.repaint()),
+        /** Make those that have not been in sight, for a print. */
+        complete: () => plots.forEach((plot) => plot.update()),
         count: () => plots.size,
     };
 }

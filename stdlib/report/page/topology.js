@@ -11,6 +11,11 @@ const TICKS = 300,
     TICKS_MANY = 90,
     MANY = 300;
 
+const CLOSE = 70,
+    ROOMY = 120; // between neighbours, without and with room for the settings
+
+const LONGEST = 34;
+
 const OUTSIDE = "outside";
 
 // Of links to the same two ends, those behind the first are bowed.
@@ -60,11 +65,21 @@ function place(points) {
     }
 }
 
-// Small networks are laid out wide, as there is more room at the sides than below.
+function wordsOf({ cable }) {
+    const words = bothSettings(cable);
+    return words.length > LONGEST ? `${words.slice(0, LONGEST - 1)}\u2026` : words;
+}
+
+// Wide rather than high, as there is more room at the sides.
 function layOut({ points, edges }, apart) {
     place(points);
     const simulation = forceSimulation(points)
-        .force("link", forceLink(edges).distance(apart).strength(0.7))
+        .force(
+            "link",
+            forceLink(edges)
+                .distance((edge) => apart + (apart > CLOSE ? wordsOf(edge).length * 4 : 0))
+                .strength(0.7),
+        )
         .force(
             "charge",
             forceManyBody()
@@ -143,13 +158,7 @@ function drawEdge(edge, labelled, show) {
     const x = (mx + cx) / 2,
         y = (my + cy) / 2;
     if (labelled && words !== "perfect cable")
-        group.append(
-            drawing(
-                "text",
-                { x, y: y - 5, class: "setting" },
-                words.length > 34 ? `${words.slice(0, 33)}\u2026` : words,
-            ),
-        );
+        group.append(drawing("text", { x, y: y - 5, class: "setting" }, wordsOf(edge)));
     return group;
 }
 
@@ -195,7 +204,7 @@ export function drawTopology(container, run, show) {
     const { points, edges } = graph;
     if (points.length === 0) return false;
     const labelled = edges.length <= LABELLED_LINKS;
-    layOut(graph, labelled ? 150 : 70);
+    layOut(graph, labelled ? ROOMY : CLOSE);
     const extent = (key, pad) => {
         const all = points.map((point) => point[key]);
         const low = all.reduce((a, b) => Math.min(a, b), Infinity) - pad,
