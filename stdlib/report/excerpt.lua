@@ -19,7 +19,11 @@ function excerpt.reset() left, lines_left, consoles = excerpt.RUN, excerpt.LINES
 excerpt.reset()
 
 -- A character that is cut in two would look like bytes that are none.
-local function whole_at_end(text) return (text:gsub("[\xc2-\xf4][\x80-\xbf]*$", "", 1)) end
+local function whole_at_end(text)
+    local at = text:find("[\xc2-\xf4][\x80-\xbf]*$", -4)
+    return at and text:sub(1, at - 1) or text
+end
+
 local function whole_at_start(text) return (text:gsub("^[\x80-\xbf]+", "", 1)) end
 
 --- excerpt.of(text) -> head, tail: what is kept of an output: nil for none, or when the run has kept too much already; all

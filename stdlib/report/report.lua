@@ -74,11 +74,13 @@ end
 local function put_events(out, folder, captures)
     begin(out, "events")
     local total, left_out = thinning.events(folder .. "/events.jsonl", function(line)
-        if line:find('"kind":"capture"', 1, true) then
+        if line:find('"kind": ?"capture"') then
             local event = core.json_decode(line)
             captures[#captures + 1] = type(event) == "table" and type(event.path) == "string" and event.path or nil
         end
-        out:put(report.escape(line), "\n")
+        local escaped = report.escape(line)
+        out:put(escaped, "\n")
+        return #escaped
     end)
     finish(out)
     return { total = total, left_out = left_out }

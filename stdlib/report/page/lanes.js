@@ -262,6 +262,29 @@ export function makeLanes(run) {
     return { lanes, marks };
 }
 
+// What the colours mean, in the order of the legend; points are drawn as diamonds.
+const LOOKS = [
+    ["command", "command", false],
+    ["failed", "failed", false],
+    ["internal", "qemunet's own, or cut off", false],
+    ["test", "test", false],
+    ["task", "task", false],
+    ["move", "movement", false],
+    ["fault", "fault", false],
+    ["console", "console line", true],
+    ["quiet", "QMP, triggers", true],
+    ["set", "settings changed", true],
+    ["trigger", "packet of a trigger", true],
+    ["mark", "mark", true],
+    ["record", "recorded", true],
+];
+
+/** The looks that some item of the lanes has: [[look, words, whether it is a point]]. */
+export function looksOf(lanes) {
+    const used = new Set(lanes.flatMap((lane) => lane.all).map((item) => item.look));
+    return LOOKS.filter(([look]) => used.has(look));
+}
+
 /** Where the parts of a lane lie, in pixels from its top, and its height. */
 export function measure(lane) {
     let y = SIZE.gap / 2;

@@ -124,7 +124,7 @@ export function createPlots(container, run, marks, clock, widthOf) {
     const KINDS = [
         ["throughput", "rate", rate],
         ["delay", "delay", (v) => seconds(v)],
-        ["loss", "lost", (v) => `${number(v, 3)} /s`],
+        ["loss", "lost", (v) => `${number(v, 3)} pkt/s`],
         ["queue", "queue", (v) => number(v, 3)],
     ];
 

@@ -126,16 +126,17 @@ function fidelity(result) {
     );
 }
 
+// Tables of the script's own, as JSON in lines.
+function recordedValue(v) {
+    if (Array.isArray(v) && v.every((one) => typeof one !== "object")) return v.map(value).join(", ");
+    return typeof v === "object" ? element("pre", {}, JSON.stringify(v, null, 1)) : value(v);
+}
+
 function recorded(result) {
     const pairs = Object.entries(result.recorded ?? {});
     if (pairs.length === 0) return null;
     const rows = pairs.map(([name, v]) =>
-        element(
-            "tr",
-            {},
-            element("th", { scope: "row" }, name),
-            element("td", {}, Array.isArray(v) ? v.map(value).join(", ") : value(v)),
-        ),
+        element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, recordedValue(v))),
     );
     return element(
         "section",

@@ -6,7 +6,7 @@ import uPlot from "uplot";
 import { drawMarks, follow, FONT, gutter, moveByKey, RIGHT, SYNC, timeAxis, timeScale } from "./axis.js";
 import { colour, element } from "./elements.js";
 import { moment, rate } from "./format.js";
-import { describe, measure, SIZE } from "./lanes.js";
+import { describe, looksOf, measure, SIZE } from "./lanes.js";
 
 const HEAD = 28; // of the axis
 const TALLEST = 0.72; // of the window
@@ -28,6 +28,19 @@ function firstFrom(items, t, end) {
     return low;
 }
 
+function legend(lanes) {
+    const looks = looksOf(lanes).map(([look, words, isPoint]) => {
+        const sample = element("i", { class: isPoint ? "point" : null });
+        sample.style.background = `var(--${look})`;
+        return element("li", {}, sample, words);
+    });
+    const traffic = lanes.some((lane) => lane.traffic);
+    const sample = element("i");
+    sample.style.background = "var(--traffic)";
+    if (traffic) looks.push(element("li", {}, sample, "traffic: ab above, ba below; red: packets dropped"));
+    return element("ul", { class: "legend" }, looks);
+}
+
 export function createTimeline(container, model, clock, select) {
     const { lanes, marks } = model;
     const spacer = element("div", { class: "spacer" });
@@ -47,7 +60,7 @@ export function createTimeline(container, model, clock, select) {
     const said = element("div", { class: "said", role: "status", "aria-live": "polite" });
     const tip = element("div", { class: "tip", "aria-hidden": "true", hidden: true });
     spacer.append(holder);
-    container.append(scroller, tip, said);
+    container.append(scroller, legend(model.lanes), tip, said);
 
     let top = 0;
     for (const lane of lanes) {

@@ -10,6 +10,8 @@ const LABELLED_LINKS = 30,
 const TICKS = 300,
     TICKS_MANY = 90,
     MANY = 300;
+const FEW = 40,
+    ATTEMPTS = 8;
 
 const CLOSE = 70,
     ROOMY = 120; // between neighbours, without and with room for the settings
@@ -71,9 +73,8 @@ function wordsOf({ cable }) {
 }
 
 // Wide rather than high, as there is more room at the sides.
-function layOut({ points, edges }, apart) {
-    place(points);
-    const simulation = forceSimulation(points)
+function relax(points, edges, apart) {
+    forceSimulation(points)
         .force(
             "link",
             forceLink(edges)
@@ -89,8 +90,58 @@ function layOut({ points, edges }, apart) {
         .force("collide", forceCollide(26))
         .force("x", forceX().strength(0.03))
         .force("y", forceY().strength(0.07))
-        .stop();
-    simulation.tick(points.length > MANY ? TICKS_MANY : TICKS);
+        .stop()
+        .tick(points.length > MANY ? TICKS_MANY : TICKS);
+}
+
+const side = (a, b, c) => (b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x);
+
+function cross({ source: a, target: b }, { source: c, target: d }) {
+    if (a === c || a === d || b === c || b === d) return false;
+    return side(a, b, c) * side(a, b, d) < 0 && side(c, d, a) * side(c, d, b) < 0;
+}
+
+// How near a point is to the inside of an edge.
+function distance({ source: a, target: b }, { x, y }) {
+    const [dx, dy] = [b.x - a.x, b.y - a.y];
+    const along = ((x - a.x) * dx + (y - a.y) * dy) / (dx * dx + dy * dy || 1);
+    const at = Math.min(1, Math.max(0, along));
+    return Math.hypot(x - a.x - at * dx, y - a.y - at * dy);
+}
+
+// Edges that cross, and nodes that others' edges pass through.
+function tangle(points, edges) {
+    let n = 0;
+    edges.forEach((edge, i) => {
+        for (let j = 0; j < i; j++) n += cross(edge, edges[j]);
+        for (const point of points)
+            n += point !== edge.source && point !== edge.target && distance(edge, point) < 30;
+    });
+    return n;
+}
+
+// Beginnings of a layout: each on a circle, in an order of its own.
+function scatter(points, turn) {
+    points.forEach((point, i) => {
+        const angle = (2 * Math.PI * ((i * (2 * turn + 1)) % points.length)) / points.length;
+        point.x = Math.cos(angle) * 60 * Math.sqrt(points.length) + i;
+        point.y = Math.sin(angle) * 60 * Math.sqrt(points.length);
+        point.vx = point.vy = 0;
+    });
+}
+
+// Forces find the nearest rest, not the best: of several, the least tangled.
+function layOut({ points, edges }, apart) {
+    place(points);
+    let best = Infinity,
+        kept = null;
+    for (let turn = 0; turn < (points.length > FEW ? 1 : ATTEMPTS) && best > 0; turn++) {
+        if (points.length <= FEW) scatter(points, turn);
+        relax(points, edges, apart);
+        const found = points.length > FEW ? 0 : tangle(points, edges);
+        if (found < best) [best, kept] = [found, points.map(({ x, y }) => ({ x, y }))];
+    }
+    points.forEach((point, i) => Object.assign(point, kept[i]));
 }
 
 // Each kind has its own shape: not by colour alone.
