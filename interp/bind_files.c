@@ -2,11 +2,14 @@
 #include "interp/bind_files.h"
 
 #include "interp/bind.h"
+#include "vmctl/cache.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <lauxlib.h>
 #include <md5.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #define SUM "qemunet.sum"
@@ -30,6 +33,15 @@ static int file_chmod(lua_State *L)
     return push_outcome(L, failed ? -errno : 0);
 }
 
+/* core.make_folder(path) -> true; or nil and why: for this user only, and those above it */
+static int make_folder(lua_State *L)
+{
+    char *path = strdup(luaL_checkstring(L, 1));
+    int err = path && !cache_make_folders(path) ? 0 : -errno;
+    free(path);
+    return push_outcome(L, err);
+}
+
 /* core.real_path(path) -> the absolute path without links that it leads to; or nil and why */
 static int real_path(lua_State *L)
 {
@@ -46,6 +58,30 @@ static int is_link(lua_State *L)
 {
     struct stat st;
     lua_pushboolean(L, lstat(luaL_checkstring(L, 1), &st) == 0 && S_ISLNK(st.st_mode));
+    return 1;
+}
+
+/* Stack: the list at the top. */
+static void add_names(lua_State *L, DIR *folder)
+{
+    lua_Integer n = 0;
+    for (const struct dirent *entry; (entry = readdir(folder));) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        lua_pushstring(L, entry->d_name);
+        lua_rawseti(L, -2, ++n);
+    }
+}
+
+/* core.names(folder) -> list of what is in it, in no order; or nil and why */
+static int folder_names(lua_State *L)
+{
+    DIR *folder = opendir(luaL_checkstring(L, 1));
+    if (!folder)
+        return push_outcome(L, -errno);
+    lua_newtable(L);
+    add_names(L, folder);
+    closedir(folder);
     return 1;
 }
 
@@ -78,9 +114,14 @@ static int sum_text(lua_State *L)
 
 void files_bind(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"stat", file_stat},      {"chmod", file_chmod},
-                                         {"real_path", real_path}, {"is_link", is_link},
-                                         {"sum", new_sum},         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"stat", file_stat},
+                                         {"chmod", file_chmod},
+                                         {"make_folder", make_folder},
+                                         {"real_path", real_path},
+                                         {"is_link", is_link},
+                                         {"names", folder_names},
+                                         {"sum", new_sum},
+                                         {NULL, NULL}};
     static const luaL_Reg methods[] = {{"add", add_to_sum}, {"text", sum_text}, {NULL, NULL}};
     bind_type(L, SUM, methods, NULL);
     luaL_setfuncs(L, functions, 0);

@@ -230,22 +230,33 @@ static int log_line(lua_State *L)
     return 0;
 }
 
-/* core.print(text): to standard output */
-static int print(lua_State *L)
+static int print_to(lua_State *L, FILE *to)
 {
     size_t n;
     struct host *host = host_of(L);
     const char *text = luaL_checklstring(L, 1, &n);
     if (host->progress) {
-        progress_print(host->progress, text, n);
+        progress_print(host->progress, to, text, n);
     } else {
-        fwrite(text, 1, n, stdout);
-        fflush(stdout);
+        fwrite(text, 1, n, to);
+        fflush(to);
     }
     return 0;
 }
 
-/* core.stop_reason() -> nil, "interrupted", "timed out" or "deadlock" */
+/* core.print(text): to standard output */
+static int print(lua_State *L)
+{
+    return print_to(L, stdout);
+}
+
+/* core.print_error(text): to standard error, at any level */
+static int print_error(lua_State *L)
+{
+    return print_to(L, stderr);
+}
+
+/* core.stop_reason() -> nil, "interrupted", "timed out", "deadlock" or "exit" */
 static int stop_reason_of(lua_State *L)
 {
     lua_pushstring(L, stop_reason());
@@ -256,6 +267,21 @@ static int stop_reason_of(lua_State *L)
 static int time_limit(lua_State *L)
 {
     stop_after(luaL_checknumber(L, 1));
+    return 0;
+}
+
+/* core.stop(): the run is stopped because the script wants to end */
+static int stop(lua_State *L)
+{
+    stop_exit(host_of(L));
+    return 0;
+}
+
+/* core.stop_within(seconds): once a signal has asked for a stop, it takes at most so long, and
+ * other signals change nothing */
+static int set_stop_within(lua_State *L)
+{
+    stop_within((unsigned)luaL_checkinteger(L, 1));
     return 0;
 }
 
@@ -282,7 +308,10 @@ void system_bind(lua_State *L)
         {"waiting", waiting},
         {"log", log_line},
         {"print", print},
+        {"print_error", print_error},
         {"stop_reason", stop_reason_of},
+        {"stop", stop},
+        {"stop_within", set_stop_within},
         {"time_limit", time_limit},
         {NULL, NULL},
     };

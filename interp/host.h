@@ -15,6 +15,8 @@ struct fabric;
 struct link_samples;
 struct record;
 struct progress;
+struct strain;
+struct lua_terminal;
 struct timers;
 struct scheduler;
 
@@ -28,13 +30,15 @@ struct host {
     struct fabric *fabric;             /* NULL until the first link */
     struct link_samples *link_samples; /* NULL while there is no link */
     struct record *record;             /* NULL until the run's folder is made */
+    struct strain *strain;             /* NULL while nothing is measured */
     uv_poll_t *packets;                /* NULL until a trigger is wanted */
     struct watchdog watchdog;
     uint64_t seed;
-    int container_program; /* 0: not made yet; see container_program() */
-    int container_users;   /* 0: not made yet; see netns_make_users() */
-    int machines;          /* open ones, containers included */
-    int watching;          /* triggers that may fire */
+    int container_program;         /* 0: not made yet; see container_program() */
+    int container_users;           /* 0: not made yet; see netns_make_users() */
+    int machines;                  /* open ones, containers included */
+    int watching;                  /* triggers that may fire */
+    struct lua_terminal *terminal; /* NULL: nobody is to be asked for a line */
     bool finished;
     int status; /* the process's exit status, once finished */
 };

@@ -6,6 +6,7 @@
 #define QN_INTERP_STOP_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 struct host;
 
@@ -16,11 +17,22 @@ void stop_close(struct host *host);
 /** Make @L, and every coroutine made from it, look for a stop now and then. */
 void stop_hook(lua_State *L);
 
+/** Whether a SIGINT from now on interrupts the edited line or the foreground's task, and not the run:
+ * there is a prompt to go back to. */
+void stop_calls_only(bool only);
+
 /** Ask for a stop after @seconds of wall-clock time. */
 void stop_after(double seconds);
 
 /** Ask for a stop because every task waits for what cannot come. */
 void stop_deadlock(struct host *host);
+
+/** Ask for a stop because the script wants to end. */
+void stop_exit(struct host *host);
+
+/** From now on, a stop by a signal has @seconds to come to its end, and no other signal counts:
+ * then the process ends at once. For a process that nobody watches. */
+void stop_within(unsigned seconds);
 
 /** Return: why a stop was asked for, or NULL. */
 const char *stop_reason(void);

@@ -43,6 +43,7 @@ struct task {
     enum task_state state;
     int n_args;     /* on co's stack for the next resume */
     bool cancelled; /* raise CANCEL at the next resume */
+    bool unwinding; /* it was raised */
     bool waited;    /* at least once */
     bool quiet;     /* what it does is not activity */
     int woken_by;   /* place in the awaited list of the future that woke it; 0: the timer */
@@ -54,6 +55,7 @@ struct task {
 struct scheduler {
     struct task *root; /* the first one, which winds the others up: never cancelled with them */
     struct task *running;
+    struct task *foreground; /* the one that Ctrl-C at a prompt interrupts */
     struct task *ready, **ready_end;
     struct task *all;
     bool wanted; /* somebody waits for the future of activity */
@@ -240,6 +242,7 @@ static void forget_waiter(lua_State *L, int list, const struct task *task)
 static int raise_cancel(lua_State *L, struct task *task)
 {
     task->cancelled = false;
+    task->unwinding = true;
     task_push_cancel(L);
     return lua_error(L);
 }
@@ -389,10 +392,13 @@ static void cancel_task(struct task *task)
         make_ready(task);
 }
 
-/* core.cancel(task): raise CANCEL where the task waits, or will wait next */
+/* core.cancel(task, once): raise CANCEL where the task waits, or will wait next; once: unless that
+ * was done before */
 static int task_cancel(lua_State *L)
 {
-    cancel_task(check_task(L, 1));
+    struct task *task = check_task(L, 1);
+    if (!task->unwinding || !lua_toboolean(L, 2))
+        cancel_task(task);
     return 0;
 }
 
@@ -402,6 +408,26 @@ void scheduler_cancel_all(struct host *host)
         if (task != host->scheduler->root)
             cancel_task(task);
     }
+}
+
+/* core.foreground(task or nil): the task that the person at a prompt waits for */
+static int set_foreground(lua_State *L)
+{
+    struct task *task = lua_isnoneornil(L, 1) ? NULL : check_task(L, 1);
+    host_of(L)->scheduler->foreground = task && task->state != TASK_ENDED ? task : NULL;
+    return 0;
+}
+
+void scheduler_cancel_foreground(struct host *host)
+{
+    if (host->scheduler->foreground)
+        cancel_task(host->scheduler->foreground);
+}
+
+bool scheduler_in_foreground(const struct host *host)
+{
+    const struct scheduler *s = host->scheduler;
+    return s && s->foreground && s->running == s->foreground;
 }
 
 /* core.on_task_end(fn): calls fn(task, what its function returned...) at each task's end */
@@ -434,6 +460,8 @@ static void end_task(lua_State *L, struct task *task)
     timer_stop(task->host->timers, &task->timer);
     task->state = TASK_ENDED;
     unlink_task(task);
+    if (task->host->scheduler->foreground == task)
+        task->host->scheduler->foreground = NULL;
     lua_resetthread(task->co);
     lua_rawgetp(L, LUA_REGISTRYINDEX, task);
     lua_pushnil(L);
@@ -565,6 +593,7 @@ void task_bind(lua_State *L)
         {"spawn", spawn},
         {"current", current},
         {"cancel", task_cancel},
+        {"foreground", set_foreground},
         {"on_task_end", on_task_end},
         {"activity", activity},
         {"quiet", quiet},

@@ -57,7 +57,49 @@ local function check_rows(rows, where)
     end
 end
 
-local WRITE = { columns = { type = "table" } }
+-- Reading back -----------------------------------------------------------------------------------------------------------
+
+-- A cell in quotes, a doubled one standing for one inside, and where the next cell begins.
+local function quoted(text, at)
+    local to = at
+    repeat
+        to = assert(text:find('"', to + 1, true))
+        local doubled = text:sub(to + 1, to + 1) == '"'
+        if doubled then to = to + 1 end
+    until not doubled
+    return text:sub(at + 1, to - 1):gsub('""', '"'), to + 2
+end
+
+--- csv.cells(row) -> list: the cells of a row of one of our files.
+function csv.cells(text)
+    local cells, at = {}, 1
+    while at <= #text do
+        local is_quoted = text:sub(at, at) == '"'
+        if is_quoted then
+            cells[#cells + 1], at = quoted(text, at)
+        else
+            cells[#cells + 1], at = text:match("^([^,]*),?()", at)
+        end
+    end
+    return cells
+end
+
+local function is_whole(text) return not text:find('"', 1, true) or select(2, text:gsub('"', "")) % 2 == 0 end
+
+--- csv.rows(lines) -> iterator over the rows, as texts: a cell in quotes may go on in the next line. `lines`: as file:lines().
+function csv.rows(lines)
+    return function()
+        local row
+        for text in lines do
+            row = row and row .. "\n" .. text or text
+            if is_whole(row) then return row end
+        end
+    end
+end
+
+-- Writing -----------------------------------------------------------------------------------------------------------------
+
+local WRITE = options.register({ columns = { type = "table" } }, "csv.encode", "csv.write")
 
 local function encode(rows, opts, where)
     check_rows(rows, where)
@@ -79,7 +121,7 @@ end
 
 --- csv.encode(rows, opts) -> text: rows as comma-separated values.
 -- @param rows          arrays of cells, or records: then the first line has the columns' names, sorted
--- @param opts.columns  the columns of records and their order (a list of names; default: all, sorted)
+-- @option columns  the columns of records and their order (a list of names; default: all, sorted)
 -- @example
 --   check.equal(csv.encode { { "a", 1 }, { "b, c", 2.5 } }, 'a,1\r\n"b, c",2.5\r\n')
 --   check.equal(csv.encode { { name = "a", rtt = 0.02 } }, "name,rtt\r\na,0.02\r\n")
@@ -91,7 +133,7 @@ end
 --- csv.write(path, rows, opts) -> path: writes rows as comma-separated values to a file.
 -- @param path          a file below the run's folder, where relative paths begin
 -- @param rows          arrays of cells, or records: then the first line has the columns' names, sorted
--- @param opts.columns  the columns of records and their order (a list of names; default: all, sorted)
+-- @option columns  the columns of records and their order (a list of names; default: all, sorted)
 -- @return  the file's path; nil and why, when it cannot be written
 -- @example
 --   csv.write("figures.csv", { { "round", "seconds" }, { 1, 0.25 }, { 2, 0.24 } })

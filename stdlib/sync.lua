@@ -4,12 +4,15 @@
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local node = require "qemunet.nodes.node"
+local options = require "qemunet.options"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
 local trigger = require "qemunet.network.trigger"
 local units = require "qemunet.units"
 
 local sync = {}
+
+options.register({ on = { type = "any" }, timeout = { type = "duration" } }, "sync")
 
 local function find_node(key)
     local found = type(key) == "string" and testbed.find(key) or key
@@ -53,6 +56,19 @@ local function spread_of(results)
         end
     end
     return first and last - first or 0
+end
+
+-- What an event says of the commands: their nodes, and from when to when they ran, if any did.
+local function summary_of(results)
+    local nodes, from, to = {}, nil, nil
+    for _, result in pairs(results) do
+        nodes[#nodes + 1] = result.node
+        if result.started then
+            from, to = math.min(from or result.started, result.started), math.max(to or result.finished, result.finished)
+        end
+    end
+    table.sort(nodes)
+    return { t = core.now(), kind = "sync", nodes = nodes, started = from, finished = to }
 end
 
 -- What can release the commands: something with a future, or with :wait(), or a function that returns when it is time.
@@ -132,13 +148,22 @@ local function disarming(jobs)
     end })
 end
 
---- sync{ [node]=cmd, ..., on=, timeout= } -> { [node]=result }, spread: starts one command on each node at one instant: when
---- all are ready, or with `on` when that comes after it: an event is set, a barrier opens (all of them count as one that
---- waits), a task or handle is done, a function returns, a packet trigger fires. A command whose timeout passes before is
---- killed unstarted. A result's `started` is when the node's word that its command begins came here; `spread`, in seconds,
---- is the difference between the first and the last of these. Does not raise for what the commands do.
---- With a packet trigger (l:on), the first packet from now on counts, also while the nodes get ready, or the last one when
---- it fires no more: the third value is that packet, and each result's `offset` the time from the packet to its `started`.
+--- sync{ [node]=cmd, ... } -> results, spread, packet: starts one command on each node, all at one instant.
+-- Each is made ready in its node first; then all are released, or with `on` when that comes after it. A command whose timeout
+-- passes before is killed unstarted. A result's `started` is when the node's word that its command begins came here. It does not
+-- raise for what the commands do.
+-- @option on       what releases them: an event that is set, a barrier that opens (all of them count as one that waits), a task
+--   that is done, a function that returns, a packet trigger that fires: the first packet from now on counts, also while the nodes
+--   get ready, or the last one when it fires no more
+-- @option timeout  of each command (default: defaults.timeout)
+-- @return  { [node] = result }, by what the commands were given by: nodes or their names; the seconds between the first start and
+--   the last; and with a packet trigger that packet, the results' `offset` being the time from it to their starts
+-- @error   what is no node
+-- @example vm
+--   local a, b = host("a"), host("b")
+--   lan { a, b }
+--   local results, spread = sync { [a] = "iperf3 -s -1", [b] = "sleep 0.1; iperf3 -c a", timeout = "30s" }
+--   print(results[b].stdout, spread)
 function sync.sync(commands)
     if type(commands) ~= "table" then error("sync: want a table, sync{ [node] = command }", 2) end
     local own, opts, on, handle = {}, {}, nil, nil
@@ -171,10 +196,11 @@ function sync.sync(commands)
         core.wait { job.done }
         results[key] = job.result
     end
-    local spread = spread_of(results)
+    local spread, summary = spread_of(results), summary_of(results)
     local pkt = caught and caught.packet or nil
-    core.event { t = core.now(), kind = "sync", spread = spread, link = pkt and handle.link.name, packet = pkt and pkt.time,
-        offsets = pkt and offsets_of(results, pkt) }
+    summary.spread = spread
+    if pkt then summary.link, summary.packet, summary.offsets = handle.link.name, pkt.time, offsets_of(results, pkt) end
+    core.event(summary)
     return results, spread, pkt
 end
 

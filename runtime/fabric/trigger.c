@@ -131,7 +131,7 @@ static void on_due(struct plane *p, struct schedule_entry *e)
     struct direction *d = h->direction;
     int64_t at = schedule_time(&p->schedule, e);
     if (h->id)
-        p->totals.verdicts_missed++;
+        plane_lose(p, &p->totals.verdicts_missed);
     release(p, h);
     direction_enter(p, d, pkt, at);
 }
@@ -171,7 +171,7 @@ static struct held *report(struct plane *p, struct direction *d, struct packet *
     };
     bool told = event_push(p->events, &event, pkt->frame->data);
     if (!told || (w->hold && !h))
-        p->totals.triggers_missed++;
+        plane_lose(p, &p->totals.triggers_missed);
     if (told || !h)
         return h;
     release(p, h);
@@ -230,6 +230,7 @@ static int replace(struct plane *p, struct packet *pkt, const struct fabric_verd
     f->len = v->len;
     frame_free(&p->pool, pkt->frame);
     pkt->frame = f;
+    pkt->marks |= PACKET_CHANGED;
     return 0;
 }
 
@@ -238,6 +239,7 @@ static void pass(struct plane *p, struct held *h, int64_t delay)
     struct direction *d = h->direction;
     struct packet *pkt = h->packet;
     int64_t at = h->at + delay;
+    pkt->marks |= delay > 0 ? PACKET_DELAYED : 0;
     if (at > p->now) {
         h->id = 0;
         schedule_set(&p->schedule, &h->entry, at);

@@ -3,6 +3,7 @@
 -- a run recorded goes into it as JSON, which nothing in it can end, and the page shows as text.
 
 local core = require "qemunet.core"
+local csv = require "qemunet.csv"
 local thinning = require "qemunet.report.thinning"
 
 local report = {}
@@ -99,12 +100,10 @@ local function put_series(out, folder)
     return { list = list, total = total, every = every }
 end
 
--- A row of links.csv as JSON: its numbers as they are, the names as texts.
-local function link_row(line)
-    local t, interval, name, way, counts = line:match("^([%d.]+),([%d.]+),(.+),(%l%l),([%d.,e+-]+)\r?$")
-    if not t then return nil end
-    if name:sub(1, 1) == '"' then name = name:sub(2, -2):gsub('""', '"') end
-    return t, interval, name, way == "ba" and 1 or 0, counts
+-- A row of links.csv: its numbers as they are, the link's name, which direction.
+local function link_row(row)
+    local t, interval, name, way, counts = row:match("^([%d.]+),([%d.]+),(.+),(%l%l),([%d.,e+-]+)\r?$")
+    if t then return t, interval, csv.cells(name)[1] or "", way == "ba" and 1 or 0, counts end
 end
 
 local function put_links(out, folder)
@@ -112,8 +111,8 @@ local function put_links(out, folder)
     local names, numbers, n = {}, {}, 0
     begin(out, "links")
     out:put("[")
-    for line in file and file:lines() or function() end do
-        local t, interval, name, way, counts = link_row(line)
+    for row in thinning.rows(file) do
+        local t, interval, name, way, counts = link_row(row)
         if t then
             if not numbers[name] then names[#names + 1], numbers[name] = name, #names end
             out:put(n > 0 and ",[" or "[", t, ",", interval, ",", numbers[name], ",", way, ",", counts, "]")

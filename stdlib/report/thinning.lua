@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- The files of a run as the report holds them: read line by line, and of what is too much only a part.
 
+local csv = require "qemunet.csv"
+
 local thinning = {}
 
 -- Bytes of events, and values of series, that a page takes.
@@ -69,36 +71,25 @@ function thinning.events(path, put)
     return total, left_out
 end
 
--- Time, name and unit as cells, value; nil for what is no line of series.csv.
-local function split(line)
-    local t, head, value = line:match("^(%-?[%d.]+),(.*),(%-?[%d.]+[eE]?[+-]?%d*)\r?$")
+local function rows_of(file) return csv.rows(file and file:lines() or function() end) end
+
+-- Time, name and unit as cells, value; nil for what is no row of series.csv.
+local function split(row)
+    local t, head, value = row:match("^(%-?[%d.]+),(.*),(%-?[%d.]+[eE]?[+-]?%d*)\r?$")
     if t and tonumber(t) and tonumber(value) then return t, head, value end
-end
-
-local function unquote(cell)
-    if cell:sub(1, 1) ~= '"' then return cell end
-    return (cell:sub(2, -2):gsub('""', '"'))
-end
-
--- The two cells of a series' name and unit.
-local function names(head)
-    local name, unit = head:match('^("[^"]*"),(.*)$')
-    if head:sub(1, 1) ~= '"' then name, unit = head:match("^([^,]*),(.*)$") end
-    if not name then name, unit = head:match('^(".-[^"]"),(.*)$') end
-    return unquote(name or head), unquote(unit or "")
 end
 
 -- The series in the order in which they begin: { name, unit, count }, and by their heads.
 local function count_series(path)
     local list, by_head, total = {}, {}, 0
     local file <close> = io.open(path, "rb")
-    for line in file and file:lines() or function() end do
-        local _, head = split(line)
+    for row in rows_of(file) do
+        local _, head = split(row)
         if head then
             local one = by_head[head]
             if not one then
-                local name, unit = names(head)
-                one = { name = name, unit = unit, count = 0, number = #list }
+                local cells = csv.cells(head)
+                one = { name = cells[1] or "", unit = cells[2] or "", count = 0, number = #list }
                 by_head[head], list[#list + 1] = one, one
             end
             one.count, total = one.count + 1, total + 1
@@ -121,6 +112,9 @@ local function keep_extremes(one, t, value, put)
     for _, point in ipairs(first_low and points or { points[2], points[1] }) do put(one.number, point[1], point[2]) end
 end
 
+--- thinning.rows(file) -> iterator over the rows of a file of comma-separated values; of nil, none.
+thinning.rows = rows_of
+
 --- thinning.series(path, put) -> list, how many values there are, how many groups of a series became two each: calls
 --- put(number of the series, time, value as a number or its text) for the values of series.csv, in their order. `list`:
 --- { { name, unit, count }, ... } by number, from 0 on.
@@ -129,8 +123,8 @@ function thinning.series(path, put)
     local every = total > thinning.VALUES and math.ceil(2 * total / thinning.VALUES) or 1
     for _, one in ipairs(list) do one.every, one.rest = every, one.count end
     local file <close> = io.open(path, "rb")
-    for line in total > 0 and file and file:lines() or function() end do
-        local t, head, value = split(line)
+    for row in rows_of(file) do
+        local t, head, value = split(row)
         local one = head and by_head[head]
         if one and every > 1 then
             keep_extremes(one, t, value, put)

@@ -136,7 +136,7 @@ end)
 
 test("of too many values the least and the greatest stay", function()
     local list = { "t,series,unit,value" }
-    for i = 1, 1000 do list[#list + 1] = ('%d,"a, b",ms,%d'):format(i, i == 501 and -7 or i == 502 and 99 or i % 3) end
+    for i = 1, 1000 do list[#list + 1] = ('%d,"a, \nb",ms,%d'):format(i, i == 501 and -7 or i == 502 and 99 or i % 3) end
     list[#list + 1] = "5,other,,0.5"
     write("series.csv", lines(list))
     local whole = thinning.VALUES
@@ -150,7 +150,7 @@ test("of too many values the least and the greatest stay", function()
     check.equal({ ok, total, every }, { true, 1001, 21 })
     check.equal({ low, high }, { -7, 99 })
     check.less(values, 110)
-    check.equal({ series[1].name, series[1].unit, series[1].count }, { "a, b", "ms", 1000 })
+    check.equal({ series[1].name, series[1].unit, series[1].count }, { "a, \nb", "ms", 1000 })
     check.equal({ series[2].name, series[2].unit, series[2].count }, { "other", "", 1 })
 end)
 

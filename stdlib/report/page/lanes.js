@@ -116,8 +116,6 @@ function faultEvent(lane, event, open) {
 const OTHERS = {
     mark: (e) => ["mark", e.text],
     record: (e) => ["record", `record ${JSON.stringify(e.values)}`],
-    sync: (e) => ["record", `sync, spread ${seconds(e.spread ?? 0)}`],
-    partition: (e) => ["fault", `partition ${e.event}`],
     repetition: (e) => ["record", `repetition ${e.name ?? ""} ${e.n}: ${e.value}`],
     shrink: (e) => ["record", `shrink run ${e.run}: ${e.faults} faults`],
     traffic: (e) => ["record", `${e.traffic} ${e.way}: ${e.event}`],
@@ -155,7 +153,35 @@ const ofLink = {
     trigger: (lane, e) => lane.points.push(point(e, "quiet", `trigger ${e.filter}: ${e.event}`)),
 };
 
+const sameGroups = (a, b) => JSON.stringify(a.groups) === JSON.stringify(b.groups);
+const groupsText = (e) => (e.groups ?? []).map((group) => [group].flat().join(", ")).join(" | ");
+
+const spanOf = (t0, t1, look, label, event) => ({
+    t0,
+    t1,
+    look,
+    label: shown(label),
+    text: shown(label),
+    event,
+});
+
 const ofExperiment = {
+    sync(lane, e) {
+        const label = `sync ${(e.nodes ?? []).join(", ")}: spread ${seconds(e.spread ?? 0)}`;
+        lane.bars.push(spanOf(e.started ?? e.t, e.finished ?? e.t, "task", label, e));
+    },
+    busy(lane, e) {
+        lane.bars.push(spanOf(e.t - e.seconds, e.t, "late", `computes without waiting ${e.where}`, e));
+    },
+    partition(lane, e) {
+        const begun = lane.bars.findLast(
+            (bar) => bar.event.kind === "partition" && bar.t1 === null && sameGroups(bar.event, e),
+        );
+        if (e.event === "healed" && begun) begun.t1 = e.t;
+        else if (e.event === "cut")
+            lane.bars.push(spanOf(e.t, null, "fault", `partition ${groupsText(e)}`, e));
+        else lane.points.push(point(e, "fault", `partition ${e.event}`));
+    },
     test(lane, e) {
         const look = e.outcome === "failed" ? "failed" : e.outcome === "skipped" ? "internal" : "test";
         lane.bars.push({
@@ -219,6 +245,17 @@ function trafficOf(link) {
 /** What was dropped on both directions of a link in all. */
 export const dropsOf = (link) => link.ways.reduce((sum, way) => sum + way.drops, 0);
 
+// At the moment when it was worst, in the lane in which it was.
+function tellLate(reason, event, lane) {
+    lane.points.push(
+        point(
+            { ...reason, t: reason.t ?? event.t, kind: "fidelity" },
+            "late",
+            `${reason.verdict}: ${reason.text}`,
+        ),
+    );
+}
+
 /** The lanes of a run, the experiment's first, then nodes, then links; and the marks: [{ t, text }]. */
 export function makeLanes(run) {
     const experiment = newLane("experiment", "experiment");
@@ -238,6 +275,11 @@ export function makeLanes(run) {
         return links.get(name) ?? nodes.get(name) ?? experiment;
     };
     for (const event of run.events) {
+        if (event.kind === "fidelity") {
+            for (const reason of event.reasons ?? [])
+                tellLate(reason, event, links.get(reason.link) ?? nodes.get(reason.node) ?? experiment);
+            continue;
+        }
         if (event.kind === "mark") marks.push({ t: event.t, text: shown(event.text) });
         if (event.kind === "fault") {
             faultEvent(target(event), event, open);
@@ -271,8 +313,9 @@ const LOOKS = [
     ["task", "task", false],
     ["move", "movement", false],
     ["fault", "fault", false],
+    ["late", "this machine did not keep up", true],
     ["console", "console line", true],
-    ["quiet", "QMP, triggers", true],
+    ["quiet", "QMP and other details", true],
     ["set", "settings changed", true],
     ["trigger", "packet of a trigger", true],
     ["mark", "mark", true],

@@ -13,27 +13,34 @@ const OPEN = 4; // links whose plots are open from the beginning
 // A value for each interval, as steps.
 const STEPS = uPlot.paths.stepped({ align: 1 });
 
-function lineOf(label, name, steps, text, dash) {
-    return {
-        label,
-        stroke: () => colour(name),
-        width: 1.5,
-        dash,
-        paths: steps ? STEPS : undefined,
-        spanGaps: false,
-        points: { size: 4, show: steps ? false : undefined },
-        value: (_, v) => (v === null || v === undefined ? "\u2013" : text(v)),
-    };
+// How a line is drawn: as steps, as pieces, or from point to point.
+const SHAPES = {
+    steps: { paths: STEPS, points: { show: false } },
+    pieces: { points: { show: false } },
+    points: { points: { size: 4 } },
+};
+
+function lineOf(label, ink, shape, text, dash) {
+    const value = (_, v) => (v === null || v === undefined ? "\u2013" : text(v));
+    return { label, stroke: () => colour(ink), width: 1.5, dash, spanGaps: false, value, ...SHAPES[shape] };
 }
 
-// The columns of several lines by their times together; a line is null where it has no value of its own.
-function joined(tables) {
-    if (tables.length === 1) return tables[0];
-    return uPlot.join(
-        tables,
-        tables.map(() => [2]),
-    );
+// What is only known of some intervals: from begin to end of each, and nothing in between.
+function pieces(way, key) {
+    const t = [],
+        v = [];
+    way[key].forEach((value, i) => {
+        t.push(way.t[i]);
+        v.push(value);
+        if (value === null) return;
+        t.push(way.to[i] - (way.to[i] - way.t[i]) * 1e-6);
+        v.push(value);
+    });
+    return [t, v];
 }
+
+// The columns of several lines by their times together.
+const joined = (tables) => (tables.length === 1 ? tables[0] : uPlot.join(tables));
 
 function plotOptions(clock, marks, lines, text, width) {
     return {
@@ -148,12 +155,15 @@ export function createPlots(container, run, marks, clock, widthOf) {
                 const ways = link.ways
                     .map((way, i) => [way, i ? "ba" : "ab", i ? "second" : "first", i ? [6, 3] : undefined])
                     .filter(([way]) => way.t.length);
-                const lines = ways.map(([, name, ink, dash]) => lineOf(name, ink, true, text, dash));
-                const tables = ways.map(([way]) => [way.t, way[key]]);
-                if (key === "delay") {
+                const isDelay = key === "delay";
+                const lines = ways.map(([, name, ink, dash]) =>
+                    lineOf(name, ink, isDelay ? "pieces" : "steps", text, dash),
+                );
+                const tables = ways.map(([way]) => (isDelay ? pieces(way, key) : [way.t, way[key]]));
+                if (isDelay) {
                     ways.forEach(([way, name, ink]) => {
-                        lines.push({ ...lineOf(`${name} max`, ink, true, text, [2, 4]), width: 1 });
-                        tables.push([way.t, way.worst]);
+                        lines.push({ ...lineOf(`${name} max`, ink, "pieces", text, [2, 4]), width: 1 });
+                        tables.push(pieces(way, "worst"));
                     });
                 }
                 addPlot(box, `${link.name}: ${title}`, lines, tables, text);
@@ -170,7 +180,7 @@ export function createPlots(container, run, marks, clock, widthOf) {
         addPlot(
             container,
             `${series.name}${unit}`,
-            [lineOf(series.name, "first", false, (v) => `${text(v)} ${series.unit ?? ""}`)],
+            [lineOf(series.name, "first", "points", (v) => `${text(v)} ${series.unit ?? ""}`)],
             [[series.t, series.v]],
             text,
         );

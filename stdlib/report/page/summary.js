@@ -2,13 +2,14 @@
 // What comes first: the verdict, what failed and where, and whether the machine kept up; and what the run was made of.
 
 import { element, terms, visible } from "./elements.js";
-import { bytes, counted, number, seconds, value } from "./format.js";
+import { bytes, counted, moment, number, percent, seconds, value } from "./format.js";
 
 const VERDICTS = {
     passed: "good",
     failed: "bad",
     "machinery failed": "bad",
     "timed out": "bad",
+    unsound: "bad",
     interrupted: "warn",
     skipped: "warn",
 };
@@ -28,6 +29,7 @@ function badge(text, look) {
 function headline(run) {
     const { result } = run;
     const verdict = String(result.verdict ?? "unknown");
+    const kept = result.fidelity?.verdict;
     const started = result.started
         ? `started ${String(result.started).replace("T", " ").replace("Z", " UTC")}`
         : "";
@@ -42,6 +44,9 @@ function headline(run) {
             "p",
             { class: "verdict" },
             badge(verdict, Object.hasOwn(VERDICTS, verdict) ? VERDICTS[verdict] : "warn"),
+            kept && kept !== "sound" && kept !== verdict
+                ? badge(kept, Object.hasOwn(FIDELITY, kept) ? FIDELITY[kept] : "warn")
+                : null,
             element("span", { class: "facts" }, facts.filter(Boolean).join(" \u00b7 ")),
         ),
     ];
@@ -89,35 +94,42 @@ const COUNTS = [
     ["storm_drops", "not flooded because of a loop"],
 ];
 
-function fidelity(result) {
-    const given = result.fidelity,
-        fabric = result.fabric;
+// What fidelity is judged by: words, and how a value is written.
+const MEASURES = {
+    lateness: ["packets late, 99% by up to", (v) => seconds(v)],
+    cpu_wait: ["machines waited for a processor", percent],
+    loop_lag: ["control loop late by up to", (v) => seconds(v)],
+    drift: ["guests' clocks off by", (v) => seconds(v)],
+    losses: ["packets lost to this machine", percent],
+};
+
+function measured({ measures = {}, thresholds = {} }) {
+    return Object.keys(MEASURES)
+        .filter((name) => typeof measures[name]?.value === "number")
+        .map((name) => {
+            const [words, text] = MEASURES[name];
+            const limit = typeof thresholds[name] === "number" ? ` (limit ${text(thresholds[name])})` : "";
+            return [words, text(measures[name].value) + limit];
+        });
+}
+
+const reasonText = ({ text, t }) => `${text}${typeof t === "number" ? `, worst at ${moment(t)}` : ""}`;
+
+function fidelity({ fidelity: given, fabric }) {
     if (!given && !fabric) return null;
-    const late = fabric?.lateness;
-    const verdict = typeof given === "object" && given ? given.verdict : given;
-    const reasons = list(given?.reasons ?? given?.problems).map((reason) =>
-        typeof reason === "object"
-            ? (reason.text ?? reason.reason ?? reason.what ?? JSON.stringify(reason))
-            : reason,
-    );
-    if (typeof given?.reason === "string") reasons.push(given.reason);
+    const reasons = list(given?.reasons).map((reason) => element("li", {}, reasonText(reason)));
+    const verdict = given?.verdict;
     return element(
         "section",
         { class: "card" },
         element("h2", {}, "Fidelity"),
-        verdict ? element("p", {}, badge(verdict, FIDELITY[verdict] ?? "warn")) : null,
-        reasons.length
-            ? element(
-                  "ul",
-                  {},
-                  reasons.map((reason) => element("li", {}, reason)),
-              )
+        verdict
+            ? element("p", {}, badge(verdict, Object.hasOwn(FIDELITY, verdict) ? FIDELITY[verdict] : "warn"))
             : null,
+        reasons.length ? element("ul", {}, reasons) : null,
         terms([
+            ...measured(given ?? {}),
             ["packets", fabric ? number(fabric.transmitted ?? 0) : null],
-            ["late by, median", late?.count ? seconds(late.p50) : null],
-            ["99%", late?.count ? seconds(late.p99) : null],
-            ["at most", late?.count ? seconds(late.max) : null],
             ...COUNTS.filter(([name]) => fabric?.[name] > 0).map(([name, words]) => [
                 words,
                 number(fabric[name]),

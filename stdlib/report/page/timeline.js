@@ -14,7 +14,7 @@ const REACH = 5; // so far from an item, in pixels, it is still meant
 const PRINTED = 6000; // pixels of lanes at most
 
 // What must not be hidden by others on the same pixel.
-const SEVERE = new Set(["failed", "fault", "bad", "mark"]);
+const SEVERE = new Set(["failed", "fault", "bad", "mark", "late"]);
 
 // The first of a row that can reach to `t`.
 function firstFrom(items, t, end) {
@@ -127,6 +127,7 @@ export function createTimeline(container, model, clock, select) {
             "failed",
             "internal",
             "fault",
+            "late",
             "move",
             "test",
             "task",
