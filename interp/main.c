@@ -8,6 +8,7 @@
 #include "interp/task.h"
 #include "runtime/clock.h"
 #include "runtime/fabric/fabric.h"
+#include "runtime/link_samples.h"
 #include "runtime/progress.h"
 #include "runtime/record.h"
 #include "runtime/strain.h"
@@ -101,6 +102,7 @@ static void close_host(struct host *host)
     lua_close(host->L);
     container_unbind(host);
     trigger_unbind(host);
+    link_samples_close(host->link_samples);
     fabric_stop(host->fabric);
     record_close(host->record);
     strain_close(host->strain);

@@ -110,12 +110,12 @@ end
 
 --- Writes result.json and trace.json, if there is a folder, and ends the records: another file of a suite has its own. `verdict`:
 --- {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}; `series`: series.summary(); `fidelity`:
---- fidelity.judge().
-function recorder.finish(verdict, versions, counters, series, fidelity)
+--- fidelity.judge(); `topology`: inventory.collect().
+function recorder.finish(verdict, versions, counters, series, fidelity, topology)
     if not state.folder then return end
     local result, why = core.result {
         format = recorder.FORMAT, verdict = verdict.verdict, status = verdict.status, error = verdict.error,
-        tests = verdict.tests, file = state.opts.file, args = list_of(state.opts.args), parameters = state.asked,
+        trace = verdict.trace, tests = verdict.tests, topology = topology, file = state.opts.file, args = list_of(state.opts.args), parameters = state.asked,
         seed = state.opts.seed, recorded = state.recorded,
         started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
         duration = core.now(), host = core.host_facts(), versions = versions, fabric = counters.fabric,

@@ -3,6 +3,7 @@
 -- FORMATS.md says what becomes of what.
 
 local core = require "qemunet.core"
+local csv = require "qemunet.csv"
 local timeline = require "qemunet.program.timeline"
 
 local trace = {}
@@ -110,7 +111,8 @@ function kinds.start(self, e) self.to:open(experiment(self), e.t, e.file, e) end
 -- What else there is: at its node, or at the experiment.
 local function other(self, e)
     local at = e.node and node_thread(self, e.node) or experiment(self)
-    local name = e.kind == "qmp" and e.event or e.event and ("%s %s"):format(e.kind, e.event) or e.kind
+    local own = e.kind == "qmp" and e.event or e.kind == "console" and e.text
+    local name = own or e.event and ("%s %s"):format(e.kind, e.event) or e.kind
     self.to:instant(at, e.t, name, e)
 end
 
@@ -130,44 +132,11 @@ end
 
 -- Series ---------------------------------------------------------------------------------------------------------------
 
--- A cell in quotes, where a doubled one stands for one, and where the next cell begins.
-local function quoted(text, at)
-    local to = at
-    repeat
-        to = text:find('"', to + 1, true) or #text
-        local doubled = text:sub(to + 1, to + 1) == '"'
-        if doubled then to = to + 1 end
-    until not doubled
-    return text:sub(at + 1, to - 1):gsub('""', '"'), to + 2
-end
-
-local function cells_of(row)
-    local cells, at = {}, 1
-    while at <= #row do
-        local cell
-        if row:sub(at, at) == '"' then
-            cell, at = quoted(row, at)
-        else
-            cell, at = row:match("^([^,]*),?()", at)
-        end
-        cells[#cells + 1] = cell
-    end
-    return cells
-end
-
--- Else a name in quotes goes on in the next line.
-local function is_whole(row) return select(2, row:gsub('"', "")) % 2 == 0 end
-
 local function put_samples(self, lines)
-    local row
     lines() -- the head
-    for line in lines do
-        row = row and row .. "\n" .. line or line
-        if is_whole(row) then
-            local t, name, unit, value = table.unpack(cells_of(row))
-            self.to:counter(EXPERIMENT, tonumber(t), name, unit ~= "" and unit or "value", tonumber(value))
-            row = nil
-        end
+    for row in csv.rows(lines) do
+        local t, name, unit, value = table.unpack(csv.cells(row))
+        self.to:counter(EXPERIMENT, tonumber(t), name, unit ~= "" and unit or "value", tonumber(value))
     end
 end
 
