@@ -3,10 +3,12 @@
 
 #include "interp/bind.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <lauxlib.h>
 #include <md5.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #define SUM "qemunet.sum"
@@ -49,6 +51,30 @@ static int is_link(lua_State *L)
     return 1;
 }
 
+/* Stack: the list at the top. */
+static void add_names(lua_State *L, DIR *folder)
+{
+    lua_Integer n = 0;
+    for (const struct dirent *entry; (entry = readdir(folder));) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        lua_pushstring(L, entry->d_name);
+        lua_rawseti(L, -2, ++n);
+    }
+}
+
+/* core.names(folder) -> list of what is in it, in no order; or nil and why */
+static int folder_names(lua_State *L)
+{
+    DIR *folder = opendir(luaL_checkstring(L, 1));
+    if (!folder)
+        return push_outcome(L, -errno);
+    lua_newtable(L);
+    add_names(L, folder);
+    closedir(folder);
+    return 1;
+}
+
 /* core.sum() -> the checksum of nothing yet */
 static int new_sum(lua_State *L)
 {
@@ -78,9 +104,10 @@ static int sum_text(lua_State *L)
 
 void files_bind(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"stat", file_stat},      {"chmod", file_chmod},
-                                         {"real_path", real_path}, {"is_link", is_link},
-                                         {"sum", new_sum},         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"stat", file_stat},  {"chmod", file_chmod},   {"real_path", real_path},
+        {"is_link", is_link}, {"names", folder_names}, {"sum", new_sum},
+        {NULL, NULL}};
     static const luaL_Reg methods[] = {{"add", add_to_sum}, {"text", sum_text}, {NULL, NULL}};
     bind_type(L, SUM, methods, NULL);
     luaL_setfuncs(L, functions, 0);

@@ -5,13 +5,17 @@
 
 #include "interp/bind.h"
 #include "interp/host.h"
+#include "interp/stop.h"
 #include "runtime/stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -40,6 +44,16 @@ static void on_end(void *arg, int err)
 }
 
 static const struct stream_handler stream_handler = {.data = on_data, .end = on_end};
+
+static void on_parent_gone(void *arg, int err)
+{
+    (void)arg;
+    (void)err;
+    if (!stop_reason())
+        raise(SIGTERM);
+}
+
+static const struct stream_handler parent_handler = {.data = on_data, .end = on_parent_gone};
 
 static struct lua_stream *check_stream(lua_State *L)
 {
@@ -84,21 +98,18 @@ static int connect_abstract(const char *name)
     return fd < 0 ? -errno : fd;
 }
 
-/* core.connect(name, fn(data)) -> stream to the socket of that name in Linux's abstract namespace;
- * or nil and why */
-static int connect_stream(lua_State *L)
+/* Push a stream over @fd, which is taken, whose data goes to the function at @fn; for a negative
+ * errno, or when it fails, nil and why. Return: the number of values. */
+static int push_stream(lua_State *L, int fn, int fd, const struct stream_handler *handler)
 {
-    const char *name = luaL_checkstring(L, 1);
-    luaL_checktype(L, 2, LUA_TFUNCTION);
+    if (fd < 0)
+        return push_outcome(L, fd);
     struct lua_stream *stream = lua_newuserdatauv(L, sizeof(*stream), 1);
     *stream = (struct lua_stream){.host = host_of(L)};
     luaL_setmetatable(L, STREAM);
-    lua_pushvalue(L, 2);
+    lua_pushvalue(L, fn);
     lua_setiuservalue(L, -2, 1);
-    int fd = connect_abstract(name);
-    int err = fd < 0
-                  ? fd
-                  : stream_open(&stream->stream, &stream->host->loop, fd, &stream_handler, stream);
+    int err = stream_open(&stream->stream, &stream->host->loop, fd, handler, stream);
     if (err)
         return push_outcome(L, err);
     lua_pushvalue(L, -1);
@@ -106,11 +117,46 @@ static int connect_stream(lua_State *L)
     return 1;
 }
 
+/* core.connect(name, fn(data)) -> stream to the socket of that name in Linux's abstract namespace;
+ * or nil and why */
+static int connect_stream(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    return push_stream(L, 2, connect_abstract(name), &stream_handler);
+}
+
+/* Return: the socket that is our standard input, which is /dev/null from then on; or negative
+ * errno. */
+static int take_input(void)
+{
+    struct stat st;
+    if (fstat(0, &st) || !S_ISSOCK(st.st_mode))
+        return -ENOTSOCK;
+    int fd = fcntl(0, F_DUPFD_CLOEXEC, 3), null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int err = fd < 0 || null < 0 || dup2(null, 0) < 0 ? -errno : 0;
+    if (null >= 0)
+        close(null);
+    if (err && fd >= 0)
+        close(fd);
+    return err ? err : fd;
+}
+
+/* core.parent(fn(data)) -> stream to the process that has started this one with core.process and
+ * on_message: it is our standard input. This process stops, as by SIGTERM, when that one is gone.
+ * Or nil and why */
+static int open_parent(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    return push_stream(L, 1, take_input(), &parent_handler);
+}
+
 void stream_bind(lua_State *L)
 {
+    static const luaL_Reg functions[] = {
+        {"connect", connect_stream}, {"parent", open_parent}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"write", write_method}, {"close", close_method}, {NULL, NULL}};
     bind_type(L, STREAM, methods, close_method);
-    lua_pushcfunction(L, connect_stream);
-    lua_setfield(L, -2, "connect");
+    luaL_setfuncs(L, functions, 0);
 }

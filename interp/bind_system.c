@@ -232,7 +232,7 @@ static int print(lua_State *L)
     return 0;
 }
 
-/* core.stop_reason() -> nil, "interrupted", "timed out" or "deadlock" */
+/* core.stop_reason() -> nil, "interrupted", "timed out", "deadlock" or "exit" */
 static int stop_reason_of(lua_State *L)
 {
     lua_pushstring(L, stop_reason());
@@ -243,6 +243,21 @@ static int stop_reason_of(lua_State *L)
 static int time_limit(lua_State *L)
 {
     stop_after(luaL_checknumber(L, 1));
+    return 0;
+}
+
+/* core.stop(): the run is stopped because the script wants to end */
+static int stop(lua_State *L)
+{
+    stop_exit(host_of(L));
+    return 0;
+}
+
+/* core.stop_within(seconds): once a signal has asked for a stop, it takes at most so long, and
+ * other signals change nothing */
+static int set_stop_within(lua_State *L)
+{
+    stop_within((unsigned)luaL_checkinteger(L, 1));
     return 0;
 }
 
@@ -269,6 +284,8 @@ void system_bind(lua_State *L)
         {"log", log_line},
         {"print", print},
         {"stop_reason", stop_reason_of},
+        {"stop", stop},
+        {"stop_within", set_stop_within},
         {"time_limit", time_limit},
         {NULL, NULL},
     };

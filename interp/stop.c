@@ -17,9 +17,12 @@
 #define HOOK_COUNT 10000
 
 /* A signal handler reaches nothing but globals. */
-static volatile sig_atomic_t asked;       /* the signal that asked; 0: none; -1: deadlock */
+static volatile sig_atomic_t asked;       /* the signal that asked; 0: none; or one of below */
 static volatile sig_atomic_t undelivered; /* asked, and nothing was raised for it yet */
+static volatile sig_atomic_t grace;       /* seconds from a signal to the end; 0: any number */
 static int wake_fd = -1;
+
+enum { DEADLOCK = -1, EXIT = -2 };
 
 static uv_poll_t *watch;
 
@@ -30,8 +33,10 @@ const char *stop_reason(void)
         return NULL;
     case SIGALRM:
         return "timed out";
-    case -1:
+    case DEADLOCK:
         return "deadlock";
+    case EXIT:
+        return "exit";
     default:
         return "interrupted";
     }
@@ -46,11 +51,13 @@ static void on_signal(int sig)
 {
     int saved = errno;
     uint64_t one = 1;
-    if (asked && sig != SIGALRM)
+    if (asked && (sig == SIGALRM) == (grace != 0))
         _exit(130);
     if (!asked) {
         asked = sig;
         undelivered = 1;
+        if (grace)
+            alarm((unsigned)grace);
     }
     if (write(wake_fd, &one, sizeof(one)) < 0)
         _exit(130);
@@ -131,9 +138,24 @@ void stop_after(double seconds)
     setitimer(ITIMER_REAL, &limit, NULL);
 }
 
-void stop_deadlock(struct host *host)
+void stop_within(unsigned seconds)
+{
+    grace = (sig_atomic_t)seconds;
+}
+
+static void stop_because(struct host *host, int reason)
 {
     if (!asked)
-        asked = -1;
+        asked = reason;
     scheduler_cancel_all(host);
+}
+
+void stop_deadlock(struct host *host)
+{
+    stop_because(host, DEADLOCK);
+}
+
+void stop_exit(struct host *host)
+{
+    stop_because(host, EXIT);
 }

@@ -22,6 +22,13 @@ void stop_after(double seconds);
 /** Ask for a stop because every task waits for what cannot come. */
 void stop_deadlock(struct host *host);
 
+/** Ask for a stop because the script wants to end. */
+void stop_exit(struct host *host);
+
+/** From now on, a stop by a signal has @seconds to come to its end, and no other signal counts:
+ * then the process ends at once. For a process that nobody watches. */
+void stop_within(unsigned seconds);
+
 /** Return: why a stop was asked for, or NULL. */
 const char *stop_reason(void);
 

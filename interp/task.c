@@ -43,6 +43,7 @@ struct task {
     enum task_state state;
     int n_args;     /* on co's stack for the next resume */
     bool cancelled; /* raise CANCEL at the next resume */
+    bool unwinding; /* it was raised */
     bool waited;    /* at least once */
     bool quiet;     /* what it does is not activity */
     int woken_by;   /* place in the awaited list of the future that woke it; 0: the timer */
@@ -240,6 +241,7 @@ static void forget_waiter(lua_State *L, int list, const struct task *task)
 static int raise_cancel(lua_State *L, struct task *task)
 {
     task->cancelled = false;
+    task->unwinding = true;
     task_push_cancel(L);
     return lua_error(L);
 }
@@ -389,10 +391,13 @@ static void cancel_task(struct task *task)
         make_ready(task);
 }
 
-/* core.cancel(task): raise CANCEL where the task waits, or will wait next */
+/* core.cancel(task, once): raise CANCEL where the task waits, or will wait next; once: unless that
+ * was done before */
 static int task_cancel(lua_State *L)
 {
-    cancel_task(check_task(L, 1));
+    struct task *task = check_task(L, 1);
+    if (!task->unwinding || !lua_toboolean(L, 2))
+        cancel_task(task);
     return 0;
 }
 

@@ -165,7 +165,7 @@ function tasks.end_all()
     local deadline = core.now() + CANCEL_GRACE
     local list = {}
     for _, task in pairs(running) do list[#list + 1] = task end
-    for _, task in ipairs(list) do task:cancel() end
+    for _, task in ipairs(list) do core.cancel(task.done, true) end
     for _, task in ipairs(list) do tasks.wait(task.done, math.max(0, deadline - core.now())) end
     running, unjoined = {}, {}
 end

@@ -52,7 +52,8 @@ static int keep_descriptors(const struct child_spec *spec)
 
 _Noreturn static void run_child(const struct child_spec *spec, pid_t parent, int report)
 {
-    if (child_detach(parent, spec->death_signal) || redirect(-1, 0, O_RDONLY) ||
+    if (child_detach(parent, spec->death_signal) ||
+        redirect(spec->stdin_fd > 0 ? spec->stdin_fd : -1, 0, O_RDONLY) ||
         redirect(spec->stdout_fd, 1, O_WRONLY) || redirect(spec->stderr_fd, 2, O_WRONLY) ||
         keep_descriptors(spec))
         goto fail;

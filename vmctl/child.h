@@ -16,12 +16,13 @@ struct child_spec {
     const char *const *argv; /* NULL-terminated; argv[0] is looked up on PATH */
     const int *inherit;      /* descriptors that the child keeps under the same numbers */
     size_t n_inherit;
-    int stdout_fd;    /* where the child's standard output goes; -1: /dev/null */
+    int stdin_fd;     /* where the child's standard input comes from; 0: /dev/null */
+    int stdout_fd;    /* where its standard output goes; -1: /dev/null */
     int stderr_fd;    /* likewise */
     int death_signal; /* sent by the kernel when we die, however we die */
 };
 
-/** Start a process in a session of its own, with standard input from /dev/null.
+/** Start a process in a session of its own.
  * @out  filled in on success; pass to child_close() after child_reap()
  * Return: 0, or a negative errno (of fork or of the exec itself). */
 int child_spawn(const struct child_spec *spec, struct child *out);

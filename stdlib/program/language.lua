@@ -5,6 +5,7 @@ local boot = require "qemunet.nodes.boot"
 local capture = require "qemunet.network.capture"
 local core = require "qemunet.core"
 local csv = require "qemunet.csv"
+local exit = require "qemunet.program.exit"
 local faults = require "qemunet.faults.faults"
 local host = require "qemunet.nodes.host"
 local image = require "qemunet.nodes.image"
@@ -107,6 +108,7 @@ end
 function language.environment(names, folder)
     local env = sandbox.environment(names, folder)
     package.loaded.qemunet = names
+    env.os.exit = exit.exit
     local function known()
         local list = {}
         for name in pairs(env) do list[#list + 1] = name end

@@ -4,15 +4,18 @@
 local accelerator = require "qemunet.nodes.accelerator"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local exit = require "qemunet.program.exit"
 local faults = require "qemunet.faults.faults"
 local fidelity = require "qemunet.program.fidelity"
 local host = require "qemunet.nodes.host"
 local image = require "qemunet.nodes.image"
 local language = require "qemunet.program.language"
+local limit = require "qemunet.program.limit"
 local modules = require "qemunet.program.modules"
 local nat = require "qemunet.network.nat"
 local paths = require "qemunet.paths"
 local recorder = require "qemunet.program.recorder"
+local runner = require "qemunet.program.runner"
 local series = require "qemunet.program.series"
 local suite = require "qemunet.program.suite"
 local tasks = require "qemunet.tasks"
@@ -83,10 +86,21 @@ local function attempt(fn)
     if not ok then return failure end
 end
 
-local function stop_verdict() return STOPPED[core.stop_reason() or ""] end
+-- A suite file ends by itself: what ends it before has left tests out.
+local function exit_verdict(opts)
+    local asked = exit.asked()
+    local status = opts.suite and run.FAILED or asked.status
+    if status == run.PASSED then return { verdict = "passed", status = status } end
+    return { verdict = "failed", status = status, error = asked.text .. " ended it", trace = asked.trace }
+end
 
-local function failure_verdict(failure)
-    if failure.message == errors.CANCEL then return stop_verdict() or STOPPED["interrupted"] end
+local function stop_verdict(opts)
+    if core.stop_reason() == "exit" then return exit_verdict(opts) end
+    return STOPPED[core.stop_reason() or ""]
+end
+
+local function failure_verdict(failure, opts)
+    if failure.message == errors.CANCEL then return stop_verdict(opts) or STOPPED["interrupted"] end
     local machinery = errors.is_machinery(failure.message)
     local skipped = suite.skipped(failure.message)
     if skipped then return { verdict = "skipped", status = run.PASSED, error = skipped } end
@@ -155,7 +169,9 @@ end
 -- Whatever the script has made of the name, in the run's folder.
 local function console_path(name) return ("%s/console/%s.log"):format(recorder.folder(), tostring(name):gsub("[/%c]", "_")) end
 
-local function new_suite() return suite.new { fatal = function(err) return err == errors.CANCEL end } end
+local function new_suite()
+    return suite.new { fatal = function(err) return err == errors.CANCEL end, machinery = errors.is_machinery }
+end
 
 local function setup_run(opts)
     core.set_seed(opts.seed)
@@ -179,16 +195,17 @@ local function run_chunk(chunk, registry, opts)
     local summary
     local failure = run_main(function()
         if opts.suite then
-            summary = suite.run_file(registry, base_name(opts.file), chunk, opts.suite)
+            summary = runner.run_file(registry, base_name(opts.file), chunk, opts.suite)
         else
             chunk()
             if #registry.tests > 0 then
-                summary = suite.run(registry, { print = function(line) core.print(line .. "\n") end, clock = core.now })
+                summary = runner.run(registry, { print = function(line) core.print(line .. "\n") end, clock = core.now,
+                    limit = limit.run })
             end
         end
     end)
-    if failure then return failure_verdict(failure), summary end
-    return stop_verdict() or summary and suite_verdict(summary) or passed(), summary
+    if failure then return failure_verdict(failure, opts), summary end
+    return stop_verdict(opts) or summary and suite_verdict(summary) or passed(), summary
 end
 
 --- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, no_templates=, suite= options for a suite run, lazy=,

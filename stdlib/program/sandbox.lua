@@ -117,7 +117,7 @@ local COLLECTOR = { default = "collect", collect = true, count = true, step = tr
 
 local function own_os()
     return {
-        time = os.time, clock = os.clock, date = os.date, difftime = os.difftime, getenv = os.getenv, exit = os.exit,
+        time = os.time, clock = os.clock, date = os.date, difftime = os.difftime, getenv = os.getenv,
         remove = script_io.remove, rename = script_io.rename, tmpname = script_io.tmpname,
         execute = forbidden("os.execute", "run it in a node"),
         setlocale = function(locale, category)

@@ -1,14 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- Test suites: the globals `test`, `setup`, `teardown`, `skip` and `check` of a suite file, the registry they write to,
--- and the runner that goes through it once the file's chunk has ended. Nothing here yields by itself, and everything a
--- test does may yield: the only barriers around it are pcall and xpcall, which let a yield through.
+-- Test suites: the globals `test`, `setup`, `teardown`, `skip` and `check` of a suite file, and the registry they write to,
+-- which runner.lua goes through once the file's chunk has ended. Nothing here yields by itself.
 
 local inspect = require "qemunet.inspect"
 local options = require "qemunet.options"
 
 local suite = {}
 
-local SOURCE = debug.getinfo(1, "S").short_src
 local SHOWN_DIFFERENCES = 10
 
 -- What skip() raises: { why = text }.
@@ -170,7 +168,8 @@ local function try_match(registry, s, pattern)
     return nil, tostring(results[2]):gsub("^[^\n]-:%d+: ", "")
 end
 
-local function text_of(err)
+--- The text of an error of any type.
+function suite.text_of(err)
     return type(err) == "string" and err or type(err) == "number" and tostring(err) or inspect(err)
 end
 
@@ -204,7 +203,7 @@ local function build_checks(registry)
         local ok, err = pcall(fn)
         if ok then fail("raises", msg, "no error was raised") end
         if is_skip(err) or registry.fatal(err) then error(err, 0) end
-        local message = text_of(err)
+        local message = suite.text_of(err)
         if pattern == nil then return message, err end
         local results, problem = try_match(registry, message, pattern)
         if not results then error("check.raises: bad pattern " .. show(pattern) .. ": " .. problem, 2) end
@@ -222,13 +221,15 @@ local function never() return false end
 --- A new registry for one suite file.
 -- @param opts  match = function(s, pattern) -> a true value when s matches (default string.match), for check.match,
 --              check.raises and text filters; fatal = function(err) -> true for an error that must not be taken for a
---              failed test, such as the task's cancellation (default: none is)
--- @return a table; registry.tests lists what has been registered: { name =, fn =, file =, line = }
+--              failed test, such as the task's cancellation (default: none is); machinery = function(err) -> true for
+--              one that is the machinery's, not the test's (default: none is)
+-- @return a table; registry.tests lists what has been registered: { number =, name =, fn =, file =, line =, timeout = }
 function suite.new(opts)
     opts = opts or {}
     return {
         tests = {}, setups = {}, teardowns = {}, running = false,
         match = opts.match or string.match, fatal = opts.fatal or never,
+        machinery = opts.machinery or never,
     }
 end
 
@@ -238,22 +239,26 @@ local function expect_registering(registry, who, fn)
     if type(fn) ~= "function" then error(who .. ": want a function, got " .. show(fn), 3) end
 end
 
+local TEST_OPTIONS = { timeout = { type = "duration" } }
+
 local function skip(why)
     if why ~= nil and type(why) ~= "string" then error("skip: want a reason as text, got " .. show(why), 2) end
     error(setmetatable({ why = why or "" }, Skip))
 end
 
 --- The globals of a suite file, writing to the registry: a table of test, setup, teardown, skip and check.
--- test(name, fn) registers a test; setup(fn) and teardown(fn) register what runs before and after each test (several:
+-- test(name, fn) and test(name, { timeout = }, fn) register a test; setup(fn) and teardown(fn) register what runs before and after each test (several:
 -- setups in the order given, teardowns in the reverse); skip(why) ends the test, or at the top of a file the file.
 function suite.globals(registry)
     local globals = { check = build_checks(registry), skip = skip }
-    function globals.test(name, fn)
+    function globals.test(name, opts, fn)
         if type(name) ~= "string" or name == "" then error("test: want a name, got " .. show(name), 2) end
+        if type(opts) == "function" then opts, fn = nil, opts end
         expect_registering(registry, "test", fn)
-        local at = debug.getinfo(2, "Sl") or {}
-        local entry = { name = name, fn = fn, file = at.short_src, line = at.currentline }
-        registry.tests[#registry.tests + 1] = entry
+        opts = options.check(opts, TEST_OPTIONS, "test", 2)
+        local at, number = debug.getinfo(2, "Sl") or {}, #registry.tests + 1
+        registry.tests[number] = { number = number, name = name, fn = fn, file = at.short_src, line = at.currentline,
+            timeout = opts.timeout }
     end
     function globals.setup(fn)
         expect_registering(registry, "setup", fn)
@@ -268,178 +273,5 @@ end
 
 --- The reason when err is what skip() raised, else nil; for a host that runs a suite's chunk by itself.
 function suite.skipped(err) return is_skip(err) and err.why or nil end
-
--- Running ------------------------------------------------------------------------------------------------------------
-
--- The traceback without this file's own frames, and without what lies below the runner.
-local function trim_traceback(text)
-    local lines, own = {}, "\t" .. SOURCE .. ":"
-    for line in text:gmatch("[^\n]+") do lines[#lines + 1] = line end
-    local kept = {}
-    for i, line in ipairs(lines) do
-        local ours = line:sub(1, #own) == own
-        local below = lines[i + 1] and lines[i + 1]:sub(1, #own) == own
-        if below and line:find("'xpcall'", 1, true) then break end
-        if not ours and not (#kept <= 1 and line:find("^\t%[C%]: in function 'error'")) then kept[#kept + 1] = line end
-    end
-    return #kept > 1 and table.concat(kept, "\n") or nil
-end
-
-local function failure_of(err)
-    if is_skip(err) then return { skip = err.why, raised = err } end
-    return { message = text_of(err), raised = err, traceback = trim_traceback(debug.traceback("", 2)) }
-end
-
--- Runs fn. Returns nil when it returned; else { skip = why } or { message =, traceback = }, and raised = the error.
-local function attempt(fn)
-    local ok, failure = xpcall(fn, failure_of)
-    if ok then return nil end
-    return type(failure) == "table" and failure or { message = text_of(failure), raised = failure }
-end
-
--- The first failed attempt of a list of functions.
-local function attempt_all(list)
-    for _, fn in ipairs(list) do
-        local failure = attempt(fn)
-        if failure then return failure end
-    end
-end
-
--- Runs every function of a list whatever becomes of the others; returns the failures.
-local function attempt_each(list)
-    local failures = {}
-    for _, fn in ipairs(list) do failures[#failures + 1] = attempt(fn) end
-    return failures
-end
-
--- One failure out of a test's own (or nil) and those of its teardowns: the first message, the others below it.
-local function merge(failure, more)
-    for _, other in ipairs(more) do
-        if other.message and failure and failure.message then
-            failure.message = failure.message .. "\nand in teardown: " .. other.message
-        elseif other.message then
-            other.message = "in teardown: " .. other.message
-            failure = other
-        else
-            failure = failure or other
-        end
-    end
-    return failure
-end
-
-local function raise_if_fatal(registry, failures)
-    for _, failure in ipairs(failures) do
-        if registry.fatal(failure.raised) then
-            registry.running = false
-            error(failure.raised, 0)
-        end
-    end
-end
-
-local function run_body(registry, entry)
-    local failure = attempt_all(registry.setups)
-    if not failure then failure = attempt(entry.fn) end
-    local after = attempt_each(registry.teardowns)
-    raise_if_fatal(registry, { failure })
-    raise_if_fatal(registry, after)
-    return merge(failure, after)
-end
-
-local function result_of(entry, failure, duration)
-    local result = { name = entry.name, file = entry.file, line = entry.line, duration = duration, outcome = "passed" }
-    if failure and failure.skip then
-        result.outcome, result.why = "skipped", failure.skip
-    elseif failure then
-        result.outcome, result.message, result.traceback = "failed", failure.message, failure.traceback
-        local placed = failure.message:find("^[^\n]-:%d+: ")
-        if not placed and entry.file then
-            result.message = string.format("%s:%d: %s", entry.file, entry.line, failure.message)
-        end
-    end
-    return result
-end
-
-local function print_indented(print_line, text)
-    for line in (text .. "\n"):gmatch("([^\n]*)\n") do print_line("  # " .. line) end
-end
-
--- One result in the Test Anything Protocol, where a `#` in a name would begin a directive.
-local function print_result(print_line, number, result)
-    local name = result.name:gsub("%c", " "):gsub("[\\#]", "\\%0")
-    local line = string.format("%s %d - %s", result.outcome == "failed" and "not ok" or "ok", number, name)
-    if result.outcome == "skipped" then
-        line = line .. " # SKIP" .. (result.why ~= "" and " " or "") .. result.why:gsub("%c", " ")
-    end
-    print_line(line)
-    if result.message then print_indented(print_line, result.message) end
-    if result.traceback then print_indented(print_line, result.traceback) end
-end
-
-local function new_summary() return { passed = 0, failed = 0, skipped = 0, results = {} } end
-
-local function record(summary, result, opts)
-    local number = #summary.results + (opts.first or 1)
-    result.number = number
-    summary.results[#summary.results + 1] = result
-    summary[result.outcome] = summary[result.outcome] + 1
-    print_result(opts.print or print, number, result)
-end
-
--- The registered tests that the filter lets through.
-local function select_tests(registry, filter)
-    if filter == nil then return registry.tests end
-    local wanted = filter
-    if type(filter) == "string" then
-        wanted = function(name) return registry.match(name, filter) end
-    end
-    local selected = {}
-    for _, entry in ipairs(registry.tests) do
-        if wanted(entry.name) then selected[#selected + 1] = entry end
-    end
-    return selected
-end
-
---- Runs a registry's tests in the order of their registration, printing a line of the Test Anything Protocol for each.
--- Around each test go the setups before (when one fails, the test's body is left out) and every teardown after,
--- whatever failed. It may be called in a coroutine, and the tests may yield.
--- @param opts  filter = a pattern (of the registry's matcher) or function(name) -> boolean; print = function(line)
---              (default print); first = number of the first test (default 1); plan = true prints "1..N" first;
---              clock = function() -> seconds, for the results' durations (default os.clock, processor time)
--- @return { passed =, failed =, skipped = (counts), results = { { number =, name =, outcome = "passed", "failed" or
---         "skipped", message =, traceback =, why = (of a skip), duration = (seconds), file =, line = }, ... } }
--- Raises only errors that the registry's `fatal` claims, after the teardowns of the test they came from.
-function suite.run(registry, opts)
-    opts = opts or {}
-    local clock, summary = opts.clock or os.clock, new_summary()
-    local selected = select_tests(registry, opts.filter)
-    if opts.plan then (opts.print or print)("1.." .. #selected) end
-    for _, entry in ipairs(selected) do
-        local started = clock()
-        registry.running = true
-        local failure = run_body(registry, entry)
-        registry.running = false
-        record(summary, result_of(entry, failure, clock() - started), opts)
-    end
-    return summary
-end
-
---- Runs a suite file: its chunk, and then the tests that it registered. A file that registers none is one test, whose
--- outcome is the chunk's; so is a file whose chunk fails or calls skip() (what it registered is then not run).
--- @param name   the file's name, for the case of one test
--- @param chunk  the loaded file, with the globals of suite.globals(registry) in reach
--- @param opts   as for suite.run; the filter does not apply to the case of one test
--- @return as suite.run
-function suite.run_file(registry, name, chunk, opts)
-    opts = opts or {}
-    local clock = opts.clock or os.clock
-    local started = clock()
-    local failure = attempt(chunk)
-    raise_if_fatal(registry, { failure })
-    if not failure and #registry.tests > 0 then return suite.run(registry, opts) end
-    local summary = new_summary()
-    if opts.plan then (opts.print or print)("1..1") end
-    record(summary, result_of({ name = name }, failure, clock() - started), opts)
-    return summary
-end
 
 return suite

@@ -3,6 +3,7 @@
 -- and looks at the results and at the lines that were printed.
 
 local blames = require "blames".exactly
+local runner = require "qemunet.program.runner"
 local suite = require "qemunet.program.suite"
 
 -- Fills a new registry by fill(globals) and runs it. Returns the summary and the printed lines.
@@ -11,7 +12,7 @@ local function run(fill, opts, registry_opts)
     opts = opts or {}
     opts.print = function(line) lines[#lines + 1] = line end
     fill(suite.globals(registry))
-    return suite.run(registry, opts), lines
+    return runner.run(registry, opts), lines
 end
 
 -- A registry's checks, apart from those that run this file; their patterns are Lua's, whatever the host's are.
@@ -174,7 +175,7 @@ test("a fatal error ends the run after the teardown", function()
     g.teardown(function() log[#log + 1] = "teardown" end)
     g.test("cancelled", function() g.check.raises(function() error(cancelled) end) end)
     g.test("never", function() log[#log + 1] = "never" end)
-    local _, err = check.raises(function() suite.run(registry, { print = function() end }) end)
+    local _, err = check.raises(function() runner.run(registry, { print = function() end }) end)
     check.is_true(rawequal(err, cancelled))
     check.equal(log, { "teardown" })
 end)
@@ -183,7 +184,7 @@ test("a file without tests is one test", function()
     local function outcome(chunk, fill)
         local registry, lines = suite.new(), {}
         if fill then fill(suite.globals(registry)) end
-        suite.run_file(registry, "f.lua", chunk, { print = function(line) lines[#lines + 1] = line end })
+        runner.run_file(registry, "f.lua", chunk, { print = function(line) lines[#lines + 1] = line end })
         return lines[1]
     end
     local function one_test(g) g.test("t", function() end) end
