@@ -6,7 +6,6 @@ local errors = require "qemunet.errors"
 local node = require "qemunet.nodes.node"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
-local trigger = require "qemunet.network.trigger"
 local units = require "qemunet.units"
 
 local sync = {}
@@ -93,11 +92,31 @@ local function release_after(fn, jobs)
     release_all(jobs)
 end
 
+-- What tells at once of what happens, with its time: a packet trigger, or an event of a simulation. Its metatable has
+-- listen(handle, fn(happening)) -> a function that ends it.
+local function tells_time(v)
+    local class = type(v) == "table" and getmetatable(v)
+    return type(class) == "table" and rawget(class, "listen") ~= nil
+end
+
+-- What the next sync of a task is to wait for: {[task]=handle}; see expect.
+local awaited = setmetatable({}, { __mode = "k" })
+
+--- Has the calling task's next sync wait for the handle, unless that has an `on` of its own.
+function sync.expect(handle) awaited[core.current()] = handle end
+
+--- What the calling task's next sync would wait for, which it does not any more.
+function sync.expected()
+    local handle = awaited[core.current()]
+    awaited[core.current()] = nil
+    return handle
+end
+
 -- Has the commands released with the handle's next packet, without a turn of the loop in between; `ready` says whether all
 -- are armed. The packet is in what this returns, as `packet`, and its `future` is set.
 local function catch_packet(handle, jobs)
     local self = { future = core.future(), ready = false, packet = false }
-    local stop = trigger.listen(handle, function(pkt)
+    local stop = getmetatable(handle).listen(handle, function(pkt)
         if self.packet then return end
         self.packet = pkt
         if self.ready then release_all(jobs) end
@@ -137,18 +156,18 @@ end
 --- waits), a task or handle is done, a function returns, a packet trigger fires. A command whose timeout passes before is
 --- killed unstarted. A result's `started` is when the node's word that its command begins came here; `spread`, in seconds,
 --- is the difference between the first and the last of these. Does not raise for what the commands do.
---- With a packet trigger (l:on), the first packet from now on counts, also while the nodes get ready, or the last one when
+--- With a packet trigger (l:on) or an event of ns-3's (net:on), the first packet from now on counts, also while the nodes get ready, or the last one when
 --- it fires no more: the third value is that packet, and each result's `offset` the time from the packet to its `started`.
 function sync.sync(commands)
     if type(commands) ~= "table" then error("sync: want a table, sync{ [node] = command }", 2) end
-    local own, opts, on, handle = {}, {}, nil, nil
+    local own, opts, on, handle = {}, {}, nil, sync.expected()
     for key, value in pairs(commands) do
         if key == "timeout" then
             opts.timeout = units.duration(value, "timeout", 2)
-        elseif key == "on" and trigger.is(value) then
+        elseif key == "on" and tells_time(value) then
             handle = value
         elseif key == "on" then
-            on = waiting_function(value)
+            on, handle = waiting_function(value), nil
         else
             own[key] = value
         end
@@ -173,7 +192,8 @@ function sync.sync(commands)
     end
     local spread = spread_of(results)
     local pkt = caught and caught.packet or nil
-    core.event { t = core.now(), kind = "sync", spread = spread, link = pkt and handle.link.name, packet = pkt and pkt.time,
+    core.event { t = core.now(), kind = "sync", spread = spread, link = pkt and handle.link and handle.link.name or nil,
+        source = pkt and pkt.source, packet = pkt and pkt.time,
         offsets = pkt and offsets_of(results, pkt) }
     return results, spread, pkt
 end
