@@ -38,20 +38,23 @@ static std::string attributes_of(TypeId type)
     }
 }
 
-// Some types abort the simulation over a text that they cannot read, so that is done in a process
-// that may abort.
-static bool is_readable(const TypeId::AttributeInformation &info, const std::string &value)
+bool succeeds_apart(const std::function<bool()> &trial)
 {
     pid_t pid = fork();
     if (pid == 0) {
         int quiet = open("/dev/null", O_WRONLY | O_CLOEXEC);
         dup2(quiet, STDERR_FILENO);
-        _exit(info.checker->CreateValidValue(StringValue(value)) ? 0 : 1);
+        _exit(trial() ? 0 : 1);
     }
     int status = 0;
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static bool is_readable(const TypeId::AttributeInformation &info, const std::string &value)
+{
+    return succeeds_apart([&] { return info.checker->CreateValidValue(StringValue(value)) != nullptr; });
 }
 
 static bool is_number(const std::string &type, const std::string &value)

@@ -8,6 +8,7 @@
 
 #include "json.hh"
 
+#include <functional>
 #include <ns3/config.h>
 #include <ns3/object.h>
 
@@ -22,6 +23,9 @@ Json get_attribute(const Json &request);
 // The objects that the path of an attribute or trace source leads to, which is split at its last
 // "/"; not none.
 ns3::Config::MatchContainer find_objects(const std::string &path, std::string *name);
+
+// Whether a trial of what may abort the simulation succeeds, in a process of its own, which may abort.
+bool succeeds_apart(const std::function<bool()> &trial);
 
 ns3::TypeId find_type(const std::string &name);
 void set_checked(ns3::Ptr<ns3::Object> object, const std::string &name, const std::string &value);

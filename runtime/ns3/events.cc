@@ -11,9 +11,11 @@
 #include <ns3/node-list.h>
 #include <ns3/node.h>
 #include <ns3/pointer.h>
+#include <ns3/queue-disc.h>
 #include <ns3/queue-item.h>
 #include <ns3/sequence-number.h>
 #include <ns3/simulator.h>
+#include <ns3/traffic-control-layer.h>
 #include <ns3/wifi-mac.h>
 #include <ns3/wifi-mpdu.h>
 #include <ns3/wifi-phy.h>
@@ -37,7 +39,6 @@ struct Listener {
 };
 
 // What a source says
-// ------------------------------------------------------------------------------------------------
 // A trace source has a function type, which its registration names, and what listens to it must
 // have the same, or ns-3 ends the simulation. So there is a function for each type that is known
 // here, by its name.
@@ -90,6 +91,10 @@ static void describe(Json &event, const char *, WifiMacDropReason reason)
                                         "qos old packet"};
     event.Set("reason", reason < std::size(names) ? names[reason] : "other");
 }
+static void describe(Json &event, const char *, const char *reason)
+{
+    event.Set("reason", reason);
+}
 static void describe(Json &event, const char *key, const Time &value)
 {
     event.Set(key, value.GetSeconds());
@@ -132,8 +137,6 @@ template <typename T> static void fire_change(Sink *sink, T before, T now)
     });
 }
 
-using Connect = std::function<bool(Ptr<Object> object, const std::string &source, Sink *sink)>;
-
 template <typename Callback>
 static bool connect_callback(Ptr<Object> object, const std::string &source, Sink *sink,
                              const Callback &callback)
@@ -158,25 +161,26 @@ template <typename T> static Connect watching()
     };
 }
 
-static const std::map<std::string, Connect> &known_types()
+// Function types by the names that sources are registered with. Some are registered with the name of
+// another.
+static const std::multimap<std::string, Connect> &known_types()
 {
-    static const std::map<std::string, Connect> known = {
+    static const std::multimap<std::string, Connect> known = {
         {"ns3::Packet::TracedCallback", listening<Ptr<const Packet>>()},
+        {"ns3::Packet::TracedCallback", listening<Ptr<const Packet>, WifiPhyRxfailureReason>()},
         {"ns3::Packet::AddressTracedCallback", listening<Ptr<const Packet>, const Address &>()},
         {"ns3::QueueDiscItem::TracedCallback", listening<Ptr<const QueueDiscItem>>()},
+        {"ns3::QueueDiscItem::TracedCallback", listening<Ptr<const QueueDiscItem>, const char *>()},
         {"ns3::WifiMpdu::TracedCallback", listening<Ptr<const WifiMpdu>>()},
         {"ns3::Mac48Address::TracedCallback", listening<Mac48Address>()},
         {"ns3::Time::TracedCallback", listening<Time>()},
         {"ns3::MobilityModel::TracedCallback", listening<Ptr<const MobilityModel>>()},
         {"ns3::WifiPhy::PhyTxBeginTracedCallback", listening<Ptr<const Packet>, double>()},
         {"ns3::WifiMac::DroppedMpduCallback", listening<WifiMacDropReason, Ptr<const WifiMpdu>>()},
-        {"ns3::Ipv4L3Protocol::SentTracedCallback",
-         listening<const Ipv4Header &, Ptr<const Packet>, uint32_t>()},
-        {"ns3::Ipv4L3Protocol::TxRxTracedCallback",
-         listening<Ptr<const Packet>, Ptr<Ipv4>, uint32_t>()},
+        {"ns3::Ipv4L3Protocol::SentTracedCallback", listening<const Ipv4Header &, Ptr<const Packet>, uint32_t>()},
+        {"ns3::Ipv4L3Protocol::TxRxTracedCallback", listening<Ptr<const Packet>, Ptr<Ipv4>, uint32_t>()},
         {"ns3::Ipv4L3Protocol::DropTracedCallback",
-         listening<const Ipv4Header &, Ptr<const Packet>, Ipv4L3Protocol::DropReason, Ptr<Ipv4>,
-                   uint32_t>()},
+         listening<const Ipv4Header &, Ptr<const Packet>, Ipv4L3Protocol::DropReason, Ptr<Ipv4>, uint32_t>()},
         {"ns3::TracedValueCallback::Bool", watching<bool>()},
         {"ns3::TracedValueCallback::Uint8", watching<uint8_t>()},
         {"ns3::TracedValueCallback::Uint16", watching<uint16_t>()},
@@ -191,9 +195,6 @@ static const std::map<std::string, Connect> &known_types()
     return known;
 }
 
-// ns-3 3.37 registers this one as if it told of the packet alone.
-static const Connect phy_drop = listening<Ptr<const Packet>, WifiPhyRxfailureReason>();
-
 static std::string sources_of(TypeId type)
 {
     std::string names;
@@ -205,24 +206,33 @@ static std::string sources_of(TypeId type)
     }
 }
 
-static const Connect &find_connect(Ptr<Object> object, const std::string &source)
+// Connecting with another type than the source's aborts.
+static Connect try_all(Ptr<Object> object, const std::string &source, const std::string &type)
+{
+    auto [begin, end] = known_types().equal_range(type);
+    for (auto i = begin; i != end; i++) {
+        Sink sink;
+        if (succeeds_apart([&] { return i->second(object, source, &sink); }))
+            return i->second;
+    }
+    throw Problem("the trace source " + object->GetInstanceTypeId().GetName() + "::" + source + " tells of a " + type +
+                  ", which cannot be heard from outside");
+}
+
+static const Connect &find_connect(std::map<std::string, Connect> &known, Ptr<Object> object, const std::string &source)
 {
     TypeId::TraceSourceInformation info;
     TypeId type = object->GetInstanceTypeId();
     if (!type.LookupTraceSourceByName(source, &info))
-        throw Problem(type.GetName() + " has no trace source " + source +
-                      "; it has: " + sources_of(type));
-    if (source == "PhyRxDrop" && DynamicCast<WifiPhy>(object))
-        return phy_drop;
-    auto known = known_types().find(info.callback);
-    if (known == known_types().end())
-        throw Problem("the trace source " + type.GetName() + "::" + source + " tells of a " +
-                      info.callback + ", which cannot be heard from outside");
-    return known->second;
+        throw Problem(type.GetName() + " has no trace source " + source + "; it has: " + sources_of(type));
+    std::string key = type.GetName() + "::" + source;
+    auto found = known.find(key);
+    if (found == known.end())
+        found = known.emplace(key, try_all(object, source, info.callback)).first;
+    return found->second;
 }
 
 // Whose it is
-// ---------------------------------------------------------------------------------------------------------
 
 // What a kind of event stands for: trace sources of a node's devices, or of what they are made of.
 static std::vector<std::string> sources_of_kind(const std::string &kind)
@@ -268,6 +278,11 @@ static std::vector<Ptr<Object>> parts_of(Ptr<Node> node)
         parts.push_back(mobility);
     if (auto ip = node->GetObject<Ipv4L3Protocol>())
         parts.push_back(ip);
+    auto control = node->GetObject<TrafficControlLayer>();
+    for (uint32_t i = 0; control && i < node->GetNDevices(); i++) {
+        if (auto discipline = control->GetRootQueueDiscOnDevice(node->GetDevice(i)))
+            parts.push_back(discipline);
+    }
     return parts;
 }
 
@@ -283,7 +298,7 @@ static std::string node_in(const std::string &path)
 static void connect(Listener &listener, Events *events, uint64_t id, Ptr<Object> object,
                     const std::string &source, const std::string &node)
 {
-    const Connect &function = find_connect(object, source);
+    const Connect &function = find_connect(events->GetConnects(), object, source);
     auto sink = std::make_unique<Sink>(Sink{events, id, node, source, nullptr});
     if (!function(object, source, sink.get()))
         throw Problem(source + " cannot be listened to");
@@ -338,7 +353,6 @@ void Events::Forget(uint64_t id)
 }
 
 // Telling
-// -------------------------------------------------------------------------------------------------------------
 
 void Events::Tell(uint64_t id, Json event)
 {

@@ -28,6 +28,9 @@ struct Sink {
     std::function<void()> disconnect;
 };
 
+// Listens to a source of an object with a function of the source's type. Return: whether it could.
+using Connect = std::function<bool(ns3::Ptr<ns3::Object> object, const std::string &source, Sink *sink)>;
+
 class Events
 {
   public:
@@ -47,6 +50,11 @@ class Events
     {
         return m_missed;
     }
+    // What connects to a trace source, known from its first time on: {[type and source]}.
+    std::map<std::string, Connect> &GetConnects()
+    {
+        return m_connects;
+    }
     // A source has fired; @add puts what it says into the event.
     void Fire(const Sink &sink, const std::function<void(Json &)> &add);
 
@@ -57,6 +65,7 @@ class Events
     Clock &m_clock;
     Control &m_control;
     std::map<uint64_t, std::shared_ptr<Listener>> m_listeners;
+    std::map<std::string, Connect> m_connects;
     uint64_t m_missed = 0;
 };
 

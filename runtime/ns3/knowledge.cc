@@ -95,7 +95,8 @@ Json Network::QueuesOf(const Json &request, int)
             queue.Set("discipline", Json::Object()
                                         .Set("type", discipline->GetInstanceTypeId().GetName())
                                         .Set("packets", discipline->GetNPackets())
-                                        .Set("bytes", discipline->GetNBytes()));
+                                        .Set("bytes", discipline->GetNBytes())
+                                        .Set("drops", discipline->GetStats().nTotalDroppedPackets));
         queues.Set(port->medium_name.c_str(), queue);
     }
     return queues;

@@ -111,7 +111,6 @@ Json Network::AddWifi(const Json &request, int)
 }
 
 // Counting
-// -----------------------------------------------------------------------------------------------------------
 
 static void count_sent(Counters *counters, Ptr<const Packet> packet)
 {
@@ -146,7 +145,6 @@ static void count_all(Ptr<NetDevice> device, Counters *counters)
 }
 
 // Joining
-// ------------------------------------------------------------------------------------------------------------
 
 void Network::Place(Member &member, const Json &request)
 {
@@ -210,7 +208,6 @@ Json Network::GetAttribute(const Json &request, int)
 }
 
 // What happens, and what runs
-// ---------------------------------------------------------------------------------------
 
 Json Network::Listen(const Json &request, int)
 {

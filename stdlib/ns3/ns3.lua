@@ -216,7 +216,7 @@ local function by_medium(other, all)
     return result
 end
 
---- net:queues(node) -> {[medium or its name] = { packets, bytes, limit, discipline={type, packets, bytes} }}: what waits in the
+--- net:queues(node) -> {[medium or its name] = { packets, bytes, limit, discipline={type, packets, bytes, drops} }}: what waits in the
 --- node's devices; discipline: in front of a simulated node's device.
 function Net:queues(other)
     check_self(self, "queues")
