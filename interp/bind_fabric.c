@@ -88,12 +88,13 @@ static double lateness_quantile(const struct fabric_lateness *l, double q)
 
 void fabric_push_lateness(lua_State *L, const struct fabric_lateness *l)
 {
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 7);
     fabric_set_count(L, "count", l->count);
     fabric_set_seconds(L, "mean", l->count ? (double)l->sum_ns / (double)l->count : 0);
     fabric_set_seconds(L, "p50", lateness_quantile(l, 0.5));
     fabric_set_seconds(L, "p99", lateness_quantile(l, 0.99));
     fabric_set_seconds(L, "max", (double)l->max_ns);
+    fabric_set_seconds(L, "max_at", (double)l->max_at);
     lua_newtable(L);
     for (int i = 0; i < FABRIC_LATENESS_BUCKETS; i++) {
         if (!l->buckets[i])
@@ -234,7 +235,7 @@ static int totals(lua_State *L)
     struct host *host = host_of(L);
     if (!host->fabric || fabric_totals(host->fabric, &t))
         return 0;
-    lua_createtable(L, 0, 14);
+    lua_createtable(L, 0, 16);
     fabric_set_count(L, "received", t.received);
     fabric_set_count(L, "transmitted", t.transmitted);
     fabric_set_count(L, "overruns", t.overruns);
@@ -247,6 +248,7 @@ static int totals(lua_State *L)
     fabric_set_count(L, "triggers_missed", t.triggers_missed);
     fabric_set_count(L, "verdicts_missed", t.verdicts_missed);
     fabric_set_count(L, "turns", t.turns);
+    fabric_set_seconds(L, "lost_at", (double)t.lost_at);
     fabric_set_seconds(L, "cpu", (double)t.cpu_ns);
     lua_pushboolean(L, t.realtime);
     lua_setfield(L, -2, "realtime");

@@ -2,6 +2,7 @@
 #include "interp/bind_files.h"
 
 #include "interp/bind.h"
+#include "vmctl/cache.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -30,6 +31,15 @@ static int file_chmod(lua_State *L)
 {
     int failed = chmod(luaL_checkstring(L, 1), (mode_t)luaL_checkinteger(L, 2));
     return push_outcome(L, failed ? -errno : 0);
+}
+
+/* core.make_folder(path) -> true; or nil and why: for this user only, and those above it */
+static int make_folder(lua_State *L)
+{
+    char *path = strdup(luaL_checkstring(L, 1));
+    int err = path && !cache_make_folders(path) ? 0 : -errno;
+    free(path);
+    return push_outcome(L, err);
 }
 
 /* core.real_path(path) -> the absolute path without links that it leads to; or nil and why */
@@ -104,10 +114,14 @@ static int sum_text(lua_State *L)
 
 void files_bind(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"stat", file_stat},  {"chmod", file_chmod},   {"real_path", real_path},
-        {"is_link", is_link}, {"names", folder_names}, {"sum", new_sum},
-        {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"stat", file_stat},
+                                         {"chmod", file_chmod},
+                                         {"make_folder", make_folder},
+                                         {"real_path", real_path},
+                                         {"is_link", is_link},
+                                         {"names", folder_names},
+                                         {"sum", new_sum},
+                                         {NULL, NULL}};
     static const luaL_Reg methods[] = {{"add", add_to_sum}, {"text", sum_text}, {NULL, NULL}};
     bind_type(L, SUM, methods, NULL);
     luaL_setfuncs(L, functions, 0);

@@ -26,6 +26,7 @@ struct lua_stream {
     struct stream *stream; /* NULL: closed */
 };
 
+/* @data: NULL for nil. */
 static void on_data(void *arg, const char *data, size_t n)
 {
     struct lua_stream *stream = arg;
@@ -33,7 +34,10 @@ static void on_data(void *arg, const char *data, size_t n)
     lua_rawgetp(L, LUA_REGISTRYINDEX, stream);
     lua_getiuservalue(L, -1, 1);
     lua_replace(L, -2);
-    lua_pushlstring(L, data, n);
+    if (data)
+        lua_pushlstring(L, data, n);
+    else
+        lua_pushnil(L);
     host_call(stream->host, 1);
 }
 
@@ -47,10 +51,10 @@ static const struct stream_handler stream_handler = {.data = on_data, .end = on_
 
 static void on_parent_gone(void *arg, int err)
 {
-    (void)arg;
     (void)err;
     if (!stop_reason())
         raise(SIGTERM);
+    on_data(arg, NULL, 0);
 }
 
 static const struct stream_handler parent_handler = {.data = on_data, .end = on_parent_gone};
@@ -143,8 +147,8 @@ static int take_input(void)
 }
 
 /* core.parent(fn(data)) -> stream to the process that has started this one with core.process and
- * on_message: it is our standard input. This process stops, as by SIGTERM, when that one is gone.
- * Or nil and why */
+ * on_message: it is our standard input. When that one is gone, this one stops, as by SIGTERM, and
+ * data is nil. Or nil and why */
 static int open_parent(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);

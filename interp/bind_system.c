@@ -236,19 +236,30 @@ static int log_line(lua_State *L)
     return 0;
 }
 
-/* core.print(text): to standard output */
-static int print(lua_State *L)
+static int print_to(lua_State *L, FILE *to)
 {
     size_t n;
     struct host *host = host_of(L);
     const char *text = luaL_checklstring(L, 1, &n);
     if (host->progress) {
-        progress_print(host->progress, text, n);
+        progress_print(host->progress, to, text, n);
     } else {
-        fwrite(text, 1, n, stdout);
-        fflush(stdout);
+        fwrite(text, 1, n, to);
+        fflush(to);
     }
     return 0;
+}
+
+/* core.print(text): to standard output */
+static int print(lua_State *L)
+{
+    return print_to(L, stdout);
+}
+
+/* core.print_error(text): to standard error, at any level */
+static int print_error(lua_State *L)
+{
+    return print_to(L, stderr);
 }
 
 /* core.stop_reason() -> nil, "interrupted", "timed out", "deadlock" or "exit" */
@@ -304,6 +315,7 @@ void system_bind(lua_State *L)
         {"waiting", waiting},
         {"log", log_line},
         {"print", print},
+        {"print_error", print_error},
         {"stop_reason", stop_reason_of},
         {"stop", stop},
         {"stop_within", set_stop_within},

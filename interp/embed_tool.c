@@ -2,10 +2,13 @@
 /* Build-time only: writes a C file that holds other files as a table of struct embedded_file.
  *
  *     embed OUT TABLE HEADER FOLDER NAME...
+ *     embed --compile PREFIX OUT TABLE HEADER FOLDER NAME...
  *
  * OUT defines TABLE, which HEADER declares; an entry for each FOLDER/NAME, or for the file NAME if
- * that is an absolute path, under its last part; then one of NULL. */
+ * that is an absolute path, under its last part; then one of NULL. With --compile, the files are
+ * chunks of Lua, and what is held is what Lua has made of them, as the chunks PREFIX/NAME. */
 #include <errno.h>
+#include <lauxlib.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,37 +23,90 @@ static bool complain(const char *what, const char *path)
     return false;
 }
 
-/** Write the bytes of @in as array number @index. Return: how many, in @size. */
-static void write_bytes(FILE *out, FILE *in, int index, size_t *size)
-{
-    int c;
+struct out {
+    FILE *file;
+    size_t size; /* of the array that is being written */
+};
 
-    fprintf(out, "static const unsigned char file_%d[] = {", index);
-    for (*size = 0; (c = getc(in)) != EOF; (*size)++)
-        fprintf(out, "%s%d,", *size % BYTES_PER_LINE ? "" : "\n", c);
-    fprintf(out, "\n0};\n");
+/** Write bytes as a part of an array. A lua_Writer. */
+static int write_bytes(lua_State *L, const void *data, size_t n, void *arg)
+{
+    const unsigned char *bytes = data;
+    struct out *out = arg;
+    (void)L;
+    for (size_t i = 0; i < n; i++, out->size++)
+        fprintf(out->file, "%s%d,", out->size % BYTES_PER_LINE ? "" : "\n", bytes[i]);
+    return 0;
 }
 
+/** Return: whether the file was read in full and written as it is. */
+static bool copy_file(struct out *out, const char *path)
+{
+    char data[4096];
+    FILE *in = fopen(path, "rb");
+    if (!in)
+        return complain("cannot read", path);
+    for (size_t n; (n = fread(data, 1, sizeof(data), in)) > 0;)
+        write_bytes(NULL, data, n, out);
+    bool ok = !ferror(in);
+    if (!ok)
+        complain("cannot read", path);
+    fclose(in);
+    return ok;
+}
+
+/** Load a file as the chunk @prefix/@name. Stack: pushes it, or what is wrong, above other things.
+ */
+static int load(lua_State *L, const char *path, const char *prefix, const char *name)
+{
+    luaL_Buffer text;
+    FILE *in = fopen(path, "rb");
+    if (!in) {
+        lua_pushfstring(L, "%s: %s", path, strerror(errno));
+        return LUA_ERRFILE;
+    }
+    luaL_buffinit(L, &text);
+    for (int c; (c = getc(in)) != EOF;)
+        luaL_addchar(&text, (char)c);
+    fclose(in);
+    luaL_pushresult(&text);
+    size_t n;
+    const char *data = lua_tolstring(L, -1, &n);
+    return luaL_loadbufferx(L, data, n, lua_pushfstring(L, "@%s/%s", prefix, name), "t");
+}
+
+/** Return: whether the file is a chunk of Lua, and was written as that. */
+static bool compile_file(struct out *out, const char *path, const char *prefix, const char *name)
+{
+    lua_State *L = luaL_newstate();
+    bool ok = L && load(L, path, prefix, name) == LUA_OK && lua_dump(L, write_bytes, out, 0) == 0;
+    if (!ok)
+        fprintf(stderr, "embed: cannot compile %s\n", L ? lua_tostring(L, -1) : path);
+    if (L)
+        lua_close(L);
+    return ok;
+}
+
+struct task {
+    const char *prefix; /* NULL: files as they are */
+    const char *table, *header, *folder;
+};
+
 /** Return: whether FOLDER/NAME was read in full and written as array number @index. */
-static bool embed_file(FILE *out, const char *folder, const char *name, int index, size_t *size)
+static bool embed_file(struct out *out, const struct task *task, const char *name, int index)
 {
     char path[4096];
-    FILE *in;
-    bool ok;
+    bool absolute = *name == '/';
 
-    if (snprintf(path, sizeof(path), "%s%s%s", *name == '/' ? "" : folder, *name == '/' ? "" : "/",
+    if (snprintf(path, sizeof(path), "%s%s%s", absolute ? "" : task->folder, absolute ? "" : "/",
                  name) >= (int)sizeof(path)) {
         errno = ENAMETOOLONG;
         return complain("cannot read", name);
     }
-    in = fopen(path, "rb");
-    if (!in)
-        return complain("cannot read", path);
-    write_bytes(out, in, index, size);
-    ok = !ferror(in);
-    if (!ok)
-        complain("cannot read", path);
-    fclose(in);
+    out->size = 0;
+    fprintf(out->file, "static const unsigned char file_%d[] = {", index);
+    bool ok = task->prefix ? compile_file(out, path, task->prefix, name) : copy_file(out, path);
+    fprintf(out->file, "\n0};\n");
     return ok;
 }
 
@@ -61,36 +117,47 @@ static const char *base_name(const char *name)
 }
 
 /** Return: whether all @n files and the table of them were written. */
-static bool embed_all(FILE *out, const char *table, const char *header, const char *folder,
-                      char **names, int n)
+static bool embed_all(FILE *file, const struct task *task, char **names, int n)
 {
     size_t *sizes = calloc((size_t)n + 1, sizeof(*sizes));
+    struct out out = {.file = file};
     bool ok = sizes != NULL;
 
-    fprintf(out, "/* generated by interp/embed_tool.c */\n#include \"%s\"\n", header);
+    fprintf(file, "/* generated by interp/embed_tool.c */\n#include \"%s\"\n", task->header);
+    for (int i = 0; ok && i < n; i++) {
+        ok = embed_file(&out, task, names[i], i);
+        sizes[i] = out.size;
+    }
+    fprintf(file, "const struct embedded_file %s[] = {\n", task->table);
     for (int i = 0; ok && i < n; i++)
-        ok = embed_file(out, folder, names[i], i, &sizes[i]);
-    fprintf(out, "const struct embedded_file %s[] = {\n", table);
-    for (int i = 0; ok && i < n; i++)
-        fprintf(out, "    {\"%s\", file_%d, %zu},\n", base_name(names[i]), i, sizes[i]);
-    fprintf(out, "    {NULL, NULL, 0},\n};\n");
+        fprintf(file, "    {\"%s\", file_%d, %zu},\n", base_name(names[i]), i, sizes[i]);
+    fprintf(file, "    {NULL, NULL, 0},\n};\n");
     free(sizes);
     return ok;
 }
 
 int main(int argc, char **argv)
 {
+    struct task task = {0};
     FILE *out;
     bool ok;
 
+    if (argc > 2 && strcmp(argv[1], "--compile") == 0) {
+        task.prefix = argv[2];
+        argc -= 2;
+        argv += 2;
+    }
     if (argc < 5) {
-        fprintf(stderr, "usage: embed OUT TABLE HEADER FOLDER NAME...\n");
+        fprintf(stderr, "usage: embed [--compile PREFIX] OUT TABLE HEADER FOLDER NAME...\n");
         return 2;
     }
+    task.table = argv[2];
+    task.header = argv[3];
+    task.folder = argv[4];
     out = fopen(argv[1], "w");
     if (!out)
         return !complain("cannot write", argv[1]);
-    ok = embed_all(out, argv[2], argv[3], argv[4], argv + 5, argc - 5);
+    ok = embed_all(out, &task, argv + 5, argc - 5);
     if (ferror(out) | fclose(out))
         ok = complain("cannot write", argv[1]);
     if (!ok)

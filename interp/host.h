@@ -14,6 +14,8 @@
 struct fabric;
 struct record;
 struct progress;
+struct strain;
+struct lua_terminal;
 struct timers;
 struct scheduler;
 
@@ -26,6 +28,7 @@ struct host {
     struct netns netns;
     struct fabric *fabric; /* NULL until the first link */
     struct record *record; /* NULL until the run's folder is made */
+    struct strain *strain; /* NULL while nothing is measured */
     uv_poll_t *packets;    /* NULL until a trigger is wanted */
     struct watchdog watchdog;
     uint64_t seed;
@@ -33,6 +36,7 @@ struct host {
     int container_users;   /* 0: not made yet; see netns_make_users() */
     int machines;          /* open ones, containers included */
     int watching;          /* triggers that may fire */
+    struct lua_terminal *terminal; /* NULL: nobody is to be asked for a line */
     bool finished;
     int status; /* the process's exit status, once finished */
 };

@@ -15,9 +15,11 @@
 #include "interp/bind_process.h"
 #include "interp/bind_radio.h"
 #include "interp/bind_rng.h"
+#include "interp/bind_strain.h"
 #include "interp/bind_stream.h"
 #include "interp/bind_system.h"
 #include "interp/bind_template.h"
+#include "interp/bind_terminal.h"
 #include "interp/bind_traffic.h"
 #include "interp/bind_trigger.h"
 #include "interp/bind_xml.h"
@@ -31,6 +33,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,18 +56,41 @@ static int load_from_folder(lua_State *L, const char *folder, const char *name)
     return 2;
 }
 
+/* Push the chunk of a file. Return: whether the table has it, and this Lua takes it; if not,
+ * nothing is pushed. */
+static bool push_compiled(lua_State *L, const char *path)
+{
+    const struct embedded_file *file = embedded_find(compiled_stdlib, path);
+    if (file && luaL_loadbufferx(L, (const char *)file->data, file->size, path, "b") == LUA_OK)
+        return true;
+    lua_pop(L, file ? 1 : 0);
+    return false;
+}
+
+/* The text is for a Lua of another machine than that of the build. */
 static int load_embedded(lua_State *L, const char *name)
 {
-    const char *path = push_path(L, name);
+    const char *path = push_path(L, name), *chunk = lua_pushfstring(L, "@stdlib/%s", path);
     const struct embedded_file *file = embedded_find(embedded_stdlib, path);
-    if (file) {
-        const char *chunk = lua_pushfstring(L, "@stdlib/%s", path);
-        if (luaL_loadbufferx(L, (const char *)file->data, file->size, chunk, "t") != LUA_OK)
-            return lua_error(L);
-        lua_pushvalue(L, -2);
-        return 2;
+    if (!file) {
+        lua_pushfstring(L, "\n\tno module '%s' in qemunet's library", name);
+        return 1;
     }
-    lua_pushfstring(L, "\n\tno module '%s' in qemunet's library", name);
+    if (!push_compiled(L, path) &&
+        luaL_loadbufferx(L, (const char *)file->data, file->size, chunk, "t") != LUA_OK)
+        return lua_error(L);
+    lua_pushstring(L, chunk);
+    return 2;
+}
+
+/* core.sources() -> the text of each file of the library that is compiled in, by its name */
+static int library_sources(lua_State *L)
+{
+    lua_newtable(L);
+    for (const struct embedded_file *file = embedded_stdlib; file->name; file++) {
+        lua_pushlstring(L, (const char *)file->data, file->size);
+        lua_setfield(L, -2, file->name);
+    }
     return 1;
 }
 
@@ -86,6 +112,7 @@ static int open_core(lua_State *L)
     job_bind(L);
     machine_bind(L);
     template_bind(L);
+    terminal_bind(L);
     container_bind(L);
     doctor_bind(L);
     expect_bind(L);
@@ -100,10 +127,13 @@ static int open_core(lua_State *L)
     image_bind(L);
     nat_bind(L);
     process_bind(L);
+    strain_bind(L);
     stream_bind(L);
     system_bind(L);
     json_bind(L);
     xml_bind(L);
+    lua_pushcfunction(L, library_sources);
+    lua_setfield(L, -2, "sources");
     return 1;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "interp/bind_container.h"
+#include "interp/bind_terminal.h"
 #include "interp/bind_trigger.h"
 #include "interp/host.h"
 #include "interp/library.h"
@@ -9,6 +10,7 @@
 #include "runtime/fabric/fabric.h"
 #include "runtime/progress.h"
 #include "runtime/record.h"
+#include "runtime/strain.h"
 #include "runtime/timers.h"
 
 #include <dirent.h>
@@ -82,11 +84,13 @@ static bool left_behind(int before)
 static void close_host(struct host *host)
 {
     bool leaked = false;
+    terminal_unbind(host);
     lua_close(host->L);
     container_unbind(host);
     trigger_unbind(host);
     fabric_stop(host->fabric);
     record_close(host->record);
+    strain_close(host->strain);
     progress_close(host->progress);
     stop_close(host);
     scheduler_close(host);
@@ -118,17 +122,31 @@ static int spawn_main(lua_State *L)
     return 0;
 }
 
+static bool is_alone(const struct host *host)
+{
+    return host->machines == 0 && host->watching == 0 && !terminal_attended(host);
+}
+
+static void turn(struct host *host)
+{
+    bool more = scheduler_run(host);
+    if (host->finished)
+        return;
+    if (!more && is_alone(host) && scheduler_stalled(host) && !stop_reason() &&
+        !terminal_wanted(host))
+        stop_deadlock(host);
+    else
+        uv_run(&host->loop, more ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+}
+
+/* A line is edited down here, below the loop, which turns within. */
 static void run(struct host *host)
 {
     while (!host->finished) {
-        bool more = scheduler_run(host);
-        if (host->finished)
-            break;
-        bool alone = host->machines == 0 && host->watching == 0;
-        if (!more && alone && scheduler_stalled(host) && !stop_reason())
-            stop_deadlock(host);
+        if (terminal_wanted(host))
+            terminal_serve(host, turn);
         else
-            uv_run(&host->loop, more ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+            turn(host);
     }
 }
 

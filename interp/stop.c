@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "interp/stop.h"
 
+#include "interp/bind_terminal.h"
 #include "interp/host.h"
 #include "interp/task.h"
 #include "interp/watchdog.h"
+#include "runtime/terminal.h"
 
 #include <errno.h>
 #include <math.h>
@@ -20,6 +22,8 @@
 static volatile sig_atomic_t asked;       /* the signal that asked; 0: none; or one of below */
 static volatile sig_atomic_t undelivered; /* asked, and nothing was raised for it yet */
 static volatile sig_atomic_t grace;       /* seconds from a signal to the end; 0: any number */
+static volatile sig_atomic_t calls_only;  /* SIGINT ends the foreground's call, not the run */
+static volatile sig_atomic_t interrupts;  /* such SIGINTs that nothing was done about yet */
 static int wake_fd = -1;
 
 enum { DEADLOCK = -1, EXIT = -2 };
@@ -47,20 +51,28 @@ int host_interrupted(void)
     return asked != 0;
 }
 
+static _Noreturn void give_up(void)
+{
+    terminal_restore();
+    _exit(130);
+}
+
 static void on_signal(int sig)
 {
     int saved = errno;
     uint64_t one = 1;
     if (asked && (sig == SIGALRM) == (grace != 0))
-        _exit(130);
-    if (!asked) {
+        give_up();
+    if (sig == SIGINT && calls_only) {
+        interrupts++;
+    } else if (!asked) {
         asked = sig;
         undelivered = 1;
         if (grace)
             alarm((unsigned)grace);
     }
     if (write(wake_fd, &one, sizeof(one)) < 0)
-        _exit(130);
+        give_up();
     errno = saved;
 }
 
@@ -72,8 +84,20 @@ static void on_wake(uv_poll_t *handle, int status, int events)
     (void)events;
     if (read(wake_fd, &count, sizeof(count)) < 0)
         return;
+    if (interrupts && !terminal_interrupted(host))
+        scheduler_cancel_foreground(host);
+    interrupts = 0;
+    if (!asked)
+        return;
     undelivered = 0;
     scheduler_cancel_all(host);
+}
+
+/* Whether what computes without end is to be interrupted: the foreground's call is at once, any
+ * other task only when the person insists. */
+static bool is_interrupted(const struct host *host)
+{
+    return interrupts > 0 && (scheduler_in_foreground(host) || interrupts > 1);
 }
 
 static void on_hook(lua_State *L, lua_Debug *ar)
@@ -82,9 +106,9 @@ static void on_hook(lua_State *L, lua_Debug *ar)
     if (!scheduler_running(host_of(L)))
         return;
     watchdog_look(host_of(L), L);
-    if (!undelivered)
+    if (!undelivered && !is_interrupted(host_of(L)))
         return;
-    undelivered = 0;
+    undelivered = interrupts = 0;
     task_push_cancel(L);
     lua_error(L);
 }
@@ -113,6 +137,7 @@ int stop_open(struct host *host)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
+    sigaction(SIGQUIT, &action, NULL);
     sigaction(SIGALRM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     return 0;
@@ -124,10 +149,17 @@ void stop_close(struct host *host)
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     signal(SIGHUP, SIG_DFL);
+    signal(SIGQUIT, SIG_DFL);
     signal(SIGALRM, SIG_IGN);
     if (watch)
         uv_close((uv_handle_t *)watch, on_watch_freed);
     watch = NULL;
+}
+
+void stop_calls_only(bool only)
+{
+    calls_only = only;
+    interrupts = 0;
 }
 
 void stop_after(double seconds)

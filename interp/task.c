@@ -55,6 +55,7 @@ struct task {
 struct scheduler {
     struct task *root; /* the first one, which winds the others up: never cancelled with them */
     struct task *running;
+    struct task *foreground; /* the one that Ctrl-C at a prompt interrupts */
     struct task *ready, **ready_end;
     struct task *all;
     bool wanted; /* somebody waits for the future of activity */
@@ -409,6 +410,26 @@ void scheduler_cancel_all(struct host *host)
     }
 }
 
+/* core.foreground(task or nil): the task that the person at a prompt waits for */
+static int set_foreground(lua_State *L)
+{
+    struct task *task = lua_isnoneornil(L, 1) ? NULL : check_task(L, 1);
+    host_of(L)->scheduler->foreground = task && task->state != TASK_ENDED ? task : NULL;
+    return 0;
+}
+
+void scheduler_cancel_foreground(struct host *host)
+{
+    if (host->scheduler->foreground)
+        cancel_task(host->scheduler->foreground);
+}
+
+bool scheduler_in_foreground(const struct host *host)
+{
+    const struct scheduler *s = host->scheduler;
+    return s && s->foreground && s->running == s->foreground;
+}
+
 /* core.on_task_end(fn): calls fn(task, what its function returned...) at each task's end */
 static int on_task_end(lua_State *L)
 {
@@ -439,6 +460,8 @@ static void end_task(lua_State *L, struct task *task)
     timer_stop(task->host->timers, &task->timer);
     task->state = TASK_ENDED;
     unlink_task(task);
+    if (task->host->scheduler->foreground == task)
+        task->host->scheduler->foreground = NULL;
     lua_resetthread(task->co);
     lua_rawgetp(L, LUA_REGISTRYINDEX, task);
     lua_pushnil(L);
@@ -570,6 +593,7 @@ void task_bind(lua_State *L)
         {"spawn", spawn},
         {"current", current},
         {"cancel", task_cancel},
+        {"foreground", set_foreground},
         {"on_task_end", on_task_end},
         {"activity", activity},
         {"quiet", quiet},

@@ -31,6 +31,12 @@ bool scheduler_stalled(const struct host *host);
  * end. */
 void scheduler_cancel_all(struct host *host);
 
+/** Cancel the task that the person waits for, if there is one. */
+void scheduler_cancel_foreground(struct host *host);
+
+/** Return: whether the running task is that one. */
+bool scheduler_in_foreground(const struct host *host);
+
 /** Return: the coroutine that runs now, or NULL. For the signal handler. */
 lua_State *scheduler_running(const struct host *host);
 

@@ -4,7 +4,6 @@
 #include "runtime/clock.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -28,7 +27,10 @@ struct progress {
     uv_timer_t *tick;
     int level;
     bool terminal, colour;
-    int drawn; /* live lines now on the screen */
+    int drawn;      /* live lines now on the screen */
+    bool open_line; /* standard output has not ended its last line */
+    void (*hide)(void *arg);
+    void *hide_arg;
     struct wait *waits;
 };
 
@@ -70,6 +72,8 @@ static void erase(struct progress *progress)
 {
     for (; progress->drawn > 0; progress->drawn--)
         fputs("\033[A\033[2K", stderr);
+    if (progress->hide)
+        progress->hide(progress->hide_arg);
 }
 
 static int terminal_width(void)
@@ -103,7 +107,7 @@ static void tell(struct progress *progress)
 
 static void draw(struct progress *progress)
 {
-    if (progress->level < 0)
+    if (progress->level < 0 || progress->hide)
         return;
     if (!progress->terminal) {
         tell(progress);
@@ -176,14 +180,38 @@ void progress_log(struct progress *progress, int level, const char *text)
         draw(progress);
 }
 
-void progress_print(struct progress *progress, const char *data, size_t n)
+/* The edited line begins at the left. */
+static void end_line(struct progress *progress)
 {
-    if (progress->drawn) {
+    if (progress->open_line)
+        fputc('\n', stdout);
+    progress->open_line = false;
+}
+
+void progress_print(struct progress *progress, FILE *to, const char *data, size_t n)
+{
+    if (progress->drawn || progress->hide) {
         erase(progress);
         fflush(stderr);
     }
-    fwrite(data, 1, n, stdout);
+    fwrite(data, 1, n, to);
+    if (n > 0)
+        progress->open_line = data[n - 1] != '\n';
+    if (progress->hide)
+        end_line(progress);
+    fflush(to);
     fflush(stdout);
+}
+
+void progress_edit(struct progress *progress, void (*hide)(void *arg), void *arg)
+{
+    progress->hide = NULL;
+    erase(progress);
+    fflush(stderr);
+    if (hide)
+        end_line(progress);
+    progress->hide = hide;
+    progress->hide_arg = arg;
 }
 
 void progress_close(struct progress *progress)

@@ -6,10 +6,29 @@ local options = require "qemunet.options"
 
 local class = {}
 
---- class.new(name, methods) -> metatable of objects with these methods, and with the values in `methods` of fields that an
---- object has not set.
-function class.new(name, methods)
+--- The classes of the language, for its documentation, by their names in it: { methods, meta, kinds= the classes whose methods
+--- they have too }.
+class.all = {}
+
+--- Makes a class known whose metatable is made elsewhere.
+function class.register(name, methods, meta, ...)
+    class.all[name] = { methods = methods, meta = meta, kinds = { ... } }
+    return meta
+end
+
+--- The name of the class of a value; nil for what is none of the language's objects.
+function class.of(v)
+    local meta = debug.getmetatable(v)
+    for name, entry in pairs(class.all) do
+        if meta ~= nil and entry.meta == meta then return name end
+    end
+end
+
+--- class.new(name, methods, known_as) -> metatable of objects with these methods, and with the values in `methods` of fields
+--- that an object has not set. `known_as`: its name in the documentation, if that is another.
+function class.new(name, methods, known_as)
     local self = { __name = name }
+    class.register(known_as or name, methods, self)
     function self.__index(_, key)
         local value = methods[key]
         if value ~= nil then return value end

@@ -54,7 +54,7 @@ local function check_rows(rows, where)
     end
 end
 
-local WRITE = { columns = { type = "table" } }
+local WRITE = options.register({ columns = { type = "table" } }, "csv.encode", "csv.write")
 
 local function encode(rows, opts, where)
     check_rows(rows, where)
@@ -76,7 +76,7 @@ end
 
 --- csv.encode(rows, opts) -> text: rows as comma-separated values.
 -- @param rows          arrays of cells, or records: then the first line has the columns' names, sorted
--- @param opts.columns  the columns of records and their order (a list of names; default: all, sorted)
+-- @option columns  the columns of records and their order (a list of names; default: all, sorted)
 -- @example
 --   check.equal(csv.encode { { "a", 1 }, { "b, c", 2.5 } }, 'a,1\r\n"b, c",2.5\r\n')
 --   check.equal(csv.encode { { name = "a", rtt = 0.02 } }, "name,rtt\r\na,0.02\r\n")
@@ -88,7 +88,7 @@ end
 --- csv.write(path, rows, opts) -> path: writes rows as comma-separated values to a file.
 -- @param path          a file below the run's folder, where relative paths begin
 -- @param rows          arrays of cells, or records: then the first line has the columns' names, sorted
--- @param opts.columns  the columns of records and their order (a list of names; default: all, sorted)
+-- @option columns  the columns of records and their order (a list of names; default: all, sorted)
 -- @return  the file's path; nil and why, when it cannot be written
 -- @example
 --   csv.write("figures.csv", { { "round", "seconds" }, { 1, 0.25 }, { 2, 0.24 } })

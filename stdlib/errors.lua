@@ -47,7 +47,8 @@ end
 --- Whether `err` was raised by errors.machinery, and nothing was put before or behind it since.
 function errors.is_machinery(err) return machinery[err] == true end
 
-local function describe(info)
+--- Where a frame of the stack is, as a line of a trace. `info`: of debug.getinfo, with "Sln".
+function errors.describe(info)
     local name = info.what == "main" and "in the file's main part" or info.name and ("in %s '%s'"):format(
         info.namewhat ~= "" and info.namewhat or "function", info.name) or
         ("in the function at line %d"):format(info.linedefined)
@@ -63,7 +64,7 @@ local function script_trace(from)
     for level = from, 200 do
         local info = debug.getinfo(level, "Sln")
         if not info then break end
-        if is_script(info) and info.currentline > 0 then lines[#lines + 1] = describe(info) end
+        if is_script(info) and info.currentline > 0 then lines[#lines + 1] = errors.describe(info) end
     end
     return table.concat(lines, "\n")
 end
@@ -100,9 +101,9 @@ local function full_trace(trace, origin)
     return table.concat(parts, "\n")
 end
 
---- The failure of a task, {message=, trace=}, with its origin in the trace.
+--- The failure of a task, with its origin in the trace.
 function errors.in_task(failure, origin)
-    return { message = failure.message, trace = full_trace(failure.trace, origin) }
+    return { message = failure.message, trace = full_trace(failure.trace, origin), frames = failure.frames }
 end
 
 -- Errors that were carried from a task to another, the last few: the trace of a text or table.
@@ -115,17 +116,24 @@ function errors.carry(failure)
     error(failure.message, 0)
 end
 
-local function carried_trace(err)
+local function find_carried(err)
     for i = #carried, 1, -1 do
-        if rawequal(carried[i].message, err) then return carried[i].trace end
+        if rawequal(carried[i].message, err) then return carried[i] end
     end
 end
 
---- A message handler for xpcall: gives {message=, trace=}, the trace with the script's own lines only.
+--- Called where an error that ends a task was raised, with the level of the first frame that may be the script's, counted in
+--- the caller. What it returns is the failure's field `frames`.
+errors.look = function() end
+
+--- A message handler for xpcall: gives {message=, trace=, frames=}, the trace with the script's own lines only.
 function errors.handler(err)
-    local trace, before = script_trace(3), carried_trace(err)
-    if before then trace = before .. "\n  joined at:\n" .. trace end
-    return { message = err, trace = trace }
+    local trace, before = script_trace(3), find_carried(err)
+    if before then
+        return { message = err, trace = before.trace .. "\n  joined at:\n" .. trace, frames = before.frames }
+    end
+    local seen = errors.look(2)
+    return { message = err, trace = trace, frames = seen }
 end
 
 local Problem = {}

@@ -171,11 +171,17 @@ function render(v, state, depth, taken)
     return tostring(v)
 end
 
---- Renders any value: `inspect(v, opts)`.
--- opts: width (columns that a one-line table may fill, default 100), depth (nested tables shown, default 6; deeper ones
--- are `{...}`), max (table entries shown in all, default 2000), string (bytes shown of a string, default 4096),
--- indent (default two spaces). Tables and userdata with __tostring show its text, those with __name show the name.
--- Raises nothing for any v.
+--- inspect(v, opts) -> text: any value as text for people: keys sorted, cycles and depth cut short, bytes escaped.
+-- Tables and userdata with __tostring show its text, those with __name show the name. It shows no addresses, so that output
+-- compares between runs. Nothing raises.
+-- @param v  any value
+-- @option width   columns that a table on one line may fill
+-- @option depth   nested tables shown; deeper ones are {...}
+-- @option max     table entries shown in all
+-- @option string  bytes shown of a string
+-- @option indent  what nested lines begin with
+-- @example
+--   check.equal(inspect { 1, "a", x = { true } }, '{ 1, "a", x = { true } }')
 local function call(_, v, opts)
     local state = setmetatable({ open = {} }, { __index = DEFAULTS })
     for k, value in pairs(opts or {}) do state[k] = value end

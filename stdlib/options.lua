@@ -7,6 +7,19 @@ local units = require "qemunet.units"
 
 local options = {}
 
+--- The specifications of the calls of the language, by the names in their documentation: "vm", "node:run".
+options.specs = {}
+
+--- Of calls whose tables hold a list of tables: {[name]=fn(what such a table begins with) -> its specification; or nil, the
+--- known beginnings, as keys}.
+options.entries = {}
+
+--- Makes known what options these calls take; returns the specification.
+function options.register(spec, ...)
+    for _, name in ipairs { ... } do options.specs[name] = spec end
+    return spec
+end
+
 -- Restricted Damerau-Levenshtein distance (optimal string alignment: insertions, deletions, substitutions and swaps of
 -- neighbours, no part edited twice; Damerau, CACM 7(3), 1964), by the dynamic programming of Wagner & Fischer (1974).
 local function distance(a, b)
@@ -154,6 +167,12 @@ local function normalise(v, entry)
     return converted
 end
 
+--- What is wrong with the value of an option, or nil. `entry`: its part of a specification.
+function options.problem(v, entry)
+    local _, problem = normalise(v, entry)
+    return problem
+end
+
 local function unknown_problem(key, spec)
     local names = sorted_names(spec)
     local text = "unknown option " .. name_text(key)
@@ -192,7 +211,7 @@ end
 -- @param opts   the script's table; nil is an empty one
 -- @param spec   name -> { type = a type or a list of types tried in order (default "any"), default = taken when the
 --               option is absent, required = true, choices = { allowed values }, min =, max = (numbers, in the
---               normalised unit) }. Types: "duration" "rate" "size" "fraction" (become numbers as units.lua reads
+--               normalised unit), of = the specification of what is in a table, for the documentation }. Types: "duration" "rate" "size" "fraction" (become numbers as units.lua reads
 --               them), "string" "boolean" "integer" "number" "table" "function" "any". Names may be integers too.
 -- @param where  what an error begins with: the name of the function that the script called (default none)
 -- @param level  whose line an error names, counted as error() does: 1 (default) is the line that calls check, 2 the

@@ -10,6 +10,7 @@ local random = {}
 -- Numbers of the core's generators from here on are those of scripts; below, down to 1 << 62, those of the library.
 local STREAMS = 3 << 61
 
+--- class rng: a generator of random numbers: rng itself, and what rng:stream() returns.
 local Rng = {}
 local meta = class.new("rng", Rng)
 
@@ -37,6 +38,7 @@ end
 --- rng(...) -> number: random numbers that follow from the run's seed, as math.random gives them.
 -- rng() is from 0 to below 1; rng(n) a whole number from 1 to n; rng(a, b) one from a to b. The same --seed gives the same numbers
 -- in the same order; the network's own choices are not touched by it.
+-- @param ...  nothing, n, or a and b: whole numbers
 -- @example
 --   local die = rng(6)
 --   check.is_true(die >= 1 and die <= 6)
@@ -48,6 +50,11 @@ function meta.__call(self, a, b)
 end
 
 --- rng:uniform(a, b) -> number: from a to below b, in any unit.
+-- @param a  a number
+-- @param b  a number
+-- @example
+--   local x = rng:uniform(-1, 1)
+--   check.is_true(x >= -1 and x < 1)
 function Rng:uniform(a, b)
     check_self(self, "uniform")
     check_number(a, "a")
@@ -56,6 +63,9 @@ end
 
 --- rng:exponential(mean) -> number: the time to the next of events that come independently, each `mean` on average.
 -- By inversion (Devroye, Non-Uniform Random Variate Generation, 1986, II.2).
+-- @param mean  in any unit, above 0
+-- @example
+--   check.is_true(rng:exponential(5) >= 0)
 function Rng:exponential(mean)
     check_self(self, "exponential")
     return -check_number(mean, "the mean") * math.log(1 - self.generator:unit())
@@ -65,6 +75,8 @@ end
 -- By Box and Muller (Ann. Math. Stat. 29(2), 1958).
 -- @param mean   default 0
 -- @param stdev  default 1
+-- @example
+--   check.near(rng:normal(100, 1), 100, 10)
 function Rng:normal(mean, stdev)
     check_self(self, "normal")
     local radius = math.sqrt(-2 * math.log(1 - self.generator:unit()))
@@ -73,6 +85,7 @@ function Rng:normal(mean, stdev)
 end
 
 --- rng:pick(list) -> element: one of a list, each equally likely.
+-- @param list  not empty
 -- @example
 --   check.match(rng:pick { "red", "green" }, "^[rg]")
 function Rng:pick(list)
@@ -84,6 +97,9 @@ end
 
 --- rng:shuffle(list) -> list: a copy in random order, each order equally likely (Fisher and Yates, as Durstenfeld has it,
 -- CACM 7(7), 1964).
+-- @param list  it stays as it is
+-- @example
+--   check.equal(#rng:shuffle { 1, 2, 3 }, 3)
 function Rng:shuffle(list)
     check_self(self, "shuffle")
     check_list(list, "shuffle")
@@ -99,6 +115,8 @@ local function new(number) return setmetatable({ generator = core.generator(STRE
 
 --- rng:stream(n) -> rng: another one, whose numbers do not depend on how many this one has given.
 -- @param n  which, 1 to a million
+-- @example
+--   check.equal(rng:stream(1)(100), rng:stream(1)(100))
 function Rng:stream(n)
     check_self(self, "stream")
     if math.type(n) ~= "integer" or n < 1 or n > 1000000 then errors.raise("rng:stream: want a number from 1 to 1000000") end

@@ -38,8 +38,16 @@ end
 
 local function fail(where, pattern, why) errors.raise(("%s: %s: %s"):format(where, inspect.quote(pattern, QUOTED), why)) end
 
---- re.match(s, pattern, init=1) -> the first match from init on, or nil: {[0]= the whole match, [1]= and so on its groups,
---- NAME= each named group, from=, to= its first and last byte in s}. A group that took no part is nil.
+--- re.match(s, pattern, init=1) -> table: the first match in a text.
+-- @param s        bytes
+-- @param pattern  a regular expression (PCRE2)
+-- @param init     the place from which on it is looked for; negative: from the end
+-- @return  { [0] = the whole match, [1] and so on: its groups, NAME = each named group, from = its first byte in s, to = its last };
+--   nil without a match. A group that took no part is nil
+-- @error   a bad pattern, and one that would take for ever
+-- @example
+--   local m = re.match("3 packets transmitted, 2 received", "(\\d+) packets.*?(?<got>\\d+) received")
+--   check.equal({ m[1], m.got }, { "3", "2" })
 function re.match(s, pattern, init)
     s = check_text(s, "re.match")
     local regex = compile(pattern, "re.match")
@@ -48,7 +56,14 @@ function re.match(s, pattern, init)
     return match
 end
 
---- re.find(s, pattern, init=1) -> the first and last byte of the first match from init on, or nil.
+--- re.find(s, pattern, init=1) -> from, to: the first and last byte of the first match in a text.
+-- @param s        bytes
+-- @param pattern  a regular expression (PCRE2)
+-- @param init     as for re.match
+-- @return  nil without a match
+-- @error   as re.match
+-- @example
+--   check.equal({ re.find("a12", "\\d+") }, { 2, 3 })
 function re.find(s, pattern, init)
     s = check_text(s, "re.find")
     local regex = compile(pattern, "re.find")
@@ -73,7 +88,14 @@ local function each_match(s, pattern, where)
     end
 end
 
---- re.gmatch(s, pattern) -> iterator over all matches, each as re.match gives it.
+--- re.gmatch(s, pattern) -> function: an iterator over all matches, each as re.match gives it.
+-- @param s        bytes
+-- @param pattern  a regular expression (PCRE2)
+-- @error  as re.match
+-- @example
+--   local sum = 0
+--   for m in re.gmatch("1 2 3", "\\d") do sum = sum + m[0] end
+--   check.equal(sum, 6)
 function re.gmatch(s, pattern) return each_match(check_text(s, "re.gmatch"), pattern, "re.gmatch") end
 
 local function check_group(name, count, names)
@@ -118,9 +140,15 @@ local function call_replacement(fn, match, out)
     out[#out + 1] = value
 end
 
---- re.replace(s, pattern, replacement, max) -> s with each match (at most max) replaced, and how many were. In a string,
---- $1 or ${1} is a group, ${name} a named one, $0 the match, $$ a dollar. A function is given the match, as re.match gives
---- it, and returns the text; nil keeps the match.
+--- re.replace(s, pattern, replacement, max) -> text, count: a text with its matches replaced, and how many were.
+-- @param s            bytes
+-- @param pattern      a regular expression (PCRE2)
+-- @param replacement  a text, where $1 or ${1} is a group, ${name} a named one, $0 the match, $$ a dollar; or a function that is
+--   given the match, as re.match gives it, and returns the text; nil keeps the match
+-- @param max          how many at most (default: all)
+-- @error  as re.match
+-- @example
+--   check.equal(re.replace("a-b", "(\\w)-(\\w)", "$2-$1"), "b-a")
 function re.replace(s, pattern, replacement, max)
     s = check_text(s, "re.replace")
     local regex = compile(pattern, "re.replace")

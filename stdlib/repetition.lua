@@ -10,7 +10,7 @@ local tasks = require "qemunet.tasks"
 
 local repetition = {}
 
-local OPTIONS = {
+local OPTIONS = options.register({
     metric = { type = "function", required = true },
     ci = { type = "fraction" },
     within = { type = { "number", "duration" }, min = 0 },
@@ -18,7 +18,7 @@ local OPTIONS = {
     min = { type = "integer", min = 2 },
     confidence = { type = "fraction", default = 0.95 },
     name = { type = "string", default = "metric" },
-}
+}, "repeat_until")
 
 local DEFAULT_CI, DEFAULT_MIN = 0.05, 5
 
@@ -69,20 +69,20 @@ local function measure_once(opts, values, result)
     return result
 end
 
---- repeat_until{ metric=fn, ... } -> result: repeats a measurement until its mean is known well enough.
+--- repeat_until{ metric=fn, ... } -> table: repeats a measurement until its mean is known well enough.
 -- It stops after the first repetition, from `min` on, whose interval by Student's t (see stats.ci) has a
 -- half-width of at most `ci` of the mean: the sequential procedure for a relative error of Law & Kelton, "Simulation
 -- Modeling and Analysis", 3rd ed., 9.4.1, who then bound the error relative to the true mean by ci / (1 - ci). The
 -- repetitions must be independent of each other. Stopping early makes the interval a little too confident; a higher
 -- `min` helps (Law & Kelton advise 10). Each value is an event "repetition" of the run.
--- @param metric      function(n) -> number, for n = 1, 2, ...; it may wait. In any unit
--- @param ci          half-width as a part of the mean (fraction or "5%"; default 5%)
--- @param within      instead: half-width in the metric's unit (a number, or a duration such as "2ms" of a metric in
+-- @option metric      function(n) -> number, for n = 1, 2, ...; it may wait. In any unit
+-- @option ci          half-width as a part of the mean (fraction or "5%"; default 5%)
+-- @option within      instead: half-width in the metric's unit (a number, or a duration such as "2ms" of a metric in
 --   seconds)
--- @param max         at most so many repetitions (default 50)
--- @param min         at least so many (default 5, or max if that is less)
--- @param confidence  of the interval (default 95%)
--- @param name        what events and progress call it (default "metric")
+-- @option max         at most so many repetitions (default 50)
+-- @option min         at least so many (default 5, or max if that is less)
+-- @option confidence  of the interval (default 95%)
+-- @option name        what events and progress call it (default "metric")
 -- @return  { n, values, mean, lo, hi, half_width, stdev, confidence, name, converged = whether it was narrow enough in
 --   the end }
 -- @error   what metric raises; raises when it gives nil, false (its second value says why) or something else than a

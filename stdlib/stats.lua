@@ -211,27 +211,40 @@ function stats.max(t)
     return greatest
 end
 
---- mean(t): the arithmetic mean.
+--- stats.mean(t) -> number: the arithmetic mean.
+-- @param t  a list of numbers
+-- @example
+--   check.equal(stats.mean { 1, 2, 6 }, 3)
 function stats.mean(t)
     expect_list("mean", t, 1, true, 1)
     return mean_of(t)
 end
 
---- median(t): the middle value, or the mean of the two middle ones; quantile(t, 0.5).
+--- stats.median(t) -> number: the middle value, or the mean of the two middle ones; stats.quantile(t, 0.5).
+-- @param t  a list of numbers
+-- @example
+--   check.equal(stats.median { 1, 2, 10, 11 }, 6)
 function stats.median(t)
     expect_list("median", t, 1, false, 1)
     return quantile_of(sorted(t), 0.5)
 end
 
---- quantile(t, q): the value below which the fraction q lies, linear between neighbours at h = (n - 1) q + 1: type 7
--- of Hyndman & Fan, "Sample Quantiles in Statistical Packages", Am. Stat. 50(4), 1996 (the default of R and NumPy).
+--- stats.quantile(t, q) -> number: the value below which the fraction q lies.
+-- It is linear between neighbours at h = (n - 1) q + 1: type 7 of Hyndman & Fan, "Sample Quantiles in Statistical Packages",
+-- Am. Stat. 50(4), 1996 (the default of R and NumPy).
+-- @param t  a list of numbers
 -- @param q  0 to 1, or "95%"
+-- @example
+--   check.equal(stats.quantile({ 1, 2, 3, 4, 5 }, "25%"), 2)
 function stats.quantile(t, q)
     expect_list("quantile", t, 1, false, 1)
     return quantile_of(sorted(t), (units.fraction(q, "stats.quantile", 2)))
 end
 
---- stdev(t): the sample standard deviation, with n - 1; needs two values.
+--- stats.stdev(t) -> number: the sample standard deviation, with n - 1.
+-- @param t  a list of numbers, two at least
+-- @example
+--   check.near(stats.stdev { 2, 4, 4, 4, 5, 5, 7, 9 }, 2.138, 0.001)
 function stats.stdev(t)
     expect_list("stdev", t, 2, true, 1)
     return stdev_of(t)
@@ -240,21 +253,30 @@ end
 --- stats.variance(t) -> number: the sample variance, with n - 1; the square of stats.stdev.
 -- @param t  a list of numbers, two at least
 -- @example
---   check.equal(stats.variance { 1, 2, 3, 4, 5 }, 2.5)
+--   check.near(stats.variance { 1, 2, 3, 4, 5 }, 2.5, 1e-9)
 function stats.variance(t)
     expect_list("variance", t, 2, true, 1)
     return stdev_of(t) ^ 2
 end
 
---- ci(t, confidence) -> lo, hi: the two-sided confidence interval of the mean, mean -/+ t_{(1+c)/2, n-1} s / sqrt(n),
--- by Student's t (NIST/SEMATECH e-Handbook 1.3.5.2). It supposes independent values, about normal or many; needs two.
--- @param confidence  above 0 and below 1, or "99%"; default 0.95
+--- stats.ci(t, confidence) -> lo, hi: the two-sided confidence interval of the mean, by Student's t.
+-- It is mean -/+ t_{(1+c)/2, n-1} s / sqrt(n) (NIST/SEMATECH e-Handbook 1.3.5.2). It supposes independent values, about normal or
+-- many.
+-- @param t           a list of numbers, two at least
+-- @param confidence  above 0 and below 1, or "99%" (default 0.95)
+-- @example
+--   local lo, hi = stats.ci({ 10, 11, 12, 13 }, "99%")
+--   check.less(lo, 11.5) check.less(11.5, hi)
 function stats.ci(t, confidence)
     expect_list("ci", t, 2, true, 1)
     return interval(t, (confidence_of(confidence, "ci", 2)))
 end
 
---- ci95(t) -> lo, hi: ci(t, 0.95).
+--- stats.ci95(t) -> lo, hi: stats.ci(t, 0.95).
+-- @param t  a list of numbers, two at least
+-- @example
+--   local lo, hi = stats.ci95 { 10, 11, 12, 13 }
+--   check.near((lo + hi) / 2, 11.5, 1e-9)
 function stats.ci95(t)
     expect_list("ci95", t, 2, true, 1)
     return interval(t, 0.95)
@@ -327,19 +349,19 @@ function METHODS.bca(t, fn, values, p)
     return adjusted(p), adjusted(1 - p)
 end
 
-local BOOTSTRAP_OPTIONS = {
+local BOOTSTRAP_OPTIONS = options.register({
     confidence = { type = "fraction" }, samples = { type = "integer", default = 2000, min = 2, max = 1000000 },
     method = { type = "string", default = "bca", choices = { "bca", "percentile" } },
-}
+}, "stats.bootstrap")
 
 --- stats.bootstrap(t, fn, opts) -> lo, hi, standard error: a confidence interval of any statistic, by the bootstrap.
 -- It computes fn of many lists that are drawn from t with replacement, and so supposes nothing of the distribution, but that
 -- t's values are independent and many enough to stand for it (ten or more). What is drawn follows from the run's seed.
 -- @param t   a list of values of any kind, two at least: numbers, pairs ...
 -- @param fn  function(list) -> number: the statistic; default stats.mean. It must leave the list as it is, and not wait
--- @param opts.confidence  default 0.95
--- @param opts.samples     how many lists are drawn (default 2000; fewer than 1000 give rough intervals)
--- @param opts.method      "bca": bias-corrected and accelerated (Efron, "Better Bootstrap Confidence Intervals", JASA 82,
+-- @option confidence  default 0.95
+-- @option samples     how many lists are drawn (default 2000; fewer than 1000 give rough intervals)
+-- @option method      "bca": bias-corrected and accelerated (Efron, "Better Bootstrap Confidence Intervals", JASA 82,
 --   1987), the default; "percentile": the quantiles of the drawn values as they are
 -- @return  the ends of the interval, and the standard deviation of the drawn values
 -- @error   raises when t has fewer than two values, and when fn gives something else than a finite number
@@ -358,8 +380,11 @@ function stats.bootstrap(t, fn, opts)
     return quantile_of(values, p), quantile_of(values, q or 1 - p), stdev_of(values)
 end
 
---- ecdf(t): the empirical distribution function, a list of { x =, p = } with x rising and distinct; p is the fraction
--- of the values that are <= x, so that the last p is 1.
+--- stats.ecdf(t) -> list: the empirical distribution function.
+-- @param t  a list of numbers
+-- @return  { { x = , p = }, ... } with x rising and distinct; p is the fraction of the values that are <= x
+-- @example
+--   check.equal(stats.ecdf { 1, 1, 2, 3 }, { { x = 1, p = 0.5 }, { x = 2, p = 0.75 }, { x = 3, p = 1.0 } })
 function stats.ecdf(t)
     expect_list("ecdf", t, 1, false, 1)
     local ordered, out = sorted(t), {}
@@ -386,9 +411,13 @@ local function bin_of(x, edges, bins)
     return i
 end
 
---- histogram(t, bins) -> { lo =, hi =, counts =, edges = }: bins of equal width from the least value to the greatest.
--- Bin i holds edges[i] <= x < edges[i + 1], the last one x <= hi as well; there are #counts + 1 edges.
+--- stats.histogram(t, bins) -> table: how many values lie in bins of equal width, from the least value to the greatest.
+-- Bin i holds edges[i] <= x < edges[i + 1], the last one x <= hi as well.
+-- @param t     a list of numbers
 -- @param bins  how many, from 1 (default 10)
+-- @return  { lo, hi, counts = list, edges = list of one more }
+-- @example
+--   check.equal(stats.histogram({ 0, 1, 2, 9, 10 }, 2).counts, { 3, 2 })
 function stats.histogram(t, bins)
     expect_list("histogram", t, 1, true, 1)
     bins = bins == nil and 10 or bins
@@ -405,10 +434,12 @@ function stats.histogram(t, bins)
     return { lo = lo, hi = hi, counts = counts, edges = edges }
 end
 
---- t_quantile(p, df): the p-quantile of Student's t with df degrees of freedom, found by bisection of the incomplete
--- beta function (Abramowitz & Stegun 26.7.1).
+--- stats.t_quantile(p, df) -> number: the p-quantile of Student's t with df degrees of freedom.
+-- It is found by bisection of the incomplete beta function (Abramowitz & Stegun 26.7.1).
 -- @param p   above 0 and below 1
 -- @param df  above 0, not necessarily whole; math.huge is the normal distribution
+-- @example
+--   check.near(stats.t_quantile(0.975, 10), 2.228, 0.001)
 function stats.t_quantile(p, df)
     if type(p) ~= "number" or not (p > 0 and p < 1) then misuse("t_quantile", "p must lie between 0 and 1", 1) end
     if type(df) ~= "number" or not (df > 0) then misuse("t_quantile", "df must be a number above 0", 1) end

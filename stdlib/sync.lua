@@ -4,11 +4,14 @@
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local node = require "qemunet.nodes.node"
+local options = require "qemunet.options"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
 local units = require "qemunet.units"
 
 local sync = {}
+
+options.register({ on = { type = "any" }, timeout = { type = "duration" } }, "sync")
 
 local function find_node(key)
     local found = type(key) == "string" and testbed.find(key) or key
@@ -151,13 +154,22 @@ local function disarming(jobs)
     end })
 end
 
---- sync{ [node]=cmd, ..., on=, timeout= } -> { [node]=result }, spread: starts one command on each node at one instant: when
---- all are ready, or with `on` when that comes after it: an event is set, a barrier opens (all of them count as one that
---- waits), a task or handle is done, a function returns, a packet trigger fires. A command whose timeout passes before is
---- killed unstarted. A result's `started` is when the node's word that its command begins came here; `spread`, in seconds,
---- is the difference between the first and the last of these. Does not raise for what the commands do.
---- With a packet trigger (l:on) or an event of ns-3's (net:on), the first packet from now on counts, also while the nodes get ready, or the last one when
---- it fires no more: the third value is that packet, and each result's `offset` the time from the packet to its `started`.
+--- sync{ [node]=cmd, ... } -> results, spread, packet: starts one command on each node, all at one instant.
+-- Each is made ready in its node first; then all are released, or with `on` when that comes after it. A command whose timeout
+-- passes before is killed unstarted. A result's `started` is when the node's word that its command begins came here. It does not
+-- raise for what the commands do.
+-- @option on       what releases them: an event that is set, a barrier that opens (all of them count as one that waits), a task
+--   that is done, a function that returns, a packet trigger that fires or an event of ns-3's: the first packet or event from now
+--   on counts, also while the nodes get ready, or the last one when there will be no more
+-- @option timeout  of each command (default: defaults.timeout)
+-- @return  { [node] = result }, by what the commands were given by: nodes or their names; the seconds between the first start and
+--   the last; and with a packet trigger that packet, or that event, the results' `offset` being the time from it to their starts
+-- @error   what is no node
+-- @example vm
+--   local a, b = host("a"), host("b")
+--   lan { a, b }
+--   local results, spread = sync { [a] = "iperf3 -s -1", [b] = "sleep 0.1; iperf3 -c a", timeout = "30s" }
+--   print(results[b].stdout, spread)
 function sync.sync(commands)
     if type(commands) ~= "table" then error("sync: want a table, sync{ [node] = command }", 2) end
     local own, opts, on, handle = {}, {}, nil, sync.expected()

@@ -2,6 +2,7 @@
 -- Time and tasks: go, sleep, after, at, every, all, any, timeout, eventually, always, event, barrier. Everything that can
 -- be waited for (tasks, jobs, handles, events) has a field `done`, a future of the core, and a method `outcome`.
 
+local class = require "qemunet.class"
 local core = require "qemunet.core"
 local coroutines = require "qemunet.coroutines"
 local errors = require "qemunet.errors"
@@ -42,8 +43,11 @@ tasks.on_failure = function(failure) io.stderr:write(tostring(failure.message), 
 -- Tasks that have not ended, by what the core calls them, and those that failed and were not joined yet: {[task]=true}.
 local running, unjoined = {}, {}
 
+--- class task: a function that runs beside the script; what go(), after(), at(), every() and probe() return.
+-- @field series series  of probe(): the series that it fills
 local Task = { __name = "task" }
 Task.__index = Task
+class.register("task", Task, Task)
 
 -- The last values of an ended task are its own; nothing here waits, since it is no task that runs this.
 core.on_task_end(function(done, ok, ...)
@@ -68,7 +72,13 @@ local function start(on_error, fn, ...)
     return self
 end
 
-local function keep_for_join(self) unjoined[self] = true end
+-- Called when a task has failed that something may join yet.
+tasks.on_unjoined = function() end
+
+local function keep_for_join(self)
+    unjoined[self] = true
+    tasks.on_unjoined()
+end
 local function fail_now(self) tasks.on_failure(self.failure) end
 
 local function check_function(fn, where, level)
@@ -79,6 +89,8 @@ end
 
 --- go(fn, ...) -> task: runs fn(...) as a task of its own, beside the one that calls it.
 -- An error in it that no join takes fails the experiment at its end, with the task's stack and that of who started it.
+-- @param fn   function(...); it may wait
+-- @param ...  what it is given
 -- @example
 --   local t = go(function(a, b) sleep("10ms") return a + b end, 1, 2)
 --   check.equal(t:join(), 3)
@@ -117,6 +129,10 @@ local function check_task(self, method) errors.check_colon(getmetatable(self) ==
 -- Any number of tasks may join one, also later; each gets the same.
 -- @param timeout  how long to wait (duration; default: without end)
 -- @return  nil, "timed out", "timeout" when the time has passed; the task goes on
+-- @error   the task's error; "the task was cancelled"
+-- @example
+--   local t = go(function() sleep("5ms") return 1, 2 end)
+--   check.equal({ t:join(5) }, { 1, 2 })
 function Task:join(timeout)
     check_task(self, "join")
     local seconds = check_timeout(timeout, 2)
@@ -158,6 +174,20 @@ function tasks.unjoined_failures()
     local list = {}
     for task in pairs(unjoined) do list[#list + 1] = task.failure end
     return list
+end
+
+--- The same, and each is told of once only.
+function tasks.take_unjoined()
+    local list = tasks.unjoined_failures()
+    unjoined = {}
+    return list
+end
+
+--- Waits for the end of a task. Returns its values, packed; or nil and its failure, {message=, trace=, frames=}.
+function tasks.settle(task)
+    core.wait { task.done }
+    unjoined[task] = nil
+    return task.values, task.failure
 end
 
 --- Cancels all that still run, and waits until they have given back what they hold; forgets failures that nobody joined.
@@ -204,6 +234,8 @@ local function sleep_until(t) core.wait(NOTHING, t - core.now()) end
 
 --- after(d, fn) -> task: calls fn once, d from now, in a task of its own.
 -- An error in fn ends the experiment at once. :cancel() before that, and it is not called.
+-- @param d   when, from now on (duration)
+-- @param fn  function(); it may wait
 -- @example
 --   local called = event()
 --   after("5ms", function() called:set() end)
@@ -218,7 +250,8 @@ function tasks.after(d, fn)
 end
 
 --- at(t, fn) -> task: calls fn at experiment second t, in a task of its own; at once when t has passed.
--- @param t  seconds since the start, as now() counts them
+-- @param t   seconds since the start, as now() counts them
+-- @param fn  function(); it may wait
 -- @example
 --   at(now() + 0.01, function() mark("ten milliseconds later") end)
 function tasks.at(t, fn)
@@ -232,7 +265,8 @@ end
 
 --- every(d, fn) -> task: calls fn each d, the first time d from now, without drift, until :cancel().
 -- Instants that pass while fn still runs are left out. An error in fn ends the experiment at once.
--- @param d  the period (duration, over 0)
+-- @param d   the period (duration, over 0)
+-- @param fn  function(); it may wait
 -- @example
 --   local n = 0
 --   local ticks = every("5ms", function() n = n + 1 end)
@@ -272,8 +306,8 @@ end
 
 local function remaining(deadline) return deadline and math.max(0, deadline - core.now()) end
 
---- all{a, b, ...} -> list: waits for all of these jobs, tasks, events and handles.
--- @param list.timeout  how long at most (duration; default: without end)
+--- all{ a, b, ... } -> list: waits for all of these jobs, tasks, events and handles.
+-- @option timeout  how long at most (default: without end)
 -- @return  what each gave, in their order: a job's result, a task's first value, an event's value
 -- @error  a task's error; "all: timed out"
 -- @example
@@ -292,8 +326,8 @@ function tasks.all(list)
     return values
 end
 
---- any{a, b, ...} -> place, value: waits for the first of these jobs, tasks, events and handles.
--- @param list.timeout  how long at most (duration; default: without end)
+--- any{ a, b, ... } -> place, value: waits for the first of these jobs, tasks, events and handles.
+-- @option timeout  how long at most (default: without end)
 -- @return  its place in the list and what it gave; nil, "timed out", "timeout" when the time has passed
 -- @example
 --   local first = any { go(function() sleep(1000) end), go(function() return "quick" end) }
@@ -310,6 +344,8 @@ end
 
 --- timeout(d, fn) -> values: runs fn and gives what it returns; raises "timed out" when d passes, and cancels fn.
 -- Timeouts nest: the one that ends first counts. fn's `<close>` variables are closed before it raises.
+-- @param d   how long fn may take (duration)
+-- @param fn  function() -> values
 -- @example
 --   check.equal(timeout(5, function() return "in time" end), "in time")
 --   check.raises(function() timeout("10ms", function() sleep(1000) end) end, "timed out after 10 ms")
@@ -326,7 +362,8 @@ function tasks.timeout(d, fn)
     error(("timed out after %s"):format(units.format_duration(seconds)), 2)
 end
 
-local EVENTUALLY = { every = { type = "duration", default = DEFAULT_POLL } }
+local EVENTUALLY = options.register({ every = { type = "duration", default = DEFAULT_POLL } }, "eventually", "always")
+options.register({ timeout = { type = "duration" } }, "all", "any")
 -- Looked at again at most so often, however much happens.
 local LEAST_PAUSE = 0.001
 
@@ -359,8 +396,9 @@ end
 --- eventually(d, fn, opts) -> value: calls fn until it gives a true value, and returns that.
 -- A function that only looks, at variables or nodes' states, is called again as soon as anything has happened in the experiment;
 -- one that waits, for commands, every 100 ms. An error in fn counts as "not yet". It runs as a task of its own.
--- @param d           how long at most (duration)
--- @param opts.every  the longest pause between two calls (duration; default "100ms")
+-- @param d   how long at most (duration)
+-- @param fn  function() -> value
+-- @option every  the longest pause between two calls (duration; default "100ms")
 -- @error  when d has passed, with the last value or error
 -- @example
 --   local seen = 0
@@ -386,8 +424,9 @@ end
 
 --- always(d, fn, opts): looks for the duration whether fn gives a true value each time, and raises as soon as it does not.
 -- It looks again as eventually does. An error in fn is raised as it is.
--- @param d           for how long (duration)
--- @param opts.every  the longest pause between two calls (duration; default "100ms")
+-- @param d   for how long (duration)
+-- @param fn  function() -> whether it is so
+-- @option every  the longest pause between two calls (duration; default "100ms")
 -- @example
 --   always("20ms", function() return now() > 0 end)
 function tasks.always(d, fn, opts)
@@ -408,8 +447,11 @@ function tasks.always(d, fn, opts)
     until core.now() >= begin + seconds
 end
 
+--- class event: something that happens once; what event() returns.
+-- @field name string  its name
 local Event = { __name = "event" }
 Event.__index = Event
+class.register("event", Event, Event)
 
 --- event(name) -> event: something that happens once, for tasks to wait for.
 -- @param name  what progress shows while it is waited for (default "event")
@@ -423,8 +465,11 @@ end
 
 local function check_event(self, method) errors.check_colon(getmetatable(self) == Event, method, "event") end
 
---- event:set(value) -> whether it was not set before: sets it for good, and wakes all who wait.
+--- event:set(value) -> boolean: sets the event for good, and wakes all who wait; says whether it was not set before.
 -- @param value  what wait gives (default true)
+-- @example
+--   local ready = event("ready")
+--   check.equal({ ready:set(7), ready:set(8), ready:wait() }, { true, false, 7 })
 function Event:set(value)
     check_event(self, "set")
     return self.done:set(value == nil and true or value)
@@ -435,6 +480,8 @@ function Event:outcome() return (self.done:values()) end
 --- event:wait(timeout) -> value: waits until the event is set; at once if it is.
 -- @param timeout  how long at most (duration; default: without end)
 -- @return  what it was set to; nil, "timed out", "timeout" when the time has passed
+-- @example
+--   check.equal(select(2, event("never"):wait("1ms")), "timed out")
 function Event:wait(timeout)
     check_event(self, "wait")
     local seconds = check_timeout(timeout, 2)
@@ -443,8 +490,10 @@ function Event:wait(timeout)
     return self:outcome()
 end
 
+--- class barrier: a gate at which tasks meet; what barrier() returns.
 local Barrier = { __name = "barrier" }
 Barrier.__index = Barrier
+class.register("barrier", Barrier, Barrier)
 
 --- barrier(n) -> barrier: a gate at which n tasks meet.
 -- @param n  how many, at least 1
@@ -461,6 +510,8 @@ end
 --- barrier:wait(timeout) -> true: waits until n tasks wait here, and then all go on; it can be used again.
 -- @param timeout  how long at most (duration; default: without end)
 -- @return  nil, "timed out", "timeout" when the time has passed; then the task is not counted any more
+-- @example
+--   check.is_true(barrier(1):wait())
 function Barrier:wait(timeout)
     errors.check_colon(getmetatable(self) == Barrier, "wait", "barrier")
     local seconds, gate = check_timeout(timeout, 2), self.gate

@@ -47,11 +47,18 @@ function testbed.add_node(node)
     return #state.nodes
 end
 
--- What is told of new links and of the end; kept for good.
-local link_listeners, end_listeners = {}, {}
+-- What is told of new links, of nodes' states and of the end; kept for good.
+local link_listeners, state_listeners, end_listeners = {}, {}, {}
 
 --- Has fn(link) called for each link that is added.
 function testbed.on_link(fn) link_listeners[#link_listeners + 1] = fn end
+
+--- Has fn(node) called for each new state of a node that boots.
+function testbed.on_state(fn) state_listeners[#state_listeners + 1] = fn end
+
+function testbed.tell_state(node)
+    for _, fn in ipairs(state_listeners) do fn(node) end
+end
 
 --- Has fn() called when an experiment ends, before its links and nodes go.
 function testbed.on_end(fn) end_listeners[#end_listeners + 1] = fn end

@@ -2,6 +2,7 @@
 -- Plain-text tables for terminals and logs, aligned by the columns that characters take on a screen.
 
 local inspect = require "qemunet.inspect"
+local options = require "qemunet.options"
 
 local text = {}
 
@@ -88,30 +89,37 @@ local function widths_of(cells, count)
     return widths
 end
 
---- A table as aligned text: columns(rows, opts) -> string of lines, no newline after the last one.
--- @param rows  a list of lists, the first one the header; cells are strings, numbers, nil (empty) or anything else.
---              A column of numbers ("1.25 ms" counts as one) is set to the right, any other to the left.
--- @param opts  gap = text between columns (default two spaces), rule = true (a line of dashes below the header),
---              float = format of floats (default "%.6g"), align = { [column] = "left"|"right" }
--- Raises when rows, or one of them, is not a table.
+local COLUMNS = options.register({ gap = { type = "string", default = "  " }, rule = { type = "boolean" },
+    float = { type = "string", default = "%.6g" }, align = { type = "table" } }, "columns")
+
+--- columns(rows, opts) -> text: a table as aligned lines, without a newline behind the last one.
+-- A column of numbers ("1.25 ms" counts as one) is set to the right, any other to the left.
+-- @param rows  a list of lists, the first one the header; cells are strings, numbers, nil (empty) or anything else
+-- @option gap    text between columns
+-- @option rule   true: a line of dashes below the header
+-- @option float  format of floats
+-- @option align  { [column] = "left" or "right" }
+-- @error  raises when rows, or one of them, is not a table
+-- @example
+--   print(columns({ { "node", "rtt" }, { "a", 20.25 }, { "b", 1 } }, { rule = true }))
 function text.columns(rows, opts)
     if type(rows) ~= "table" then error("text.columns: want a list of rows, got " .. inspect(rows), 2) end
-    opts = opts or {}
+    local checked = options.check(opts, COLUMNS, "columns", 2)
     local count, cells = column_count(rows), {}
     for i, row in ipairs(rows) do
         cells[i] = {}
-        for column = 1, count do cells[i][column] = cell_text(row[column], opts.float or "%.6g") end
+        for column = 1, count do cells[i][column] = cell_text(row[column], checked.float) end
     end
     local widths, right, dashes = widths_of(cells, count), {}, {}
     for column = 1, count do
-        local align = opts.align and opts.align[column]
+        local align = checked.align and checked.align[column]
         if align then right[column] = align == "right" else right[column] = column_is_numeric(rows, column) end
         dashes[column] = ("-"):rep(widths[column])
     end
-    if opts.rule and cells[1] then table.insert(cells, 2, dashes) end
+    if checked.rule and cells[1] then table.insert(cells, 2, dashes) end
     for i, row in ipairs(cells) do
         for column = 1, count do row[column] = pad(row[column], widths[column], right[column]) end
-        cells[i] = table.concat(row, opts.gap or "  "):gsub("%s+$", "")
+        cells[i] = table.concat(row, checked.gap):gsub("%s+$", "")
     end
     return table.concat(cells, "\n")
 end

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int make_folders(char *path)
+int cache_make_folders(char *path)
 {
     for (char *at = path + 1; *at; at++) {
         if (*at != '/')
@@ -35,7 +35,7 @@ char *cache_folder(void)
                                  : asprintf(&path, "/tmp/qemunet-cache-%u", getuid());
     if (n < 0)
         return NULL;
-    if (make_folders(path)) {
+    if (cache_make_folders(path)) {
         int err = errno;
         free(path);
         errno = err;

@@ -76,7 +76,7 @@ static void flood(struct plane *p, struct bridge *b, const struct direction *bac
         if (copy)
             direction_offer(p, b->members[i], copy, at);
         else
-            p->totals.no_memory++;
+            plane_lose(p, &p->totals.no_memory);
     }
     packet_free(&p->pool, pkt);
 }

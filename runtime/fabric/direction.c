@@ -71,7 +71,7 @@ static void deliver(struct plane *p, struct direction *d, struct packet *pkt)
         return;
     }
     finish(p, d, pkt, LINK_DELIVERED);
-    lateness_add(&d->stats.lateness, p->now - packet_due(pkt));
+    lateness_add(&d->stats.lateness, packet_due(pkt), p->now);
     switch (d->to.kind) {
     case FABRIC_SWITCH:
         bridge_forward(p, d->to.bridge, d, pkt);
@@ -173,7 +173,7 @@ static struct packet *duplicate(struct plane *p, struct direction *d, const stru
         return NULL;
     struct packet *copy = packet_clone(&p->pool, pkt);
     if (!copy) {
-        p->totals.no_memory++;
+        plane_lose(p, &p->totals.no_memory);
         return NULL;
     }
     copy->marks |= PACKET_DUPLICATE;

@@ -148,6 +148,7 @@ struct fabric_lateness {
     uint64_t count;
     uint64_t sum_ns;
     uint64_t max_ns;
+    int64_t max_at; /* when that one was handed over, experiment ns */
     /* Below fabric_lateness_bound(); the last: all above. */
     uint64_t buckets[FABRIC_LATENESS_BUCKETS];
 };
@@ -180,18 +181,19 @@ struct link_stats {
 struct fabric_totals {
     uint64_t received;        /* frames read from ports */
     uint64_t transmitted;     /* frames that ports' sockets took */
-    uint64_t overruns;        /* frames dropped because a port's socket stayed full */
     uint64_t unreachable;     /* frames dropped because a port's peer was gone */
     uint64_t malformed;       /* shorter than an Ethernet header, or larger than any frame */
     uint64_t unlinked;        /* came from a port that no link joins */
     uint64_t hop_drops;       /* went round switches for too long: a loop */
     uint64_t storm_drops;     /* not flooded by switches in a storm */
+    uint64_t overruns;        /* frames dropped because a port's socket stayed full */
     uint64_t no_memory;       /* frames dropped for want of memory */
     uint64_t triggers_missed; /* frames a trigger fired for that it could not tell of, or hold */
     uint64_t verdicts_missed; /* held frames that went on because no verdict came */
-    uint64_t turns;           /* times the thread woke */
-    uint64_t cpu_ns;          /* processor time that the thread has used */
-    bool realtime; /* it may be scheduled before all else: see runtime/fabric/urgency.h */
+    int64_t lost_at; /* when one of overruns to verdicts_missed was counted last, experiment ns */
+    uint64_t turns;  /* times the thread woke */
+    uint64_t cpu_ns; /* processor time that the thread has used */
+    bool realtime;   /* it may be scheduled before all else: see runtime/fabric/urgency.h */
     struct fabric_lateness lateness; /* of every link's frames, also of links that were removed */
 };
 

@@ -157,7 +157,7 @@ static void emit(struct plane *p, struct flow *f, uint32_t len, int64_t at, bool
     struct frame *frame = frame_new(&p->pool, len);
     struct packet *pkt = frame ? packet_new(&p->pool, frame) : NULL;
     if (!pkt) {
-        p->totals.no_memory++;
+        plane_lose(p, &p->totals.no_memory);
         return;
     }
     fill(f, frame, len, at, marker);
@@ -365,10 +365,10 @@ bool flow_receive(struct plane *p, struct direction *d, struct packet *pkt)
         return false;
     int64_t at = packet_due(pkt);
     if (meter_add(&f->meter, s.seq, at - s.sent, at, pkt->frame->len) < 0)
-        p->totals.no_memory++;
+        plane_lose(p, &p->totals.no_memory);
     if (f->config.deliver)
         return false;
-    lateness_add(&d->stats.lateness, p->now - at);
+    lateness_add(&d->stats.lateness, at, p->now);
     direction_drop(p, d, pkt, LINK_DELIVERED);
     return true;
 }

@@ -22,13 +22,21 @@ int64_t fabric_lateness_bound(int i)
     return (int64_t)(i % SUB + SUB + 1) << shift;
 }
 
-void lateness_add(struct fabric_lateness *l, int64_t ns)
+/* The most, and when that was. */
+static void note_most(struct fabric_lateness *l, uint64_t ns, int64_t at)
 {
-    uint64_t late = ns > 0 ? (uint64_t)ns : 0;
+    if (ns > l->max_ns) {
+        l->max_ns = ns;
+        l->max_at = at;
+    }
+}
+
+void lateness_add(struct fabric_lateness *l, int64_t due, int64_t now)
+{
+    uint64_t late = now > due ? (uint64_t)(now - due) : 0;
     l->count++;
     l->sum_ns += late;
-    if (late > l->max_ns)
-        l->max_ns = late;
+    note_most(l, late, now);
     l->buckets[bucket_of(late)]++;
 }
 
@@ -36,8 +44,7 @@ void lateness_join(struct fabric_lateness *to, const struct fabric_lateness *fro
 {
     to->count += from->count;
     to->sum_ns += from->sum_ns;
-    if (from->max_ns > to->max_ns)
-        to->max_ns = from->max_ns;
+    note_most(to, from->max_ns, from->max_at);
     for (int i = 0; i < FABRIC_LATENESS_BUCKETS; i++)
         to->buckets[i] += from->buckets[i];
 }

@@ -4,8 +4,8 @@
 
 #include "runtime/fabric/fabric.h"
 
-/** Count one frame handed over @ns after it was due. */
-void lateness_add(struct fabric_lateness *l, int64_t ns);
+/** Count one frame that was due at @due and handed over at @now. */
+void lateness_add(struct fabric_lateness *l, int64_t due, int64_t now);
 
 /** Add all that @from counts to @to. */
 void lateness_join(struct fabric_lateness *to, const struct fabric_lateness *from);

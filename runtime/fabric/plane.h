@@ -27,4 +27,11 @@ struct plane {
     int64_t now; /* when the frames at hand came or fell due at the latest */
 };
 
+/** Count what is lost to this machine's slowness in @counter, one of the totals. */
+static inline void plane_lose(struct plane *p, uint64_t *counter)
+{
+    ++*counter;
+    p->totals.lost_at = p->now;
+}
+
 #endif

@@ -111,7 +111,7 @@ static void enter(struct plane *p, struct port *port, struct frame *frame)
 {
     struct packet *pkt = packet_new(&p->pool, frame);
     if (!pkt)
-        p->totals.no_memory++;
+        plane_lose(p, &p->totals.no_memory);
     else if (frame->len < ETHERNET_HEADER)
         drop(p, pkt, &p->totals.malformed);
     else if (!port->out)
@@ -142,7 +142,7 @@ static struct direction *arrivals(struct port *port)
 static void record_lateness(struct port *port, struct packet *pkt, int64_t now)
 {
     if (!pkt->late_recorded)
-        lateness_add(&arrivals(port)->stats.lateness, now - packet_due(pkt));
+        lateness_add(&arrivals(port)->stats.lateness, packet_due(pkt), now);
     pkt->late_recorded = true;
 }
 
@@ -203,6 +203,7 @@ static bool send_failed(struct plane *p, struct port *port, int err)
     case EMSGSIZE:
     case ENOBUFS:
     case ENOMEM:
+        p->totals.lost_at = p->now;
         drop_held(p, port, &p->totals.overruns);
         return true;
     default:
@@ -270,7 +271,7 @@ void port_send(struct plane *p, struct port *port, struct packet *pkt)
     if (port->blocked)
         record_lateness(port, pkt, p->now);
     if (port->held_len == PORT_HELD_MAX) {
-        p->totals.overruns++;
+        plane_lose(p, &p->totals.overruns);
         direction_drop(p, arrivals(port), pkt, LINK_OVERRUN);
         return;
     }

@@ -239,7 +239,7 @@ static void give(struct plane *p, struct radio_member *m, const struct packet *p
     if (copy)
         direction_offer(p, m->out, copy, packet_due(pkt));
     else
-        p->totals.no_memory++;
+        plane_lose(p, &p->totals.no_memory);
 }
 
 /* Let @pkt, whose sending ended at its due time, reach the members. What is for a station that has

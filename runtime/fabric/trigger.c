@@ -131,7 +131,7 @@ static void on_due(struct plane *p, struct schedule_entry *e)
     struct direction *d = h->direction;
     int64_t at = schedule_time(&p->schedule, e);
     if (h->id)
-        p->totals.verdicts_missed++;
+        plane_lose(p, &p->totals.verdicts_missed);
     release(p, h);
     direction_enter(p, d, pkt, at);
 }
@@ -171,7 +171,7 @@ static struct held *report(struct plane *p, struct direction *d, struct packet *
     };
     bool told = event_push(p->events, &event, pkt->frame->data);
     if (!told || (w->hold && !h))
-        p->totals.triggers_missed++;
+        plane_lose(p, &p->totals.triggers_missed);
     if (told || !h)
         return h;
     release(p, h);

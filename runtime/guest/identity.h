@@ -14,7 +14,7 @@
  * - nic OLD NEW MTU ADDRESS LENGTH GATEWAY: the interface with the hardware address OLD gets NEW,
  *   the MTU (0: as it is) and an IPv4 address, is up, and has the default route if there is a
  *   GATEWAY; "-" is none
- * - clock: says the time of day
+ * - clock: says the time of day, and that of the clock that nobody sets
  * - step SIGN NANOSECONDS: moves the time of day by so much, + or -
  *
  * @say  takes what is to be said: an interface's name, the time in nanoseconds; a line each

@@ -56,6 +56,11 @@ local function replayed(n)
     return schedule.check_names(list, ("replay: schedule %d"):format(n))
 end
 
+--- class storm: faults that happen in time; what faults{} returns. As a <close> variable it is stopped at its end.
+-- @field schedule table  what happens, in order: see faults
+-- @field state string    "not started", "running" or "over"
+-- @field during number   seconds, or false
+-- @field seed integer    the run's
 local Storm = {}
 local meta = class.new("storm", Storm)
 
@@ -91,8 +96,8 @@ for _, field in ipairs { "during", "began", "task" } do Storm[field] = false end
 -- began and ended (seconds after the start), or skipped (why it was left out). storm.state is "not started", "running"
 -- or "over". print(storm) shows all of it. The list is in faults.json of the run's folder: `qemunet run FILE --replay
 -- FOLDER` repeats it, and --shrink finds the fewest faults that matter.
--- @param during  how long it goes on; all that is broken then is healed (duration; needed for random entries)
--- @param every   the mean time between two random faults (duration)
+-- @option during  how long it goes on; all that is broken then is healed (duration; needed for random entries)
+-- @option every   the mean time between two random faults (duration)
 -- @param link    of an entry, its target: a link or its name; or links={...}, one of these at random
 -- @param node    likewise: a node or its name; or nodes={...}
 -- @param groups  of a partition: lists of nodes, or "random"
@@ -110,10 +115,10 @@ for _, field in ipairs { "during", "began", "task" } do Storm[field] = false end
 --   local a, b = responder("a"), responder("b")
 --   local cable = link(a, b)
 --   local storm = faults {
---       during = "0.2s", every = "50ms",
+--       during = "40ms", every = "10ms",
 --       { "cut", link = cable, lasts = { "5ms", "20ms" } },
 --       { "lossy", link = cable, loss = "10%", lasts = "10ms", weight = 2 },
---       { "slow", link = cable, at = 0, delay = "5ms", lasts = "100ms" },
+--       { "slow", link = cable, at = 0, delay = "5ms", lasts = "20ms" },
 --   }
 --   storm:start()
 --   check.is_true(storm:wait(5))
@@ -201,6 +206,9 @@ end
 
 --- storm:start() -> storm: its time begins; it runs beside the script.
 -- @error  raises when it was started before
+-- @example
+--   local cable = link(responder("a"), responder("b"))
+--   faults({ { "cut", link = cable, at = 0, lasts = "1ms" } }):start():wait(5)
 function Storm:start()
     class.check(self, meta, "start")
     if self.state ~= "not started" then errors.raise("start: this schedule of faults was started before") end
@@ -220,6 +228,11 @@ end
 -- @param timeout  how long at most (duration; default endless)
 -- @return  true; nil, "timed out" when the time has passed (it goes on)
 -- @error   raises the error of a fault, and when it was never started
+-- @example
+--   local cable = link(responder("a"), responder("b"))
+--   local storm = faults { { "cut", link = cable, at = 0, lasts = "1ms" } }
+--   storm:start()
+--   check.is_true(storm:wait(5))
 function Storm:wait(timeout)
     class.check(self, meta, "wait")
     local seconds = timeout ~= nil and units.duration(timeout, "timeout", 2) or nil
@@ -231,6 +244,10 @@ end
 
 --- storm:stop() -> true: ends it now, and waits until all that it broke is healed: machines that it crashed have booted.
 -- @error  raises the error of a fault
+-- @example
+--   local cable = link(responder("a"), responder("b"))
+--   local storm = faults { { "cut", link = cable, at = 0 } }
+--   storm:start():stop()
 function Storm:stop()
     class.check(self, meta, "stop")
     self.stopping:set()

@@ -147,6 +147,11 @@ local function spec_of(kind)
     return spec
 end
 
+options.entries.faults = function(kind)
+    if schedule.KINDS[kind] then return spec_of(kind) end
+    return nil, schedule.KINDS
+end
+
 local function check_kind(entry, where)
     local kind = is_list(entry) and entry[1]
     if type(kind) ~= "string" then
@@ -186,7 +191,7 @@ local function read_entry(entry, i, level)
     }
 end
 
-local OPTIONS = { during = { type = "duration" }, every = { type = "duration" } }
+local OPTIONS = options.register({ during = { type = "duration" }, every = { type = "duration" } }, "faults")
 
 local function check_whole(read, level)
     local random, latest = false, 0

@@ -11,6 +11,8 @@ local capture = {}
 
 local open = {}
 
+--- class capture: packets that are written to a file; what link:capture() and capture_all() return.
+-- @field path string  of the file
 local Capture = {}
 local meta = class.new("capture", Capture)
 
@@ -35,8 +37,12 @@ end
 
 local function add(self, link) core.capture_link(self.id, link.id, link.name) end
 
---- c:stop() -> { seen, dropped, error }: ends the capture; the file is complete then. `dropped` packets of those seen were
---- not captured, because the disk was too slow; `error` is why the file could not be written, else nil.
+--- capture:stop() -> table: ends the capture; the file is complete then.
+-- @return  { seen = packets, dropped = those of them that were not captured because the disk was too slow, error = why the
+--   file could not be written, else nil }
+-- @example
+--   link(responder("a"), responder("b"))
+--   check.equal(capture_all("all.pcapng"):stop().seen, 0)
 function Capture:stop()
     class.check(self, meta, "stop")
     if self.stopped then return self.stopped end
@@ -52,16 +58,19 @@ function Capture:stop()
     return self.stopped
 end
 
---- l:capture(path) -> capture with :stop(): every packet that enters the link, in pcapng, with what the link did to it in a
---- comment ("dropped: loss", "corrupted, entered 20.000 ms before"). Its time is that at which it was due at the far end, or
---- was dropped; outbound is from a to b. A relative path is in the run's folder.
+--- Starts a capture of one link.
 function capture.link(link, path)
     local self = start(path, "capture")
     add(self, link)
     return self
 end
 
---- capture_all(path) -> capture: as l:capture, of all links that there are and that come.
+--- capture_all(path) -> capture: as link:capture, of all links that there are and that come.
+-- @param path  a relative one is in the run's folder
+-- @example
+--   local capture = capture_all("network.pcapng")
+--   link(responder("a"), responder("b"))
+--   capture:stop()
 function capture.all(path)
     local self = start(path, "capture_all")
     for _, link in ipairs(testbed.links()) do

@@ -8,30 +8,7 @@ local traces = require "qemunet.network.traces"
 
 local impairment = {}
 
---- The options of one direction.
-impairment.OPTIONS = {
-    delay = { type = "duration", max = 3600 },
-    jitter = { type = "duration", max = 3600 },
-    distribution = { type = "string", choices = { "uniform", "normal", "pareto", "trace" } },
-    samples = { type = { "string", "table" } },
-    correlation = { type = "fraction" },
-    loss = { type = "fraction" },
-    burst = { type = "table" },
-    rate = { type = "rate", min = 1, max = 1000000000000 },
-    trace = { type = "string" },
-    queue = { type = { "integer", "size" }, min = 1 },
-    discipline = { type = "string", choices = { "fifo", "red", "codel" } },
-    red = { type = "table" },
-    codel = { type = "table" },
-    reorder = { type = "fraction" },
-    duplicate = { type = "fraction" },
-    corrupt = { type = "fraction" },
-    mtu = { type = "integer", min = 68, max = 65535 },
-}
-
 local FRACTION = { type = "fraction" }
-
-local PACKETS_MAX, BYTES_MAX = 16 << 20, 16 << 30
 
 -- Options that are tables themselves.
 local NESTED = {
@@ -40,6 +17,29 @@ local NESTED = {
         weight = FRACTION },
     codel = { target = { type = "duration", max = 3600 }, interval = { type = "duration", max = 3600 } },
 }
+
+--- The options of one direction.
+impairment.OPTIONS = {
+    delay = { type = "duration", max = 3600 },
+    jitter = { type = "duration", max = 3600 },
+    distribution = { type = "string", choices = { "uniform", "normal", "pareto", "trace" } },
+    samples = { type = { "string", "table" } },
+    correlation = { type = "fraction" },
+    loss = { type = "fraction" },
+    burst = { type = "table", of = NESTED.burst },
+    rate = { type = "rate", min = 1, max = 1000000000000 },
+    trace = { type = "string" },
+    queue = { type = { "integer", "size" }, min = 1 },
+    discipline = { type = "string", choices = { "fifo", "red", "codel" } },
+    red = { type = "table", of = NESTED.red },
+    codel = { type = "table", of = NESTED.codel },
+    reorder = { type = "fraction" },
+    duplicate = { type = "fraction" },
+    corrupt = { type = "fraction" },
+    mtu = { type = "integer", min = 68, max = 65535 },
+}
+
+local PACKETS_MAX, BYTES_MAX = 16 << 20, 16 << 30
 
 -- Which option takes another's place.
 local INSTEAD = { rate = "trace", trace = "rate" }

@@ -18,8 +18,10 @@ local link = {}
 -- How long a switch remembers a station: IEEE 802.1D-2004, table 7-5.
 local AGEING = 300
 
-local SET = { ab = { type = "table" }, ba = { type = "table" } }
-local LINK = { subnet = { type = "string" }, ip = { type = "boolean" } }
+local WAY = { type = "table", of = impairment.OPTIONS }
+local SET = options.register({ ab = WAY, ba = WAY }, "link:set")
+local LINK = options.register({ subnet = { type = "string" }, ip = { type = "boolean" } }, "link", "switch:connect", "radio:join")
+options.register(impairment.OPTIONS, "direction:set")
 for name, entry in pairs(impairment.OPTIONS) do SET[name] = entry end
 for name, entry in pairs(SET) do LINK[name] = entry end
 
@@ -62,6 +64,17 @@ function link.overlay(self, fn)
     core.link_set(self.id, impairment.core(in_force(self, self.config.ab)), impairment.core(in_force(self, self.config.ba)))
 end
 
+--- class link: a cable, whose directions are ab and ba; what link() and others return.
+-- @field name string    its name, as "a--b"
+-- @field a node         the node or switch at end a
+-- @field b node         the node, switch or radio at end b
+-- @field ab direction   from a to b
+-- @field ba direction   from b to a
+-- @field is_up boolean  false after :down()
+-- @field removed boolean  true after :remove()
+-- @field nics table     the network interfaces at its ends, a's first
+-- @field switch switch  the switch or radio at one of its ends, else false
+-- @field gateway string  of nat(): the router's address, else false
 local Link = {}
 local meta = class.new("link", Link)
 
@@ -87,13 +100,20 @@ end
 meta.__newindex = refuse_option
 
 -- One direction: what l.ab and l.ba are.
+--- class direction: one direction of a link, link.ab or link.ba. As a place of traffic, it is the end that it leads to.
+-- @field link link    its link
+-- @field way string   "ab" or "ba"
 local Direction = {}
-local direction_meta = class.new("direction of a link", Direction)
+local direction_meta = class.new("direction of a link", Direction, "direction")
 direction_meta.__newindex = refuse_option
 
 function direction_meta.__tostring(self) return ("%s of link %s"):format(self.way, self.link.name) end
 
---- l.ab:set(opts), l.ba:set(opts): one direction.
+--- direction:set(opts): changes what the options name, in one direction; as link:set.
+-- @options link:set
+-- @example
+--   local cable = link(responder("a"), responder("b"))
+--   cable.ab:set { rate = "1mbit" }
 function Direction:set(opts)
     check_call(self, "set", direction_meta)
     check_set(opts)
@@ -102,7 +122,10 @@ function Direction:set(opts)
     apply(self.link, new.ab, new.ba, 2)
 end
 
---- l.ab:stats(): what l:stats() says of one direction.
+--- direction:stats() -> table: what link:stats() says of one direction.
+-- @example
+--   local cable = link(responder("a"), responder("b"))
+--   check.equal(cable.ab:stats().sent, 0)
 function Direction:stats()
     errors.check_colon(link.is_direction(self), "stats", "direction")
     return self.link:stats()[self.way]
@@ -126,8 +149,12 @@ for _, field in ipairs { "removed", "switch", "mtu", "a", "b", "id", "last_stats
     Link[field] = false
 end
 
---- l:set(opts): changes what the options name, in force from the next packet on, both directions at one instant. An
---- option that is false is as if it had never been given.
+--- link:set(opts): changes what the options name, in force from the next packet on, in both directions at one instant.
+-- What is not named stays. An option that is false is as if it had never been given.
+-- @options link
+-- @example
+--   local cable = link(responder("a"), responder("b"), { delay = "10ms" })
+--   cable:set { loss = "5%", ab = { delay = false } }
 function Link:set(opts)
     check_call(self, "set", meta)
     check_set(opts)
@@ -165,13 +192,21 @@ local function switch_to(self, up)
     if told:values() then errors.raise(told:values()) end
 end
 
---- l:down(): unplugs the cable: what waits and travels on it is lost, and both ends lose their carrier.
+--- link:down(): unplugs the cable: what waits and travels on it is lost, and both ends lose their carrier.
+-- @example
+--   local cable = link(responder("a"), responder("b"))
+--   cable:down()
+--   check.equal(cable.is_up, false)
 function Link:down()
     check_call(self, "down", meta)
     switch_to(self, false)
 end
 
---- l:up(): plugs it in again.
+--- link:up(): plugs the cable in again.
+-- @example
+--   local cable = link(responder("a"), responder("b"))
+--   cable:down()
+--   cable:up()
 function Link:up()
     check_call(self, "up", meta)
     switch_to(self, true)
@@ -196,16 +231,24 @@ local function take_away(self)
     return leaving
 end
 
---- l:remove(): takes the link away for good, and its interfaces with it, also from machines that run.
+--- link:remove(): takes the link away for good, and its interfaces with it, also from machines that run.
+-- @example
+--   local a = responder("a")
+--   link(a, responder("b")):remove()
+--   check.equal(#a.nics, 0)
 function Link:remove()
     check_call(self, "remove", meta)
     for _, left in ipairs(take_away(self)) do core.wait { left } end
     boot.refresh_hosts()
 end
 
---- l:stats() -> { ab={sent, delivered, lost, queue_drops, early_drops, down_drops, mtu_drops, overruns, trigger_drops,
---- duplicated, reordered, corrupted, bytes, in_flight, lateness={count, mean, p50, p99, max, histogram}}, ba={...} }; of a
---- link that was removed, what it had done by then.
+--- link:stats() -> table: what has become of the packets, by direction; of a link that was removed, what it had done by then.
+-- @return  { ab = { sent, delivered, lost, queue_drops, early_drops, down_drops, mtu_drops, overruns, trigger_drops, duplicated,
+--   reordered, corrupted, bytes, in_flight, lateness = { count, mean, p50, p99, max, histogram } }, ba = {...} }: counts of
+--   packets; the lateness of this machine in seconds
+-- @example
+--   local stats = link(responder("a"), responder("b")):stats()
+--   check.equal({ stats.ab.sent, stats.ba.lost }, { 0, 0 })
 function Link:stats()
     class.check(self, meta, "stats")
     if self.removed then return self.last_stats end
@@ -213,14 +256,36 @@ function Link:stats()
     return { ab = ab, ba = ba }
 end
 
---- l:on(filter, opts, fn): see trigger.on.
+--- link:on(filter, opts, fn) -> trigger: fires for packets that a filter takes, as they enter the link.
+-- fn(pkt) runs in a task: it may wait, and its error fails the experiment. With hold=true the packet waits for what it returns:
+-- "pass" (or nothing), "drop", { delay = duration }, { data = bytes }; after 60 s it goes on without.
+-- @param filter  in pcap's syntax, as "tcp port 80"; "" takes all
+-- @param opts    may be left out
+-- @param fn      function(packet), or nothing: see trigger:wait
+-- @option nth    from this match on (default 1)
+-- @option count  how often it fires (default: once with nth, else always)
+-- @option dir    one direction only (default: both)
+-- @option hold   true: the packet is held until fn has returned its verdict
+-- @error  a bad filter
+-- @example
+--   local a, b = responder("a"), responder("b")
+--   local cable = link(a, b)
+--   local seen = cable:on("udp", { nth = 2, hold = true }, function(pkt) return { delay = "5ms" } end)
+--   source(a, { rate = "1mbit", to = b, count = 3, start = true })
+--   check.equal(seen:wait(5):udp().dst, 9)
 function Link:on(filter, opts, fn)
     check_call(self, "on", meta)
     local handle = trigger.on(self, filter, opts, fn)
     return handle
 end
 
---- l:capture(path): see capture.link.
+--- link:capture(path) -> capture: writes every packet that enters the link to a file, with what the link did to it.
+-- The format is pcapng; a comment says "dropped: loss", "corrupted, entered 20.000 ms before" and the like. A packet's time is
+-- that at which it was due at the far end, or was dropped; outbound is from a to b.
+-- @param path  a relative one is in the run's folder
+-- @example
+--   local capture = link(responder("a"), responder("b")):capture("cable.pcapng")
+--   check.equal(capture:stop().dropped, 0)
 function Link:capture(path)
     check_call(self, "capture", meta)
     local started = capture.link(self, path)
@@ -324,6 +389,10 @@ local function check_node(v, where, which, level)
 end
 link.check_node = check_node
 
+--- class switch: a switch or hub; what switch(), hub() and lan() return.
+-- @field name string   its name
+-- @field links table   its links
+-- @field subnet table  its subnet, or false with ip=false
 local Switch = {}
 local switch_meta = class.new("switch", Switch)
 
@@ -389,19 +458,49 @@ local function join(a, b, opts, made, where, level)
     return connect(self, end_a, attach(self, b, subnet))
 end
 
---- link(a, b, opts) -> link: a cable between two nodes (or switches). opts, for both directions, or for one in ab={...},
---- ba={...}; without any of them the cable is perfect:
----   delay=0 (one-way), jitter=0 with distribution="uniform" (between -jitter and jitter), "normal" or "pareto" (jitter is
----     the standard deviation) or "trace" (added to the delay, in turn, are samples={...} or the lines of the file samples=),
----     and correlation=0 (of each packet's jitter with the one before); reorder=0: the fraction that does not wait;
----   loss=0, duplicate=0, corrupt=0 (fractions; a corrupted packet has one bit flipped);
----   burst={p=, r=1-p, h=0, k=1} (Gilbert-Elliott): of turning bad, of turning good again, of passing while bad, while good;
----   rate (of Ethernet frames; none: unlimited), or in its place trace=file (mahimahi's);
----   queue=1000 (packets, or bytes with a unit) that may wait while one is sent, and discipline="fifo", "red" with
----     red={min=1/12 of queue, max=1/4 of it, p=0.1, weight=0.002} or "codel" with codel={target="5ms", interval="100ms"};
----   mtu (68 to 65535; none: any). For both it is also that of the nodes' interfaces at their boot; in ab, in ba and by set
----     it is the link's alone, which drops what is larger;
---- and for the link subnet="10.1.0.0/24" (the next free one of 10.0.0.0/8), ip=false for no addresses.
+--- link(a, b, opts) -> link: a cable between two nodes or switches; without options it is perfect.
+-- The options are of both directions, or of one in ab={...}, ba={...}. Delay is one-way: a ping over delay="20ms" takes 40 ms.
+-- The nodes may run already; they are given addresses, and all others learn of their names.
+-- @param a  end a: a node or its name, or a switch
+-- @param b  end b
+-- @option ab  options of the direction from a to b
+-- @option ba  options of the direction from b to a
+-- @option delay         one-way (default 0)
+-- @option jitter        how far the delay varies (default 0)
+-- @option distribution  of the jitter: "uniform" (default: between -jitter and jitter), "normal" or "pareto" (jitter is the
+--   standard deviation), or "trace": samples are added to the delay in turn
+-- @option samples       of distribution="trace": a list of durations, or the path of a file with one on each line
+-- @option correlation   of each packet's jitter with the one before (default 0)
+-- @option reorder       which part of the packets does not wait for its delay (default 0)
+-- @option loss          which part of the packets is lost, each independently (default 0)
+-- @option burst         losses in bursts, by the Gilbert-Elliott model
+-- @option burst.p       the probability of turning bad
+-- @option burst.r       the probability of turning good again (default 1 - p)
+-- @option burst.h       the probability that a packet passes while it is bad (default 0)
+-- @option burst.k       the probability that a packet passes while it is good (default 1)
+-- @option duplicate     which part of the packets comes twice (default 0)
+-- @option corrupt       which part of the packets has one bit flipped (default 0)
+-- @option rate          of Ethernet frames (default: unlimited)
+-- @option trace         in place of rate: the path of a file in mahimahi's format
+-- @option queue         how many packets may wait while one is sent, or bytes with a unit (default 1000 packets)
+-- @option discipline    of that queue (default "fifo")
+-- @option red           of discipline="red"
+-- @option red.min       length of the queue from which packets are dropped (default 1/12 of queue)
+-- @option red.max       length from which the probability is p (default 1/4 of queue)
+-- @option red.p         (default 0.1)
+-- @option red.weight    of the newest length in the mean (default 0.002)
+-- @option codel         of discipline="codel"
+-- @option codel.target    how long packets may wait (default 5 ms)
+-- @option codel.interval  for how long they may wait longer (default 100 ms)
+-- @option mtu     bytes of the largest packet (default: any). For both directions it is also that of the nodes' interfaces at
+--   their boot; in ab, in ba and by set it is the link's alone, which drops what is larger
+-- @option subnet  as "10.1.0.0/24" (default: the next free one of 10.0.0.0/8)
+-- @option ip      false: no addresses
+-- @error  what is no node; one node at both ends; unknown options and bad values
+-- @example
+--   local a, b = responder("a"), responder("b")
+--   local cable = link(a, b, { delay = "20ms", loss = "1%", ab = { rate = "10mbit", queue = "64K" } })
+--   check.equal(cable.name, "a--b")
 function link.link(a, b, opts)
     a, b = check_end(a, "link", "the first argument", 2), check_end(b, "link", "the second argument", 2)
     local made <close> = making {}
@@ -410,7 +509,13 @@ function link.link(a, b, opts)
     return self
 end
 
---- s:connect(node, opts) -> link: a cable from the node (a), or another switch, to the switch (b); opts as for link.
+--- switch:connect(node, opts) -> link: a cable from a node (end a), or another switch, to the switch (end b).
+-- @param node  a node or its name, or a switch
+-- @options link
+-- @example
+--   local s = switch("core")
+--   local cable = s:connect(responder("a"), { delay = "1ms" })
+--   check.equal(cable.b, s)
 function Switch:connect(other, opts)
     class.check(self, switch_meta, "connect")
     other = check_end(other, "connect", "the first argument", 2)
@@ -430,16 +535,21 @@ end
 
 Switch.id = false
 
---- s:stats() -> { frames, floods, moves, hop_drops, storms, storm_drops }: what came in; of these sent everywhere; how often
---- a station was heard from another link than before; frames that went round for too long; times that storm control began,
---- and frames it did not flood.
+--- switch:stats() -> table: what the switch has done.
+-- @return  { frames = that came in, floods = those sent everywhere, moves = how often a station was heard from another link than
+--   before, hop_drops = frames that went round for too long, storms = how often storm control began, storm_drops = frames that
+--   it did not flood }
+-- @example
+--   check.equal(switch("core"):stats().frames, 0)
 function Switch:stats()
     class.check(self, switch_meta, "stats")
     return core.switch_stats(self.id)
 end
 
-local SWITCH = { subnet = { type = "string" }, ip = { type = "boolean" }, ageing = { type = "duration" } }
-local HUB = { subnet = SWITCH.subnet, ip = SWITCH.ip }
+local HUB = options.register({ subnet = { type = "string" }, ip = { type = "boolean" } }, "hub")
+local SWITCH = options.register({ subnet = HUB.subnet, ip = HUB.ip, ageing = { type = "duration" } }, "switch")
+local LAN = options.register({ ageing = SWITCH.ageing }, "lan")
+for name, entry in pairs(LINK) do LAN[name] = entry end
 
 local function new_switch(name, opts, where, level)
     if type(name) ~= "string" or name == "" then error(where .. ": want a name", level + 1) end
@@ -453,14 +563,27 @@ local function new_switch(name, opts, where, level)
     return self
 end
 
---- switch(name, opts) -> a learning switch; opts: subnet="10.1.0.0/24", ip=false, ageing="300s" (how long it remembers where
---- a station is; 0: for ever). :connect(node, opts) -> link. Fields: name, links, subnet.
+--- switch(name, opts) -> switch: a learning switch.
+-- @param name  a text
+-- @option subnet  of all its nodes, as "10.1.0.0/24" (default: the next free one of 10.0.0.0/8)
+-- @option ip      false: no addresses
+-- @option ageing  how long it remembers where a station is (default 300 s; 0: for ever)
+-- @error  a name that another switch has
+-- @example
+--   local s = switch("core", { subnet = "10.9.0.0/16" })
+--   for i = 1, 3 do s:connect(responder("n" .. i)) end
+--   check.equal(#s.links, 3)
 function link.switch(name, opts)
     local self = new_switch(name, opts, "switch", 2)
     return self
 end
 
---- hub(name, opts) -> as a switch, but it sends every frame everywhere; opts: subnet, ip.
+--- hub(name, opts) -> switch: as a switch, but it sends every frame everywhere.
+-- @param name  a text
+-- @option subnet  of all its nodes (default: the next free one)
+-- @option ip      false: no addresses
+-- @example
+--   hub("old"):connect(responder("a"))
 function link.hub(name, opts)
     local self = new_switch(name, opts, "hub", 2)
     return self
@@ -482,7 +605,12 @@ local function lan_name()
     return "lan" .. n
 end
 
---- lan(nodes, opts) -> switch: a switch with all the nodes connected; opts: those of link, for each cable, and the switch's.
+--- lan(nodes, opts) -> switch: a switch with all the nodes connected.
+-- @param nodes  an array of them
+-- @options link switch
+-- @example
+--   local s = lan({ responder("a"), responder("b"), responder("c") }, { delay = "1ms" })
+--   check.equal(#s.links, 3)
 function link.lan(nodes, opts)
     if type(nodes) ~= "table" or #nodes == 0 then error("lan: want an array of nodes", 2) end
     local cable, own = split_lan(opts, 2)

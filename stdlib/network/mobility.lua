@@ -24,6 +24,9 @@ local LONGEST = 1e8
 -- how many stretches at most.
 local AHEAD, MOST_AHEAD = 2, radio.PLANNED - 2
 
+--- class mobility: the movement of nodes; what mobility() returns. all{} and any{} wait for its end.
+-- @field nodes table  the nodes
+-- @field kind string  the model's name
 local Mobility = {}
 local meta = class.new("mobility", Mobility)
 
@@ -116,7 +119,13 @@ local function start(handle, self, way)
     end)
 end
 
---- h:stop(), h:cancel(): the nodes halt where they are.
+--- mobility:stop(): the nodes halt where they are. :cancel() is the same.
+-- @example
+--   local air, a = radio("air"), responder("a")
+--   air:join(a, { 0, 0 })
+--   local walk = mobility({ a }, { "random_waypoint", area = { 100, 100 }, speed = 1 })
+--   walk:stop()
+--   check.is_true(walk:wait(1))
 function Mobility:stop()
     class.check(self, meta, "stop")
     for _, mover in ipairs(self.movers) do
@@ -133,7 +142,15 @@ Mobility.cancel = Mobility.stop
 --- What all{} and any{} give for it.
 function Mobility:outcome() return true end
 
---- h:wait(timeout) -> true when the nodes have arrived or were stopped; nil, "timed out".
+--- mobility:wait(timeout) -> true: waits until the nodes have arrived or were stopped.
+-- @param timeout  how long at most (duration; default: without end)
+-- @return  nil, "timed out" when the time has passed
+-- @example
+--   local air, a = radio("air"), responder("a")
+--   air:join(a, { 0, 0 })
+--   local walk = mobility({ a }, { "random_waypoint", area = { 100, 100 }, speed = 1 })
+--   check.equal(select(2, walk:wait("1ms")), "timed out")
+--   walk:cancel()
 function Mobility:wait(timeout)
     class.check(self, meta, "wait")
     local seconds = timeout ~= nil and units.duration(timeout, "timeout", 2) or nil
@@ -201,6 +218,10 @@ local RANDOM_WAYPOINT = {
     speed = { type = { "number", "table" }, required = true },
     pause = { type = { "duration", "table" }, default = 0 },
 }
+
+local MODEL = options.register({ model = { type = "string" }, ns2 = { type = "string" }, bonnmotion = { type = "string" } },
+    "mobility")
+for name, entry in pairs(RANDOM_WAYPOINT) do MODEL[name] = { type = entry.type, default = entry.default } end
 
 local function without_name(model)
     local rest = {}
@@ -287,10 +308,22 @@ local function read_nodes(v, level)
     return list
 end
 
---- mobility(nodes, model) -> handle: moves a node, or an array of them, from now on. model: {"random_waypoint", area={w, h}
---- or {x1, y1, x2, y2}, speed=m/s or {least, most}, pause=duration or {least, most}}, which follows from the run's seed;
---- {ns2=file}; {bonnmotion=file}, whose nodes 0, 1, ... are those of the array. handle:stop() halts the nodes;
---- handle:wait(timeout) waits for the end of a trace, as all{} and any{} do.
+--- mobility(nodes, model) -> mobility: moves nodes that are in a radio, from now on.
+-- The model is { "random_waypoint", area = , speed = , pause = }, { ns2 = file } or { bonnmotion = file }.
+-- @param nodes  a node, or an array of them; a file's nodes 0, 1, ... are those of the array
+-- @param model  see above and the options
+-- @option model       in place of the first element: "random_waypoint", whose ways follow from the run's seed
+-- @option area        {width, height} or {x1, y1, x2, y2}, in metres
+-- @option speed       metres per second, above 0, or {least, most}
+-- @option pause       at each point: a duration, or {least, most} (default 0)
+-- @option ns2         the path of a movement file of ns-2
+-- @option bonnmotion  the path of a .movements file of BonnMotion
+-- @error  nodes that are in no radio; a file with another number of nodes
+-- @example
+--   local air, a = radio("air"), responder("a")
+--   air:join(a, { 0, 0 })
+--   local walk = mobility(a, { "random_waypoint", area = { 100, 100 }, speed = { 1, 2 }, pause = "5s" })
+--   walk:stop()
 function mobility.mobility(nodes, model)
     local list = read_nodes(nodes, 2)
     local make_ways, kind = read_model(model, 2)

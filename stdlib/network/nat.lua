@@ -12,6 +12,8 @@ local testbed = require "qemunet.testbed"
 local nat = {}
 
 local OWN = { host_loopback = { type = "boolean", default = true } }
+local ALL = options.register({ host_loopback = OWN.host_loopback }, "nat")
+for name, entry in pairs(options.specs.link) do ALL[name] = entry end
 
 -- Places in the subnet; the node's address is the first.
 local GATEWAY, NAMESERVER = 2, 3
@@ -64,9 +66,16 @@ local function open_gateway(self, config)
     return { "port", port }
 end
 
---- nat(node, opts) -> link: a cable from the node (a) to a router (b) into this machine's network, which translates
---- addresses. The node gets an address, a default route, and a nameserver. opts: those of link, and host_loopback=true:
---- whether the router's address, link.gateway, leads to what listens at this machine's 127.0.0.1.
+--- nat(node, opts) -> link: gives a node a way into this machine's network, through a router that translates addresses.
+-- The node is end a; it gets an address, a default route and a nameserver. link.gateway is the router's address.
+-- @param node  a node or its name
+-- @options link
+-- @option host_loopback  whether the router's address leads to what listens at this machine's 127.0.0.1
+-- @error  an ordinary user's run needs it before the first node boots
+-- @example vm
+--   local a = vm("a")
+--   nat(a)
+--   print(a:succeed("wget -qO- http://example.org"))
 function nat.nat(target, opts)
     target = link.check_node(target, "nat", "the first argument", 2)
     local own, cable = split(opts)

@@ -10,6 +10,17 @@ local IPV4, IPV6, ARP = 0x0800, 0x86dd, 0x0806
 local VLAN = { [0x8100] = true, [0x88a8] = true } -- IEEE 802.1Q
 local TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 
+--- class packet: a packet that a trigger has seen; what its methods give is read from its bytes.
+-- @field time number   experiment second at which it entered the link
+-- @field dir string    "ab" or "ba"
+-- @field data string   the bytes of the Ethernet frame
+-- @example
+--   local cable = link(responder("a"), responder("b"))
+--   local seen = cable:on("", { count = 1 })
+--   source(cable.ab, { rate = "1mbit", start = true })
+--   local pkt = seen:wait(5)
+--   print(pkt:eth().src, pkt:ip().ttl, pkt:udp().dst, pkt:tcp(), pkt:icmp(), pkt:arp())
+--   check.equal(#pkt:replace(15, "\x46"), #pkt.data)
 local Packet = {}
 local meta = class.new("packet", Packet)
 
@@ -37,8 +48,9 @@ end
 
 local function has(data, from, n) return #data >= from + n - 1 end
 
---- pkt:eth() -> { dst, src, type, vlan (of the innermost tag), header (its length), payload }; nil when the frame is too
---- short.
+--- packet:eth() -> table: the Ethernet header.
+-- @return  { dst, src = as "52:54:00:00:01:01", type, vlan = of the innermost tag, header = its length, payload = bytes };
+--   nil when the frame is too short
 function Packet:eth()
     local data = self.data
     if not has(data, 1, 14) then return nil end
@@ -51,7 +63,8 @@ function Packet:eth()
         payload = data:sub(at) }
 end
 
---- pkt:arp() -> { op, sender_mac, sender_ip, target_mac, target_ip }, or nil.
+--- packet:arp() -> table: what ARP says.
+-- @return  { op, sender_mac, sender_ip, target_mac, target_ip }; nil for another packet
 function Packet:arp()
     local eth = self:eth()
     if not eth or eth.type ~= ARP or #eth.payload < 28 then return nil end
@@ -94,8 +107,9 @@ local function read_ipv6(p)
         src = ipv6(p:sub(9, 24)), dst = ipv6(p:sub(25, 40)), payload = p:sub(header + 1, 40 + length) }
 end
 
---- pkt:ip() -> { version, src, dst, protocol, ttl, length (of the whole packet), header (the headers' length), offset (of a
---- fragment), payload; IPv4 also tos, id, dont_fragment, more_fragments }; nil when it is no IP packet, or a broken one.
+--- packet:ip() -> table: the IP header, of IPv4 or IPv6.
+-- @return  { version, src, dst, protocol, ttl, length = of the whole packet, header = the headers' length, offset = of a
+--   fragment, payload = bytes; of IPv4 also tos, id, dont_fragment, more_fragments }; nil for another packet, or a broken one
 function Packet:ip()
     local eth = self:eth()
     if eth and eth.type == IPV4 then return (read_ipv4(eth.payload)) end
@@ -110,7 +124,9 @@ end
 
 local FLAGS = { "fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr" } -- from bit 0 on; RFC 9293
 
---- pkt:tcp() -> { src, dst (ports), seq, ack, flags={syn=, ack=, fin=, ...}, window, payload, ip }, or nil.
+--- packet:tcp() -> table: the TCP header.
+-- @return  { src, dst = ports, seq, ack, flags = { syn = , ack = , fin = , ... }, window, payload = bytes, ip = that of
+--   packet:ip() }; nil for another packet
 function Packet:tcp()
     local p, ip = transport(self, TCP, 20)
     if not p then return nil end
@@ -121,7 +137,8 @@ function Packet:tcp()
     return { src = src, dst = dst, seq = seq, ack = ack, flags = flags, window = window, payload = p:sub(header + 1), ip = ip }
 end
 
---- pkt:udp() -> { src, dst (ports), length, payload, ip }, or nil.
+--- packet:udp() -> table: the UDP header.
+-- @return  { src, dst = ports, length, payload = bytes, ip = that of packet:ip() }; nil for another packet
 function Packet:udp()
     local p, ip = transport(self, UDP, 8)
     if not p then return nil end
@@ -130,7 +147,8 @@ function Packet:udp()
     return { src = src, dst = dst, length = length, payload = p:sub(9, length), ip = ip }
 end
 
---- pkt:icmp() -> { type, code, payload (behind the checksum), ip }, of ICMP and ICMPv6; or nil.
+--- packet:icmp() -> table: what ICMP or ICMPv6 says.
+-- @return  { type, code, payload = behind the checksum, ip = that of packet:ip() }; nil for another packet
 function Packet:icmp()
     local p, ip = transport(self, ICMP, 4)
     if not p then p, ip = transport(self, ICMPV6, 4) end
@@ -138,7 +156,7 @@ function Packet:icmp()
     return { type = p:byte(1), code = p:byte(2), payload = p:sub(5), ip = ip }
 end
 
---- packet.checksum(data) -> the Internet checksum of bytes, RFC 1071.
+--- The Internet checksum of bytes, RFC 1071.
 function packet.checksum(data)
     local sum = 0
     if #data % 2 == 1 then data = data .. "\0" end
@@ -181,8 +199,11 @@ local function sealed(frame)
     return patch(data, at + 10, string.pack(">I2", packet.checksum(header)))
 end
 
---- pkt:replace(at, bytes) -> the frame's bytes with those from place `at` on (1 is the first) replaced, and the checksums of
---- IPv4, TCP, UDP and ICMP as they have to be: for a verdict's {data=}. To spoil a checksum, change pkt.data yourself.
+--- packet:replace(at, bytes) -> string: the frame with some of its bytes replaced, and its checksums as they have to be.
+-- It is for a verdict's { data = }. Checksums of IPv4, TCP, UDP and ICMP are set right; to spoil one, change pkt.data itself.
+-- @param at     place of the first replaced byte, from 1
+-- @param bytes  a string
+-- @error  bytes beyond the end of the frame
 function Packet:replace(at, bytes)
     if math.type(at) ~= "integer" or type(bytes) ~= "string" then errors.raise("replace: want a place and bytes") end
     if at < 1 or at + #bytes - 1 > #self.data then

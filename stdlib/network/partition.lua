@@ -11,6 +11,9 @@ local partition = {}
 
 local active = {}
 
+--- class partition: groups of nodes that do not reach each other; what partition() returns.
+-- @field groups table    lists of the nodes' names
+-- @field healed boolean  whether it is over
 local Partition = {}
 local meta = class.new("partition", Partition)
 
@@ -86,9 +89,18 @@ local function read_groups(groups, level)
     return group_of, names
 end
 
---- partition(group1, group2, ...) -> handle: each group, a table of nodes or one node, is cut off from the others, also by
---- way of routers (as far as these keep the IPv4 addresses that the language gave); a node in none can reach all. What is
---- under way to a node still arrives. Partitions may overlap. handle:heal() ends it.
+--- partition(group1, group2, ...) -> partition: cuts groups of nodes off from each other, also by way of routers.
+-- A node in no group can reach all. What is under way to a node still arrives. Partitions may overlap. Routers are seen through
+-- as far as they keep the IPv4 addresses that the language gave.
+-- @param group1  an array of nodes, or one node
+-- @param group2  likewise, and so on
+-- @param ...     more of them
+-- @error  a node in two groups
+-- @example
+--   local a, b, c = responder("a"), responder("b"), responder("c")
+--   lan { a, b, c }
+--   local cut = partition({ a }, { b, c })
+--   cut:heal()
 function partition.partition(...)
     local groups = table.pack(...)
     if groups.n < 2 then error("partition: want two groups of nodes or more", 2) end
@@ -100,7 +112,11 @@ function partition.partition(...)
     return self
 end
 
---- p:heal(): all reach each other again.
+--- partition:heal(): all reach each other again.
+-- @example
+--   local a, b = responder("a"), responder("b")
+--   link(a, b)
+--   partition(a, b):heal()
 function Partition:heal()
     class.check(self, meta, "heal")
     if self.healed then return end

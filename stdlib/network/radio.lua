@@ -26,18 +26,26 @@ local LOG_DISTANCE = {
     shadowing = { type = "number", default = 0, min = 0 },
 }
 
+-- As a table says one.
+local LOSS_MODEL = { model = { type = "string" } }
+for name, entry in pairs(LOG_DISTANCE) do LOSS_MODEL[name] = entry end
+
 local MODELS = { range = {}, ["log-distance"] = LOG_DISTANCE }
 
-local RADIO = {
+local RADIO = options.register({
     range = { type = "number", min = 0 },
-    loss_model = { type = { "string", "table" }, default = "range" },
+    loss_model = { type = { "string", "table" }, default = "range", of = LOSS_MODEL },
     rate = { type = "rate" },
     queue = { type = "integer", min = 1 },
     promiscuous = { type = "boolean" },
     subnet = { type = "string" },
     ip = { type = "boolean" },
-}
+}, "radio")
 
+--- class radio: a medium that nodes share; what radio() returns.
+-- @field name string   its name
+-- @field links table   the links of its nodes
+-- @field subnet table  its subnet, or false with ip=false
 local Radio = {}
 local meta = class.new("radio", Radio)
 
@@ -160,11 +168,27 @@ end
 
 local radios = {}
 
---- radio(name, opts) -> a medium that nodes join at places. opts: range= (metres; who is farther hears nothing; none: all
---- hear), loss_model="range" | "log-distance" | {"log-distance", exponent=3, reference=1 (m), reference_loss=46.6777 (dB),
---- tx=16.0206 (dBm), sensitivity=-101 (dBm), shadowing=0 (dB, for each frame and receiver)}, rate= (what all share, frame by
---- frame in turns; none: unlimited), queue=1000 (frames of one member that wait), promiscuous=false (true: members are given
---- what is for others, too), subnet= (the next free one), ip=true.
+--- radio(name, opts) -> radio: a medium that nodes join at places; places are in metres.
+-- @param name  a text
+-- @option range        metres; who is farther hears nothing (default: all hear)
+-- @option loss_model   "range", or "log-distance" as a name or as a table with parameters, { "log-distance", exponent = 2 }
+-- @option loss_model.model           its name, in place of the first element
+-- @option loss_model.exponent        of the distance
+-- @option loss_model.reference       metres at which the loss is reference_loss
+-- @option loss_model.reference_loss  dB
+-- @option loss_model.tx              power of a sender, dBm
+-- @option loss_model.sensitivity     least power that is heard, dBm
+-- @option loss_model.shadowing       standard deviation of each frame's and receiver's loss, dB
+-- @option rate         what all share, frame by frame in turns (default: unlimited)
+-- @option queue        frames of one member that wait (default 1000)
+-- @option promiscuous  true: members are given what is for others, too
+-- @option subnet       of all its nodes (default: the next free one)
+-- @option ip           false: no addresses
+-- @error  a name that another radio has
+-- @example
+--   local air = radio("air", { range = 100, rate = "11mbit" })
+--   air:join(responder("a"), { 0, 0 })
+--   air:join(responder("b"), { 60, 80 })
 function radio.radio(name, opts)
     if type(name) ~= "string" or name == "" then error("radio: want a name", 2) end
     for _, other in ipairs(radios) do
@@ -205,8 +229,13 @@ end
 --- Puts the node at a link's end somewhere, in all its radios.
 function radio.place(l, x, y) move_at_once(l.a, radio.standing(x, y, core.now())) end
 
---- r:join(node, {x, y}, opts) -> link: puts a node there, and joins it (end a) to the radio (end b); opts as for link. A
---- node is at one place in all its radios; without {x, y} it stays where it is in another.
+--- radio:join(node, place, opts) -> link: puts a node at a place, and joins it (end a) to the radio (end b).
+-- A node is at one place in all its radios.
+-- @param node   a node or its name
+-- @param place  {x, y} in metres; without it the node stays where it is in another radio
+-- @options link
+-- @example
+--   radio("air"):join(responder("a"), { 0, 0 }, { delay = "1ms" })
 function Radio:join(other, at, opts)
     class.check(self, meta, "join")
     other = link.check_node(other, "join", "the first argument", 2)
@@ -232,7 +261,13 @@ end
 -- Drops a link that was removed.
 function Radio:forget(l) self.links = testbed.without(self.links, l) end
 
---- r:leave(node): takes the node out of the radio, as the :remove() of its link.
+--- radio:leave(node): takes a node out of the radio, as the :remove() of its link.
+-- @param node  a node or its name
+-- @error  a node that is not in it
+-- @example
+--   local air, a = radio("air"), responder("a")
+--   air:join(a, { 0, 0 })
+--   air:leave(a)
 function Radio:leave(other)
     class.check(self, meta, "leave")
     other = link.check_node(other, "leave", "the first argument", 2)
@@ -242,9 +277,14 @@ function Radio:leave(other)
     error(("leave: %s is not in radio %s"):format(other.name, self.name), 2)
 end
 
---- r:stats() -> { sent, unheard, dropped, heard, missed, waiting, members={[node's name]={the same of it}} }: frames that
---- were on the air, those of them that nobody heard, those that its queue had no room for or that were cut off; others' that
---- a member heard, and those for it or for all that it was too far away to hear; those that wait for the air.
+--- radio:stats() -> table: what has become of the frames, in all and of each member.
+-- @return  { sent = frames that were on the air, unheard = those that nobody heard, dropped = those that its queue had no room
+--   for or that were cut off, heard = others' that a member heard, missed = those for it or for all that it was too far away
+--   to hear, waiting = those that wait for the air, members = { [node's name] = the same of it } }
+-- @example
+--   local air = radio("air")
+--   air:join(responder("a"), { 0, 0 })
+--   check.equal(air:stats().members.a.sent, 0)
 function Radio:stats()
     class.check(self, meta, "stats")
     local sum = { sent = 0, unheard = 0, dropped = 0, heard = 0, missed = 0, waiting = 0 }
@@ -258,7 +298,7 @@ function Radio:stats()
     return sum
 end
 
-local MOVE = { speed = { type = "number" }, over = { type = "duration" } }
+local MOVE = options.register({ speed = { type = "number" }, over = { type = "duration" } }, "node:move")
 
 -- How long a way takes.
 local function duration_of(distance, opts, level)
@@ -285,8 +325,18 @@ local function need_place(self)
     end
 end
 
---- n:move(x, y, opts) -> the seconds that it takes: the node goes there at once, or on a straight way with speed= (m/s) or
---- over= (a duration), from now on. It ends what else moves the node.
+--- node:move(x, y, opts) -> number: moves a node that is in a radio, at once or on a straight way from now on.
+-- It ends what else moves the node.
+-- @param x       metres
+-- @param y       metres
+-- @option speed  of the way, metres per second
+-- @option over   how long the way takes, instead
+-- @return  the seconds that it takes
+-- @error   a node that is in no radio
+-- @example
+--   local a = responder("a")
+--   radio("air"):join(a, { 0, 0 })
+--   check.equal(a:move(30, 40, { speed = 25 }), 2)
 function node.methods:move(x, y, opts)
     errors.check_colon(node.is(self), "move", "node")
     coordinate(x, "x", "move", 2)
@@ -300,7 +350,12 @@ function node.methods:move(x, y, opts)
     return seconds
 end
 
---- n:position() -> x, y.
+--- node:position() -> x, y: where a node that is in a radio is now, in metres.
+-- @error  a node that is in no radio
+-- @example
+--   local a = responder("a")
+--   radio("air"):join(a, { 3, 4 })
+--   check.equal({ a:position() }, { 3, 4 })
 function node.methods:position()
     errors.check_colon(node.is(self), "position", "node")
     need_place(self)

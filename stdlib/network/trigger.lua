@@ -12,12 +12,12 @@ local units = require "qemunet.units"
 
 local trigger = {}
 
-local OPTIONS = {
+local OPTIONS = options.register({
     nth = { type = "integer", min = 1 },
     count = { type = "integer", min = 1 },
     dir = { type = "string", choices = { "ab", "ba" } },
     hold = { type = "boolean" },
-}
+}, "link:on")
 local VERDICT = { delay = { type = "duration", max = 3600 }, data = { type = "string" } }
 
 local FRAME_MIN, FRAME_MAX = 14, 69632
@@ -31,6 +31,13 @@ local RECORDED = 10000
 
 local active, n_active = {}, 0 -- {[id]=handle}
 
+--- class trigger: what fires for packets; what link:on() returns. all{}, any{} and sync{} wait for its first packet.
+-- @field link link       its link
+-- @field filter string   its filter
+-- @field count integer   packets so far
+-- @field missed integer  those of them that fn was not called for, because too many calls of it were under way
+-- @field last packet     the newest, or false
+-- @field ended string    why it fires no more, or false
 local Handle = {}
 local meta = class.new("trigger", Handle)
 
@@ -159,7 +166,11 @@ local function on_packet(id, dir, time, data, held, last)
     if held ~= 0 then core.verdict(held, false, 0) end -- it was cancelled meanwhile
 end
 
---- h:cancel(): it fires no more. A packet that is held goes on with its function's verdict.
+--- trigger:cancel(): it fires no more. A packet that is held goes on with its function's verdict.
+-- @example
+--   local seen = link(responder("a"), responder("b")):on("tcp")
+--   seen:cancel()
+--   check.equal(select(3, seen:wait(1)), "ended")
 function Handle:cancel()
     class.check(self, meta, "cancel")
     finish(self, "it was cancelled")
@@ -168,8 +179,15 @@ end
 --- The first packet; nil when there was none before it was cancelled, or its link removed: for all{} and any{}.
 function Handle:outcome() return (self.done:values()) end
 
---- h:wait(timeout=defaults.timeout) -> the next packet that no wait has taken yet; nil, "timed out", "timeout"; or nil, why
---- there will be none, "ended". The newest 1024 packets, and at most 1 MiB of them, wait for being taken.
+--- trigger:wait(timeout) -> packet: waits for the next packet that no wait has taken yet.
+-- The newest 1024 packets, and at most 1 MiB of them, wait for being taken.
+-- @param timeout  how long at most (duration; default: defaults.timeout)
+-- @return  nil, "timed out", "timeout" when the time has passed; nil, why, "ended" when there will be none
+-- @example
+--   local cable = link(responder("a"), responder("b"))
+--   local seen = cable:on("udp")
+--   source(cable.ab, { rate = "1mbit", start = true })
+--   check.is_true(#seen:wait(5).data > 0)
 function Handle:wait(timeout)
     class.check(self, meta, "wait")
     local seconds = units.duration(timeout or node.defaults.timeout, "timeout", 2)
@@ -199,10 +217,7 @@ local function check_arguments(filter, opts, fn, level)
     return checked
 end
 
---- l:on(filter, opts, fn) -> handle: fires for packets that the filter, in pcap's syntax, takes ("" takes all), as they
---- enter the link. opts: nth=1 (from this match on), count= (how often; with nth once, else always), dir="ab"|"ba" (else
---- both), hold=true (the packet waits for fn's verdict: "pass", "drop", {delay=}, {data=}). fn(pkt) runs in a task: it may
---- wait, and its error fails the experiment; a packet whose verdict does not come within 60 s goes on.
+--- Adds a trigger to a link: see link:on.
 function trigger.on(link, filter, opts, fn)
     if type(opts) == "function" and fn == nil then opts, fn = nil, opts end
     local checked = check_arguments(filter, opts, fn, 3)

@@ -35,7 +35,14 @@ function boot.refresh_hosts()
     for _, task in ipairs(telling) do core.wait { task.done } end
 end
 
---- boot(...): boots the given nodes, or all, in parallel, and waits until each can be commanded. Raises when one cannot.
+--- boot(...): boots the given nodes, or all, in parallel, and waits until each can be given commands.
+-- Booting one that is up does nothing. A node boots at its first use by itself.
+-- @param ...  nodes, and arrays of them; none: all that were declared
+-- @error  when one cannot boot; that is the machinery's failure (exit status 3)
+-- @example
+--   local a = responder("a")
+--   boot(a)
+--   check.equal(a.state, "up")
 function boot.boot(...)
     local list = select("#", ...) > 0 and flatten({ ... }, {}, 2) or testbed.nodes()
     local waiting = {}
@@ -51,7 +58,11 @@ function boot.boot(...)
     boot.refresh_hosts()
 end
 
---- n:boot(): as boot(n).
+--- node:boot(): boots it, and waits until it can be given commands; as boot(node).
+-- @example
+--   local a = responder("a")
+--   a:boot()
+--   check.equal(a.state, "up")
 function node.methods:boot()
     errors.check_colon(node.is(self), "boot", "node")
     boot.boot(self)

@@ -78,6 +78,7 @@ function computer.set_state(self, state, why)
     if self.state == state then return end
     self.state = state
     core.event { t = core.now(), kind = getmetatable(self).__name, node = self.name, state = state, why = why }
+    testbed.tell_state(self)
     self.changed:set()
     self.changed = core.future()
 end
@@ -218,7 +219,12 @@ function computer.wait_end(self, seconds)
     return core.wait({ self.ended }, seconds) ~= nil
 end
 
---- n:crash(): cuts its power: whatever runs in it ends at once.
+--- node:crash(): cuts the power of a vm or host: whatever runs in it ends at once.
+-- @example vm
+--   local a = vm("a")
+--   a:boot()
+--   a:crash()
+--   check.equal(a.state, "crashed")
 function Computer:crash()
     check_self(self, "crash")
     if not self.machine or self.ended:is_set() then return end
@@ -228,7 +234,13 @@ function Computer:crash()
     computer.wait_end(self, 10)
 end
 
---- n:shutdown(timeout=30): asks it to end by itself, and waits. Returns true, or nil and why not.
+--- node:shutdown(timeout=30) -> true: asks a vm or host to end by itself, and waits.
+-- @param timeout  how long at most (duration)
+-- @return  nil, why, "timeout" when it has not ended in time
+-- @example vm
+--   local a = vm("a")
+--   a:boot()
+--   assert(a:shutdown("20s"))
 function Computer:shutdown(timeout)
     check_self(self, "shutdown")
     local seconds = units.duration(timeout or 30, "timeout", 2)
@@ -240,7 +252,13 @@ function Computer:shutdown(timeout)
     return nil, ("%s did not power itself off within %s"):format(kind_and_name(self), units.format_duration(seconds)), "timeout"
 end
 
---- n:wait_shutdown(timeout=60): until it has ended, for whatever reason. Returns its state, or nil and why.
+--- node:wait_shutdown(timeout) -> string: waits until a vm or host has ended, for whatever reason.
+-- @param timeout  how long at most (duration; default: defaults.timeout)
+-- @return  its state; nil, why, "timeout" when it runs still
+-- @example vm
+--   local a = vm("a")
+--   a:spawn("sleep 1; poweroff -f")
+--   print(a:wait_shutdown("30s"))
 function Computer:wait_shutdown(timeout)
     check_self(self, "wait_shutdown")
     local seconds = units.duration(timeout or node.defaults.timeout, "timeout", 2)
@@ -248,7 +266,12 @@ function Computer:wait_shutdown(timeout)
     return nil, ("%s is still %s"):format(kind_and_name(self), self.state), "timeout"
 end
 
---- n:reboot(): cuts its power and boots it again.
+--- node:reboot(): cuts the power of a vm or host and boots it again.
+-- @error  when it does not boot
+-- @example vm
+--   local a = vm("a")
+--   a:boot()
+--   a:reboot()
 function Computer:reboot()
     check_self(self, "reboot")
     self:crash()

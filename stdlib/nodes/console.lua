@@ -5,6 +5,7 @@
 -- been silent for a moment, or has ended, or the time is over; any other is taken at once. So neither is a match cut
 -- short where a piece of the stream ends, nor is a prompt waited for in vain.
 
+local class = require "qemunet.class"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local inspect = require "qemunet.inspect"
@@ -29,7 +30,7 @@ Stream.__index = Stream
 --- A stream called `name` in errors.
 function console.stream(name)
     return setmetatable({ name = name, window = core.expect(), news = core.future(), state = "none", failure = false,
-        fed = 0, waiting = false, settling = false, ended = false }, Stream)
+        fed = 0, waiting = false, settling = false, ended = false, listener = false }, Stream)
 end
 
 local function wake(self)
@@ -40,8 +41,9 @@ end
 -- Takes the outcome of a search.
 local function note(self, state, why) self.state, self.failure = state or "failed", why or false end
 
---- Bytes came.
+--- Bytes came. They go to the field `listener` too, a function, if there is one.
 function Stream:feed(data)
+    if self.listener then self.listener(data) end
     local state, why = self.window:feed(data)
     self.fed = core.now()
     if not self.waiting or self.state == "matched" or self.failure then return end
@@ -168,7 +170,15 @@ end
 
 -- Consoles -----------------------------------------------------------------------------------------------------------
 
+--- class console: the serial console of a virtual machine, vm.console.
+-- @field vm vm  its machine
+-- @example vm
+--   local a = vm("a")
+--   a.console:send("echo $((6*7))\n")
+--   check.equal(a.console:expect("(?<sum>\\d+)\n", "10s").sum, "42")
+--   check.match(a.console:log(), "echo")
 local Console = { __name = "console" }
+class.register("console", Console, Console)
 
 function Console:__index(key)
     if Console[key] == nil then
@@ -190,7 +200,9 @@ local function boot_if_first(self)
     if self.vm.state == "defined" then self.vm:boot() end
 end
 
---- console:send(text): types it. Returns true, or nil and why not.
+--- console:send(text) -> true: types a text at the console. Boots the machine, if this is its first use.
+-- @param text  bytes; "\n" is Enter
+-- @return  nil, why, "state" when the machine is down or its console carries its commands
 function Console:send(text)
     check_self(self, "send")
     if type(text) ~= "string" then errors.raise(("%s: send: want a string, not %s"):format(self.stream.name, type(text))) end
@@ -203,11 +215,14 @@ function Console:send(text)
     return true
 end
 
---- console:expect(pattern or {pattern, ...}, timeout=60) -> {index= which pattern, text= what it matched, before= what came
---- between the last match and this one, truncated= whether that is not all of it (the last 64K at least are kept), [1]=
---- and so on its groups, NAME= each named group}. Searches from the end of the last match on, at first from the machine's
---- start, for what starts first. ^ and $ match at lines. Raises with the console's end when the time has passed, and when
---- the machine ends.
+--- console:expect(pattern, timeout) -> table: waits until the console has shown what a pattern matches.
+-- It searches from the end of the last match on, at first from the machine's start, for what starts first. ^ and $ match at
+-- lines. A match that more bytes could change is taken after a moment of silence.
+-- @param pattern  a regular expression (PCRE2), or a list of them
+-- @param timeout  how long at most (duration; default: defaults.timeout)
+-- @return  { index = which pattern, text = what it matched, before = what came between the last match and this one, truncated =
+--   whether that is not all of it (the last 64K at least are kept), [1] and so on: its groups, NAME = each named group }
+-- @error   when the time has passed or the machine ends, with the end of what came
 function Console:expect(pattern, timeout)
     check_self(self, "expect")
     boot_if_first(self)
@@ -215,7 +230,7 @@ function Console:expect(pattern, timeout)
     return match
 end
 
---- console:log() -> all that came from it in this run.
+--- console:log() -> string: all that the console has shown in this run.
 function Console:log()
     check_self(self, "log")
     local path = self.log_path()

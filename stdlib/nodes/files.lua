@@ -178,7 +178,14 @@ local function pieces_of(data)
     end
 end
 
---- Puts bytes at a path of the node. Returns true, or nil, why, "write".
+--- node:write(path, data) -> true: puts bytes into a file of the node; whole, or not at all.
+-- @param path  in the node
+-- @param data  a string
+-- @return  nil, why, "write" when it could not be written
+-- @example vm
+--   local a = vm("a")
+--   a:write("/etc/motd", "hello\n")
+--   check.equal(a:read("/etc/motd"), "hello\n")
 function files.write(self, path, data)
     check_path(self, path, "write")
     if type(data) ~= "string" then errors.raise("write: want a string, not " .. type(data)) end
@@ -237,9 +244,16 @@ local function put_folder(self, path, remote)
     return true
 end
 
---- Copies a file or a folder of this machine (a relative path: of the run's folder, or else of the current one) to the node, permissions included. A file whose target is a folder goes into
---- it; a folder becomes the target, or, where that is a folder already, its contents go in. Raises when `path` cannot be
---- read. Returns true, or nil, why, code.
+--- node:put(path, remote) -> true: copies a file or a folder of this machine to the node, permissions included.
+-- A file whose target is a folder goes into it; a folder becomes the target, or, where that is a folder already, its contents
+-- go in. What arrived is compared by its checksum.
+-- @param path    here: a relative one is of the run's folder, or else of the current one
+-- @param remote  in the node
+-- @return  nil, why, code when it could not be copied
+-- @error   when `path` cannot be read
+-- @example vm
+--   local a = vm("a")
+--   assert(a:put("server.conf", "/etc/server.conf"))
 function files.put(self, path, remote)
     check_path(self, path, "put")
     check_path(self, remote, "put")
@@ -283,7 +297,12 @@ local function read_checked(self, path, restart)
     return nil, ("%s did not come as it is there, %d times"):format(path, TRIES), "checksum"
 end
 
---- The bytes of a file of the node; nil, why, "read" when it cannot be read.
+--- node:read(path) -> string: the bytes of a file of the node.
+-- @param path  in the node
+-- @return  nil, why, "read" when it cannot be read
+-- @example vm
+--   local a = vm("a")
+--   print(a:read("/proc/net/dev"))
 function files.read(self, path)
     check_path(self, path, "read")
     local parts
@@ -360,8 +379,14 @@ local function get_folder(self, remote, path)
     return true
 end
 
---- Copies a file or a folder of the node to this machine, as files.put does the other way. A relative `path` is in the run's
---- folder, as is every one without --allow-host. Raises when nothing can be written there. Returns true, or nil, why, code.
+--- node:get(remote, path) -> true: copies a file or a folder of the node to this machine, as node:put does the other way.
+-- @param remote  in the node
+-- @param path    here: a relative one is in the run's folder, as is every one without --allow-host
+-- @return  nil, why, code when it could not be copied
+-- @error   when nothing can be written there
+-- @example vm
+--   local a = vm("a")
+--   assert(a:get("/var/log/server.log", "server.log"))
 function files.get(self, remote, path)
     check_path(self, remote, "get")
     check_path(self, path, "get")

@@ -13,7 +13,7 @@ local testbed = require "qemunet.testbed"
 
 local host = {}
 
-local OPTIONS = { files = { type = "table" }, setup = { type = "table" } }
+local OPTIONS = options.register({ files = { type = "table" }, setup = { type = "table" } }, "host", "hosts")
 
 -- How long a host that is shut down waits for processes that do not end when they are asked to.
 local PATIENCE_MS = 1000
@@ -25,6 +25,7 @@ local LEAVES = 5
 --- the run.
 host.prepare = function() return true end
 
+--- class host: a node that is a set of namespaces on this machine; what host() returns. It has all that a node has, and:
 local Host = {}
 local class = computer.class("host", Host)
 
@@ -35,15 +36,29 @@ local function declare(name, opts, level)
     return self
 end
 
---- host(name, opts): declares a node of the same interface as a vm that is a set of namespaces on this machine: its own
---- network, processes, host name and /etc/hosts; the files are the machine's, which its commands read and do not write: what
---- they leave in /tmp, /var/tmp, /run, /dev/shm, /etc, /var, /root and $HOME is in memory (256 MiB in each of the first four,
---- 512 MiB in all the others) and gone at its end. With --allow-host they write them as any program. It boots in milliseconds.
---- opts: files={[path]=other_path}, what it alone finds in place of files of the machine; setup={"command", ...} run after
---- each boot.
+--- host(name, opts) or host{ name, ... } -> host: declares a node like a vm that is a set of namespaces on this machine.
+-- It has its own network, processes, host name and /etc/hosts, and boots in milliseconds. The files are this machine's,
+-- which its commands read and do not write: what they leave in /tmp, /var/tmp, /run, /dev/shm, /etc, /var, /root and $HOME is
+-- in memory (256 MiB in each of the first four, 512 MiB in all the others) and gone at its end. With --allow-host they write
+-- them as any program.
+-- @param name    as for vm
+-- @option files  {[path] = other_path}, what it alone finds in place of files of this machine
+-- @option setup  list of commands, run after each boot
+-- @example vm
+--   local a, b = host("a"), host { "b", setup = { "sysctl -qw net.ipv4.ip_forward=1" } }
+--   link(a, b, { delay = "5ms" })
+--   boot()
+--   print(a:succeed("ping -c 1 b"))
 host.host = computer.declaring("host", declare)
 
---- hosts(n, "host%d", opts): declares n of them; their names are the format with 1 to n. Returns an array.
+--- hosts(n, format, opts) -> host[]: declares n hosts, named by a format with 1 to n.
+-- @param n       how many, at least 1
+-- @param format  of their names (default "host%d")
+-- @options host
+-- @example vm
+--   local many = hosts(50, "h%d")
+--   lan(many, { rate = "100mbit" })
+--   boot()
 host.hosts = computer.declaring_many("host", "hosts", "host%d", declare)
 
 --- Whether a value is a host.
@@ -201,10 +216,21 @@ local function set_paused(self, paused)
     return true
 end
 
---- h:pause(): stops its processes. Its network stack, which is the kernel's, goes on: it answers ping.
+--- host:pause() -> true: stops its processes. Its network stack, which is the kernel's, goes on: it answers ping.
+-- @return  nil, why, "state" when it does not run
+-- @example vm
+--   local a = host("a")
+--   a:boot()
+--   a:pause()
 function Host:pause() return set_paused(self, true) end
 
---- h:resume(): lets them go on.
+--- host:resume() -> true: lets its processes go on.
+-- @return  nil, why, "state" when it does not run
+-- @example vm
+--   local a = host("a")
+--   a:boot()
+--   a:pause()
+--   a:resume()
 function Host:resume() return set_paused(self, false) end
 
 --- Plugs a network interface's cable in or out, as the host sees it. Returns nil, or why it failed.

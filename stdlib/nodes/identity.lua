@@ -55,10 +55,14 @@ local function lines_of(self, nics, known_as)
     return table.concat(parts)
 end
 
--- Has the guest's program take lines. Returns the result.
+-- Has the guest's program take lines. Returns the job.
+local function start(self, cmd, lines, timeout)
+    return job.start(self, self.machine, { cmd = cmd, text = lines, identity = true, timeout = timeout, max_output = 1 << 16 })
+end
+
+-- The same, to its end. Returns the result.
 local function take(self, cmd, lines)
-    local running = job.start(self, self.machine,
-        { cmd = cmd, text = lines, identity = true, timeout = PATIENCE, max_output = 1 << 16 })
+    local running = start(self, cmd, lines, PATIENCE)
     core.wait { running.done }
     return running.result
 end
@@ -69,25 +73,32 @@ local function check(self, what, result)
         result.error or result.timed_out and "no answer" or ("%s (errno %d)"):format(result.stderr, result.status)))
 end
 
--- How far the guest's clock is behind ours, and the most that this may be wrong, in ns.
-local function clock_lag(self)
-    local result = take(self, "read its clock", "clock\n")
-    local theirs = math.tointeger(tonumber(check(self, "the clock", result):match "^%d+\n$"))
-    if not theirs then errors.machinery(("vm %s: its guest does not say its time"):format(self.name)) end
+-- Of a guest's answer: how far its time of day is behind ours, in ns; the experiment second at which its clock that nobody
+-- sets was 0; and the most that either may be wrong, in s. Nil for no such answer.
+local function read_clocks(result)
+    local theirs, unset = result.stdout:match("^(%d+)\n(%d+)\n$")
+    if not result.ok or not theirs then return nil end
     local middle = (result.started + result.finished) / 2
     local ours = core.wall() - math.floor((core.now() - middle) * 1e9)
-    return ours - theirs, result.duration / 2
+    return { lag = ours - math.tointeger(tonumber(theirs)), began = middle - tonumber(unset) / 1e9, doubt = result.duration / 2 }
+end
+
+local function ask_clocks(self)
+    local result = take(self, "read its clocks", "clock\n")
+    check(self, "the clock", result)
+    return read_clocks(result) or errors.machinery(("vm %s: its guest does not say its time"):format(self.name))
 end
 
 local function set_clock(self)
-    local lag, doubt
+    local best
     for _ = 1, CLOCK_TRIES do
-        local this, this_doubt = clock_lag(self)
-        if not doubt or this_doubt < doubt then lag, doubt = this, this_doubt end
-        if doubt <= CLOCK_ERROR then break end
+        local this = ask_clocks(self)
+        if not best or this.doubt < best.doubt then best = this end
+        if best.doubt <= CLOCK_ERROR then break end
     end
-    check(self, "the clock", take(self, "set its clock", ("step %s %d\n"):format(lag < 0 and "-" or "+", math.abs(lag))))
-    self.clock_doubt = doubt
+    local sign = best.lag < 0 and "-" or "+"
+    check(self, "the clock", take(self, "set its clock", ("step %s %d\n"):format(sign, math.abs(best.lag))))
+    self.clock_doubt, self.clock_began = best.doubt, best.began
 end
 
 -- A shell script that gives the guest its name, addresses and hosts file, and prints the name of each interface of the list.
@@ -117,6 +128,21 @@ function identity.step_clock(self, seconds)
     local result = take(self, "step its clock", ("step %s %.0f\n"):format(seconds < 0 and "-" or "+", math.abs(seconds) * 1e9))
     if result.ok then return nil end
     return result.error or result.timed_out and "no answer" or ("%s (errno %d)"):format(result.stderr, result.status)
+end
+
+--- How far the clocks of these machines have gone from ours since they booted, as far as they say so within `patience`
+--- seconds: {[name] = { drift = s, ahead of ours, doubt = the most that this may be wrong }}.
+function identity.drifts(machines, patience)
+    local asked, drifts, deadline = {}, {}, core.now() + patience
+    for _, self in ipairs(machines) do asked[self] = start(self, "read its clocks", "clock\n", patience) end
+    for self, running in pairs(asked) do
+        local answered = core.wait({ running.done }, math.max(deadline - core.now(), 0))
+        local clocks = answered and read_clocks(running.result)
+        if clocks then
+            drifts[self.name] = { drift = self.clock_began - clocks.began, doubt = self.clock_doubt + clocks.doubt }
+        end
+    end
+    return drifts
 end
 
 --- Whether its guest takes an identity as another machine's copy.

@@ -17,16 +17,18 @@ local image = {}
 -- sshd with 96M and 2 MB free; what its machines write is in memory too.
 local TINY_MINIMUM, DEBIAN_MINIMUM = 96 << 20, 128 << 20
 
-local OPTIONS = {
+local OPTIONS = options.register({
     packages = { type = { "table", "string" }, default = {} },
     run = { type = "string" },
     add = { type = "table" },
     setup = { type = "table", default = {} },
-}
+}, "image")
 
 --- The name by which the command line means all warm templates.
 image.TEMPLATES = "templates"
 
+--- class image: what machines start from; what image() returns.
+-- @field name string  its name
 local Image = { built = false, problem = false, folder = false, setup = false, minimum = DEBIAN_MINIMUM,
     path = false, arch = "x86_64" }
 local Class = class.new("image", Image)
@@ -153,11 +155,18 @@ function image.new(name, opts)
     return nil, made
 end
 
---- image{ name, packages=, run=, add=, setup= } -> image: declares a Debian system for vm{image=}, by its value or its name.
---- packages: names, or text with them; run: a shell script, or the name of the file of one, that is run in it as root when
---- it is built; add={[path in it]=path here} or a list of paths, which go to /root; setup: commands that are run in each
---- machine when it has booted, before its own setup=. It is built at the run's first boot or link, once for all runs: again
---- only when one of these (but setup), an added file, or this machine's package sources have changed.
+--- image(name, opts) or image{ name, ... } -> image: declares a Debian system for vm{ image = }, by its value or its name.
+-- It is built at the run's first boot or link, once for all runs: again only when one of these (but setup), an added file, or
+-- this machine's package sources have changed.
+-- @param name       letters, digits, "-", "." and "_"
+-- @option packages  names of Debian packages: a list, or text with them
+-- @option run       a shell script, or the path of one, which is run in it as root when it is built
+-- @option add       {[path in it] = path here}, or a list of paths, which go to /root
+-- @option setup     list of commands, run in each machine when it has booted, before its own setup=
+-- @error  raises for bad options; that it cannot be built is said at the first boot, and is the machinery's failure
+-- @example
+--   local web = image { "web", packages = { "nginx-light" }, run = "echo hello >/var/www/html/index.html" }
+--   check.equal(web.name, "web")
 function image.image(name, opts)
     if type(name) == "table" then
         opts = {}

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- One command on a node: its output as it streams, and its result.
 
+local class = require "qemunet.class"
 local console = require "qemunet.nodes.console"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
@@ -10,7 +11,21 @@ local units = require "qemunet.units"
 
 local job = {}
 
+--- class job: a command that runs beside the script; what node:spawn() returns. all{} and any{} wait for it, too.
+-- @field running boolean  whether it has not ended yet
+-- @field result result    what it has done, once it has ended; else false
+-- @field cmd string       the command
+-- @field node node        its node
+-- @example vm
+--   local a = vm("a")
+--   local job = a:spawn("cat; echo done >&2")
+--   job:write("hello\n")
+--   job:expect("hello", 5)
+--   job:close_stdin()
+--   for line, stream in job:lines() do print(stream, line) end
+--   check.is_true(job:wait(5).ok)
 local Job = { __name = "job" }
+class.register("job", Job, Job)
 
 local SIGNALS = {
     HUP = true, INT = true, QUIT = true, KILL = true, USR1 = true, USR2 = true, PIPE = true, ALRM = true, TERM = true,
@@ -33,7 +48,23 @@ end
 
 function Job:__tostring() return ("job %q on %s"):format(self.cmd, self.node.name) end
 
+--- class result: what a command has done; what node:run() and job:wait() return.
+-- @field ok boolean         whether its status is 0, and it ended by itself
+-- @field status integer     0 to 255; nil when a signal ended it, or it could not be run
+-- @field signal integer     the number of the signal that ended it, else nil
+-- @field stdout string      its standard output, bytes
+-- @field stderr string      its standard error, bytes
+-- @field timed_out boolean  whether it was killed because its time had passed
+-- @field truncated boolean  whether there was more output than max_output
+-- @field error string       why it could not be run or its end was not seen, else nil
+-- @field started number     experiment second at which it began
+-- @field finished number    experiment second at which it ended
+-- @field duration number    seconds between these
+-- @field cmd string         the command
+-- @field node string        the name of its node
+-- @field offset number      of sync{} with a packet trigger: seconds from the packet to its start
 local Result = { __name = "result" }
+class.register("result", {}, Result)
 
 --- How a command ended, in words.
 function job.how_ended(result)
@@ -143,7 +174,9 @@ function Job:outcome() return self.result end
 
 local function check_self(self, method) errors.check_colon(getmetatable(self) == Job, method, "job") end
 
---- job:wait(timeout) -> result; nil, "timed out" when the time has passed and the command still runs.
+--- job:wait(timeout) -> result: waits until the command has ended.
+-- @param timeout  how long at most (duration; default: without end)
+-- @return  nil, "timed out", "timeout" when the time has passed; the command goes on
 function Job:wait(timeout)
     check_self(self, "wait")
     local seconds = timeout ~= nil and units.duration(timeout, "timeout", 2) or nil
@@ -152,7 +185,12 @@ function Job:wait(timeout)
     return self.result
 end
 
---- job:kill(signal="TERM"): signals the command's process group.
+--- job:kill(signal="TERM"): signals the command and all its processes; what has ended does not mind.
+-- @param signal  "TERM", "KILL", "INT", "HUP", ...
+-- @example vm
+--   local a = vm("a")
+--   local job = a:spawn("tcpdump -i eth0")
+--   job:kill("INT")
 function Job:kill(signal)
     check_self(self, "kill")
     local name = tostring(signal or "TERM"):upper():gsub("^SIG", "")
@@ -162,7 +200,9 @@ function Job:kill(signal)
     if self.running and rawget(self, "handle") then self.handle:kill(name) end
 end
 
---- job:write(data): to its standard input. Returns true, or nil and why not.
+--- job:write(data) -> true: sends bytes to the command's standard input.
+-- @param data  a string
+-- @return  nil and why, when the command has ended
 function Job:write(data)
     check_self(self, "write")
     if type(data) ~= "string" then error("write: want a string, not " .. type(data), 2) end
@@ -170,7 +210,7 @@ function Job:write(data)
     return self.handle:write(data)
 end
 
---- job:close_stdin(): end of its standard input.
+--- job:close_stdin(): ends the command's standard input.
 function Job:close_stdin()
     check_self(self, "close_stdin")
     if rawget(self, "handle") then self.handle:close_stdin() end
@@ -188,13 +228,17 @@ local function next_line(self)
     return entry[1], entry[2]
 end
 
---- job:lines() -> iterator over its output, line by line as it comes: line, "stdout" or "stderr".
+--- job:lines() -> function: an iterator over its output, line by line as it comes, until it has ended.
+-- Each step gives the line, and "stdout" or "stderr".
 function Job:lines()
     check_self(self, "lines")
     return function() return next_line(self) end
 end
 
---- job:expect(pattern or {pattern, ...}, timeout=60): waits for a match in its standard output; see console:expect.
+--- job:expect(pattern, timeout) -> table: waits for a match in the command's standard output; see console:expect.
+-- @param pattern  a regular expression (PCRE2), or a list of them
+-- @param timeout  how long at most (duration; default: defaults.timeout)
+-- @error  when the time has passed, and when the command ends
 function Job:expect(pattern, timeout)
     check_self(self, "expect")
     if not self.output then errors.raise("expect: the output of this command is not kept") end

@@ -24,7 +24,7 @@ local REFUSED = [[(?i)(?:login incorrect|login failed|authentication failure|acc
 local NUDGE = 5 -- after so many seconds of silence, Enter is pressed: some consoles wait for it
 local PORTS_PATIENCE = 60
 
-local PROMPT_OPTIONS = { user = { type = "string" }, password = { type = "string" }, shell = { type = "string" } }
+login.PROMPT_OPTIONS = { user = { type = "string" }, password = { type = "string" }, shell = { type = "string" } }
 
 -- The prompts that the script gives, by their kinds.
 local function own_prompts(opts) return type(opts.prompt) == "table" and opts.prompt or { shell = opts.prompt } end
@@ -34,7 +34,7 @@ local function own_prompts(opts) return type(opts.prompt) == "table" and opts.pr
 function login.check(opts, where, level)
     if opts.user and opts.user:find("%c") then error(where .. ": user= has a control character", level + 1) end
     if opts.password and opts.password:find("[\r\n]") then error(where .. ": password= has more than one line", level + 1) end
-    for name, pattern in pairs(options.check(own_prompts(opts), PROMPT_OPTIONS, where .. ": prompt", level + 1)) do
+    for name, pattern in pairs(options.check(own_prompts(opts), login.PROMPT_OPTIONS, where .. ": prompt", level + 1)) do
         local regex, why, offset = core.regex(pattern, true)
         if not regex then
             error(("%s: prompt: bad pattern %q for %s: %s at offset %d"):format(where, pattern, name, why, offset), level + 1)

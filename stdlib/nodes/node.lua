@@ -9,6 +9,7 @@
 --   remove_nic(nic)         the end of an interface; may return a future that is set when it is gone
 
 local address = require "qemunet.network.address"
+local known = require "qemunet.class"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local files = require "qemunet.nodes.files"
@@ -28,7 +29,7 @@ local function reset_defaults() node.defaults.timeout, node.defaults.max_output 
 reset_defaults()
 testbed.on_end(reset_defaults)
 
-local COMMAND = {
+local COMMAND = options.register({
     timeout = { type = "duration" },
     stdin = { type = "string" },
     env = { type = "table" },
@@ -36,12 +37,18 @@ local COMMAND = {
     user = { type = "string" },
     on_line = { type = "function" },
     max_output = { type = "size" },
-}
+}, "node:run", "node:succeed", "node:fail", "node:ok", "node:spawn")
 
 local classes = {} -- {[metatable]=true}
 
+--- class node: what vm(), host() and responder() have in common.
+-- @field name string    its name
+-- @field state string   "defined", "booting", "up", "paused", "down", "crashed" or "panicked"
+-- @field nics table     its network interfaces in the order of its links: each has link, ip ("10.0.0.1" or nil), mac, ifname
+-- @field number integer  its place among the nodes, from 1
 local Node = {}
 node.methods = Node
+known.register("node", Node)
 
 local quote = text.quote
 node.quote = quote
@@ -104,7 +111,22 @@ local function run(self, spec)
     return running.result
 end
 
---- n:run(cmd, opts) -> result. Never raises for what the command does.
+--- node:run(cmd, opts) -> result: runs a shell command in the node and waits for its end; never raises for what it does.
+-- A command that times out is killed with all its processes. One whose background children keep its output open ends when it
+-- ends itself. A node that is down gives a result with an error, at once.
+-- @param cmd         text for sh
+-- @option timeout    how long it may run (default: defaults.timeout)
+-- @option stdin      its standard input, bytes; none: it is empty
+-- @option env        {NAME = value}, added to its environment
+-- @option cwd        the folder in which it runs
+-- @option user       as whom it runs (default root)
+-- @option on_line    function(line, "stdout" or "stderr"), called with each line as it comes; it may wait
+-- @option max_output bytes of each of its outputs that are kept (default: defaults.max_output)
+-- @error  misuse only: what is no text, unknown options
+-- @example vm
+--   local a = vm("a")
+--   local result = a:run("ping -c 3 -i 0.2 b", { timeout = "10s" })
+--   if not result.ok then print(result.status, result.stderr) end
 function Node:run(cmd, opts)
     local spec = spec_of(self, cmd, opts, "run")
     return run(self, spec)
@@ -125,7 +147,14 @@ local function failure_text(self, result)
     return table.concat(parts, "\n")
 end
 
---- n:succeed(cmd, opts) -> stdout, result. Raises unless the status is 0.
+--- node:succeed(cmd, opts) -> text, result: as node:run, but raises unless the status is 0.
+-- @param cmd  text for sh
+-- @options node:run
+-- @return  its standard output, and the result
+-- @error   the command, how it ended, its standard error, and the end of the console
+-- @example vm
+--   local a = vm("a")
+--   local kernel = a:succeed("uname -r")
 function Node:succeed(cmd, opts)
     local spec = spec_of(self, cmd, opts, "succeed")
     local result = run(self, spec)
@@ -133,7 +162,13 @@ function Node:succeed(cmd, opts)
     return result.stdout, result
 end
 
---- n:fail(cmd, opts) -> result. Raises when the status is 0, and when the command did not end by itself.
+--- node:fail(cmd, opts) -> result: as node:run, but raises when the status is 0, and when it did not end by itself.
+-- @param cmd  text for sh
+-- @options node:run
+-- @error  that it succeeded, timed out, or could not be run
+-- @example vm
+--   local a = vm("a")
+--   a:fail("ping -c 1 -W 1 192.0.2.1")
 function Node:fail(cmd, opts)
     local spec = spec_of(self, cmd, opts, "fail")
     local result = run(self, spec)
@@ -142,7 +177,12 @@ function Node:fail(cmd, opts)
     return result
 end
 
---- n:ok(cmd, opts) -> whether the status is 0.
+--- node:ok(cmd, opts) -> boolean: runs a command as node:run does, and says whether the status is 0.
+-- @param cmd  text for sh
+-- @options node:run
+-- @example vm
+--   local a = vm("a")
+--   eventually("30s", function() return a:ok("ping -c 1 -W 1 b") end)
 function Node:ok(cmd, opts)
     local spec = spec_of(self, cmd, opts, "ok")
     return run(self, spec).ok
@@ -159,8 +199,15 @@ function node.holding(self, cmd, opts, where)
     end
 end
 
---- n:spawn(cmd, opts) -> job. Without opts.stdin, its standard input is open for job:write. There is no timeout unless
---- one is given.
+--- node:spawn(cmd, opts) -> job: starts a command and goes on; any number may run in a node at once.
+-- Its standard input is open for job:write, unless stdin= is given. It has no time limit unless one is given.
+-- @param cmd  text for sh
+-- @options node:run
+-- @example vm
+--   local a = vm("a")
+--   local server = a:spawn("nc -l -p 80")
+--   a:wait_port(80)
+--   server:kill()
 function Node:spawn(cmd, opts)
     local spec = spec_of(self, cmd, opts, "spawn")
     if not (opts and opts.timeout) then spec.timeout = nil end
@@ -179,14 +226,27 @@ local function poll(self, what, timeout, level, condition)
     error(("%s: %s: %s"):format(self.name, what, tostring(err)), level + 1)
 end
 
---- n:wait_until(cmd, timeout): until the command succeeds; raises when the time has passed.
+--- node:wait_until(cmd, timeout) -> true: runs a command again and again until its status is 0.
+-- @param cmd      text for sh
+-- @param timeout  how long at most (duration; default: defaults.timeout)
+-- @error  when the time has passed
+-- @example vm
+--   local a = vm("a")
+--   a:wait_until("ip route | grep -q 10.0.5.0", "30s")
 function Node:wait_until(cmd, timeout)
     check_command(self, cmd, "wait_until")
     poll(self, "wait_until " .. cmd, timeout, 2, function() return self:ok(cmd) end)
     return true
 end
 
---- n:wait_port(port, timeout): until something listens on this TCP port.
+--- node:wait_port(port, timeout) -> true: waits until something in the node listens on a TCP port.
+-- @param port     1 to 65535
+-- @param timeout  how long at most (duration; default: defaults.timeout)
+-- @error  when the time has passed
+-- @example vm
+--   local a = vm("a")
+--   a:spawn("httpd -f -p 8080")
+--   a:wait_port(8080)
 function Node:wait_port(port, timeout)
     if math.type(port) ~= "integer" or port < 1 or port > 65535 then error("wait_port: want a port, 1 to 65535", 2) end
     local cmd = ("grep -qE '^ *[0-9]+: [0-9A-F]+:%04X [0-9A-F:]+ 0A' /proc/net/tcp /proc/net/tcp6"):format(port)
@@ -194,7 +254,13 @@ function Node:wait_port(port, timeout)
     return true
 end
 
---- n:wait_file(path, timeout): until the path exists.
+--- node:wait_file(path, timeout) -> true: waits until a path exists in the node.
+-- @param path     in the node
+-- @param timeout  how long at most (duration; default: defaults.timeout)
+-- @error  when the time has passed
+-- @example vm
+--   local a = vm("a")
+--   a:wait_file("/run/ready", "20s")
 function Node:wait_file(path, timeout)
     if type(path) ~= "string" then error("wait_file: want a path", 2) end
     poll(self, "wait_file " .. path, timeout, 2, function() return self:ok("[ -e " .. quote(path) .. " ]") end)
@@ -214,13 +280,26 @@ local function find_nic(self, key, where)
     error(("%s: %s: no network interface %s (it has %d)"):format(self.name, where, tostring(key), #self.nics), 3)
 end
 
---- n:ip(link_or_index=1) -> its address there, as "10.0.0.1"; nil on a link without addresses.
+--- node:ip(link_or_index=1) -> string: its address on a link, as "10.0.0.1".
+-- @param link_or_index  a link, a switch, or the number of an interface, from 1
+-- @return  nil on a link without addresses
+-- @error   when it has no such interface
+-- @example
+--   local a, b = responder("a"), responder("b")
+--   local cable = link(a, b, { subnet = "10.5.0.0/24" })
+--   check.equal({ a:ip(), b:ip(cable) }, { "10.5.0.1", "10.5.0.2" })
 function Node:ip(key)
     local nic = find_nic(self, key, "ip")
     return nic.ip
 end
 
---- n:ifname(link_or_index=1) -> the interface's name in the node, as "eth0".
+--- node:ifname(link_or_index=1) -> string: the name of an interface in the node, as "eth0".
+-- @param link_or_index  as for node:ip
+-- @error  when it has no such interface
+-- @example
+--   local a = responder("a")
+--   link(a, responder("b"))
+--   check.equal(a:ifname(1), "eth0")
 function Node:ifname(key)
     local nic = find_nic(self, key, "ifname")
     return nic.ifname
@@ -256,7 +335,7 @@ function node.remove_nic(self, nic)
     if nic.ip then nic.subnet:release(nic.ip) end
 end
 
---- n:remove_nic(nic), of a kind of node whose interfaces stay: it has no carrier.
+--- The end of an interface, of a kind of node whose interfaces stay: it has no carrier.
 function Node:remove_nic(nic) self:set_carrier(nic, false) end
 
 --- Whether a value is a node of any kind.
@@ -269,6 +348,7 @@ end
 function node.class(name, methods)
     local class = { __name = name }
     classes[class] = true
+    known.register(name, methods, class, "node")
     local all = setmetatable(methods, { __index = Node })
     function class.__index(self, key)
         local value = all[key]

@@ -9,13 +9,22 @@ local testbed = require "qemunet.testbed"
 
 local responder = {}
 
+local OPTIONS = options.register({}, "responder")
+
+--- class responder: a simulated node; what responder() returns. It has a node's name, links and addresses, and takes no
+-- commands.
 local Responder = {}
 local class = node.class("responder", Responder)
 
---- responder(name): a simulated node; give it links as to any other. It answers ARP, ping and UDP port 7 (echo), and can be
---- the end of sources, voice and video.
+--- responder(name) -> responder: declares a simulated node, which costs nothing; give it links as to any other.
+-- It answers ARP, ping and UDP port 7 (echo), and can be the end of sources, voice and video.
+-- @param name  as for vm
+-- @example
+--   local server = responder("server")
+--   link(responder("client"), server, { delay = "10ms" })
+--   check.match(server:ip(), "^10%.")
 function responder.responder(name, opts)
-    options.check(opts, {}, "responder", 2)
+    options.check(opts, OPTIONS, "responder", 2)
     local self = setmetatable({ name = name, state = "up", nics = {} }, class)
     self.number = testbed.add_node(self)
     return self

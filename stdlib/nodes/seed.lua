@@ -13,7 +13,7 @@ local units = require "qemunet.units"
 local seed = {}
 
 -- Text as cloud-init reads it, or a table, which becomes YAML.
-local OPTIONS = {
+seed.OPTIONS = {
     user_data = { type = { "string", "table" }, default = "#cloud-config\n{}\n" },
     meta_data = { type = { "string", "table" } },
     network_config = { type = { "string", "table" } },
@@ -88,7 +88,7 @@ function seed.check(opts, name, level)
     for _, option in ipairs { "user", "prompt" } do
         if opts[option] then error(("%s: %s= is for a log-in, and none is needed"):format(where, option), level + 1) end
     end
-    local checked = options.check(given ~= true and given or {}, OPTIONS, where, level + 1)
+    local checked = options.check(given ~= true and given or {}, seed.OPTIONS, where, level + 1)
     where = where .. ": "
     local is_ours = not checked.network_config
     if is_ours then checked.network_config = NO_NETWORK end

@@ -36,7 +36,7 @@ local LOGIN_MARGIN = 5
 
 local TICKS = 100 -- of /proc, in a second, on every Linux
 
-local OPTIONS = {
+local OPTIONS = options.register({
     image = { type = { "string", "table" }, default = "tiny" },
     mem = { type = "size", default = 256 << 20, min = 1 },
     cpus = { type = "integer", default = 1, min = 1, max = 64 },
@@ -50,17 +50,19 @@ local OPTIONS = {
     persistent = { type = "boolean" },
     user = { type = "string" },
     password = { type = "string" },
-    prompt = { type = { "string", "table" } },
-    cloud_init = { type = { "boolean", "table" } },
+    prompt = { type = { "string", "table" }, of = login.PROMPT_OPTIONS },
+    cloud_init = { type = { "boolean", "table" }, of = seed.OPTIONS },
     files = { type = "table" },
     setup = { type = "table" },
     qemu = { type = "table" },
     boot_timeout = { type = "duration" },
-}
+}, "vm", "vms")
 
 vm.templates = true -- set to false by --no-templates
 vm.prepare = function() end -- called before each machine or link is made; set by the run
 
+--- class vm: a virtual machine; what vm() returns. It has all that a node has, and:
+-- @field console console  its serial console
 local VM = {}
 local class = computer.class("vm", VM)
 
@@ -156,18 +158,51 @@ local function declare(name, opts, level)
     return self
 end
 
---- vm(name, opts): declares a virtual machine; it boots on boot() or at its first use.
---- opts: image="tiny", or what image{} has returned or its name, or one that was built on the command line, or the path of
---- another's disk image; mem="256M", cpus=1, arch="x86_64"|"aarch64", accel="auto"|"kvm"|"tcg", template=false to boot it
---- each time instead of going on from a warm template (true: also with qemu=), kernel=, initrd=, append= (added to our
---- kernel's command line, where the word "randmaps" is ours: address-space randomisation under TCG too; with kernel= all of
---- the command line), disk=path of an image to boot from, which is written to only if persistent=true (with kernel= or an
---- image of ours a disk beside it), user="root", password=, prompt= for its log-in at the serial console (see login),
---- cloud_init=true or {user_data=, meta_data=, network_config=} for an image that uses cloud-init (see seed),
---- files={[guest_path]=host_path}, setup={"command", ...} run after each boot, qemu={extra arguments}, boot_timeout="60s".
+--- vm(name, opts) or vm{ name, ... } -> vm: declares a QEMU virtual machine; it boots on boot() or at its first use.
+-- @param name  its name, and its host name: letters, digits and "-", a letter first, at most 63
+-- @option image  "tiny", what image{} returned or its name, one built on the command line, or the path of a disk image
+-- @option mem    its memory, in bytes: the tiny guest needs 96 MiB at least
+-- @option cpus   how many processors it has
+-- @option arch   its architecture
+-- @option accel  what runs it: KVM, TCG (emulation), or whichever works here (default: that of --accel, "auto")
+-- @option template  false: boot it each time, instead of going on from a warm template; true: a template also with qemu=
+-- @option kernel   path of a kernel, for a guest of one's own
+-- @option initrd   path of its initial RAM disk
+-- @option append   added to the kernel's command line; with kernel= all of it. "randmaps" has TCG randomise address spaces
+-- @option disk     path of an image to boot from, of any distribution; with an image of ours or kernel=, a disk beside it
+-- @option persistent  true: what is written to disk= stays; else it is gone at the machine's end
+-- @option user      who logs in at the serial console (default "root"), for disk= and kernel=
+-- @option password  their password; with cloud_init=, root's
+-- @option prompt    regular expression of the shell's prompt, or of each prompt by its kind
+-- @option prompt.user      that asks for the user
+-- @option prompt.password  that asks for the password
+-- @option prompt.shell     of the shell
+-- @option cloud_init  true, or a table, for a disk= that uses cloud-init: it needs no log-in then
+-- @option cloud_init.user_data       text ("#cloud-config...", "#!...") or a table
+-- @option cloud_init.meta_data       text, or a table that is added to instance-id and local-hostname
+-- @option cloud_init.network_config  text or a table (default: cloud-init leaves the network alone)
+-- @option files  {[path in it] = path on this machine}, copied at each boot
+-- @option setup  list of commands, run after each boot
+-- @option qemu   list of more arguments for QEMU
+-- @option boot_timeout  how long its boot may take (default 60 s and more; 180 s for disk=)
+-- @error  a name that is taken; too little memory; options that exclude each other
+-- @example vm
+--   local a = vm("a")
+--   local b = vm { "b", mem = "128M", setup = { "sysctl -w net.ipv4.tcp_congestion_control=reno" } }
+--   link(a, b, { delay = "20ms" })
+--   boot()
+--   print(a:succeed("ping -c 3 b"))
 vm.vm = computer.declaring("vm", declare)
 
---- vms(n, "node%d", opts): declares n of them; their names are the format with 1 to n. Returns an array.
+--- vms(n, format, opts) -> vm[]: declares n virtual machines, named by a format with 1 to n.
+-- @param n       how many, at least 1
+-- @param format  of their names (default "node%d")
+-- @options vm
+-- @example vm
+--   local nodes = vms(4, "n%d", { mem = "128M" })
+--   lan(nodes)
+--   boot()
+--   for _, node in ipairs(nodes) do print(node.name, node:ip()) end
 vm.vms = computer.declaring_many("vm", "machines", "node%d", declare)
 
 -- Booting ------------------------------------------------------------------------------------------------------------
@@ -420,8 +455,13 @@ local function of_process(self, what)
     return file and file:read("a") or ""
 end
 
---- v:usage() -> { cpu= seconds of this machine's processors that it has used, memory= bytes of its own (its share of what it
---- has in common with others counted in) }, or nil and why.
+--- vm:usage() -> table: what the machine costs at the moment.
+-- @return  { cpu = seconds of this machine's processors that it has used, memory = bytes of its own, with its share of what
+--   it has in common with others }; nil, why, "state" when it does not run
+-- @example vm
+--   local a = vm("a")
+--   a:boot()
+--   print(a:usage().memory)
 function VM:usage()
     errors.check_colon(vm.is(self), "usage", "vm")
     local user, system = of_process(self, "stat"):match("%) %a" .. (" %S+"):rep(10) .. " (%d+) (%d+)")
@@ -445,13 +485,26 @@ local function control(self, command, wanted)
     return true
 end
 
---- v:pause(): stops its processors.
+--- vm:pause() -> true: stops its processors; its clock stands still with them.
+-- @return  nil, why, "state" when it does not run
+-- @example vm
+--   local a = vm("a")
+--   a:boot()
+--   a:pause()
+--   sleep("2s")
+--   a:resume()
 function VM:pause()
     errors.check_colon(vm.is(self), "pause", "vm")
     return control(self, "stop", "paused")
 end
 
---- v:resume(): lets them go on.
+--- vm:resume() -> true: lets its processors go on.
+-- @return  nil, why, "state" when it does not run
+-- @example vm
+--   local a = vm("a")
+--   a:boot()
+--   a:pause()
+--   a:resume()
 function VM:resume()
     errors.check_colon(vm.is(self), "resume", "vm")
     return control(self, "cont", "up")
@@ -480,8 +533,8 @@ function VM:close()
 end
 
 -- Fields that are nil until they are set; a class has no unknown ones.
-for _, field in ipairs { "shell_up", "hosts_task", "line", "not_root", "watcher", "saving", "clock_doubt", "slots_settled",
-    "came_from" } do
+for _, field in ipairs { "shell_up", "hosts_task", "line", "not_root", "watcher", "saving", "clock_doubt", "clock_began",
+    "slots_settled", "came_from" } do
     VM[field] = false
 end
 

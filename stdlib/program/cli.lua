@@ -2,45 +2,25 @@
 -- The command line: qemunet COMMAND [OPTIONS]. A chunk that returns a function for the words of the command line.
 
 local core = require "qemunet.core"
-local doctor = require "qemunet.program.doctor"
 local errors = require "qemunet.errors"
-local faults = require "qemunet.faults.faults"
-local fault_record = require "qemunet.faults.record"
-local images = require "qemunet.program.images"
 local options = require "qemunet.options"
-local recorder = require "qemunet.program.recorder"
-local run = require "qemunet.program.run"
-local shrink = require "qemunet.program.shrink"
+local status = require "qemunet.program.status"
 local units = require "qemunet.units"
+local usages = require "qemunet.program.usage"
 
-local USAGE = [=[
-usage: qemunet COMMAND ...
+-- What only some commands need is loaded at its first use.
+local function later(name) return setmetatable({}, { __index = function(_, key) return require(name)[key] end }) end
 
-  run FILE [--param NAME=VALUE]... [--seed N] [--out DIR] [--accel auto|kvm|tcg]
-      [--timeout D] [--no-templates] [--allow-host] [-q|-v] [-- ARGS]
-                      run an experiment; --no-templates: every machine boots;
-                      --allow-host: it may run commands of this machine, and
-                      write files outside its run's folder
-      --replay FILE|DIR
-                      with the faults{} of an earlier run, its seed and parameters
-      --shrink [--shrink-runs N] [--shrink-time D]
-                      if it fails: again and again, to find the fewest faults with
-                      which it does (at most 100 runs, 15 minutes)
-  test FILE... [--filter PATTERN] [--accel A] [--seed N] [--timeout D]
-      [--no-templates] [--allow-host] [-q|-v]
-                      run the tests of suite files
-  image list          the images in the cache
-  image build NAME [--packages "A B"] [--run SCRIPT] [--add PATH[:PLACE]]...
-                      build a Debian system for vm{image="NAME"}
-  image remove NAME...|templates
-                      remove images, or all warm templates of machines
-  doctor [--json]     what this machine can do for experiments, and what to change
-  bench [NAME] [--rounds N] [--vms N] [--json FILE]
-                      run a benchmark; without a name, list them
-  version             what version this is
-  help                this text
-
-exit status: 0 passed, 1 failed, 2 usage, 3 the machinery failed, 4 timed out, 130 interrupted]=]
+local batch = later "qemunet.batch.batch"
+local child = later "qemunet.batch.child"
+local doctor = later "qemunet.program.doctor"
+local faults = later "qemunet.faults.faults"
+local fault_record = later "qemunet.faults.record"
+local images = later "qemunet.program.images"
+local recorder = later "qemunet.program.recorder"
+local repl = later "qemunet.program.repl"
+local run = later "qemunet.program.run"
+local shrink = later "qemunet.program.shrink"
 
 -- Raised for a wrong command line.
 local function usage(message) error({ usage = message }, 0) end
@@ -86,6 +66,7 @@ local COMMON = {
     ["--param"] = { true, add_param },
     ["--allow-host"] = { false, set_true("allow_host") },
     ["--no-templates"] = { false, set_true("no_templates") },
+    ["--strict"] = { false, set_true("strict") },
     ["-q"] = { false, function(opts) opts.level = -1 end },
     ["-v"] = { false, function(opts) opts.level = 1 end },
 }
@@ -104,11 +85,23 @@ end
 local RUN = with_common {
     ["--out"] = { true, set("out") },
     ["--replay"] = { true, set("replay_path") },
+    ["--repl-on-failure"] = { false, set_true("repl_on_failure") },
     ["--shrink"] = { false, set_true("shrink") },
     ["--shrink-runs"] = { true, set("shrink_runs", to_count) },
     ["--shrink-time"] = { true, set("shrink_time", to_duration) },
 }
-local TEST = with_common { ["--filter"] = { true, set("filter") } }
+local REPL = with_common { ["--out"] = { true, set("out") } }
+local TEST = with_common {
+    ["--fail-fast"] = { false, set_true("fail_fast") },
+    ["--file-timeout"] = { true, set("file_timeout", to_duration) },
+    ["--filter"] = { true, set("filter") },
+    ["--jobs"] = { true, set("jobs", to_count) },
+    ["--junit"] = { true, set("junit") },
+    ["--retries"] = { true, set("retries", to_seed) },
+    ["--shuffle"] = { "perhaps", function(opts, value, name) opts.shuffle = value and to_seed(value, name) or true end },
+    ["--tap"] = { false, set_true("tap") },
+    ["--test-timeout"] = { true, set("test_timeout", to_duration) },
+}
 
 local function unknown_option(word, spec)
     usage(("unknown option %s%s"):format(word, options.hint(word, spec)))
@@ -128,7 +121,7 @@ local function parse(words, spec)
             unknown_option(name or word, spec)
         elseif not entry then
             opts.files[#opts.files + 1] = word
-        elseif entry[1] and not attached then
+        elseif entry[1] == true and not attached then
             i = i + 1
             if not words[i] then usage(("%s wants a value"):format(word)) end
             entry[2](opts, words[i], word)
@@ -161,18 +154,22 @@ end
 
 -- What a person may want next after a run that failed.
 local function advise(opts, verdict)
-    if verdict.status ~= run.FAILED or not faults.happened() then return end
+    if verdict.status ~= status.FAILED or not faults.happened() then return end
     core.log(0, ("its faults again: qemunet run %s --replay %s; the fewest of them: and --shrink"):format(opts.file,
         recorder.made()))
+end
+
+local function check_readable(path)
+    local file, why = io.open(path, "rb")
+    if not file then usage("cannot read " .. why) end
+    file:close()
 end
 
 function commands.run(words)
     local opts = parse(words, RUN)
     if #opts.files ~= 1 then usage(#opts.files == 0 and "run wants a file" or "run wants one file; arguments go behind --") end
     opts.file = opts.files[1]
-    local file, why = io.open(opts.file, "rb")
-    if not file then usage("cannot read " .. why) end
-    file:close()
+    check_readable(opts.file)
     replay(opts)
     if opts.shrink then
         core.progress_open(opts.level)
@@ -189,36 +186,25 @@ function commands.run(words)
     return verdict.status
 end
 
-local function test_file(opts, file, total)
-    local verdict, summary = run.file {
-        file = file, params = opts.params, args = opts.args, seed = opts.seed, accel = opts.accel,
-        no_templates = opts.no_templates, allow_host = opts.allow_host, lazy = true,
-        suite = { filter = opts.filter, clock = core.now, first = total.run + 1,
-            print = function(line) core.print(line .. "\n") end },
-    }
-    if not summary then
-        core.print(("not ok %d - %s\n"):format(total.run + 1, file))
-        summary = { passed = 0, failed = 1, skipped = 0 }
-    end
-    total.passed, total.failed = total.passed + summary.passed, total.failed + summary.failed
-    total.skipped = total.skipped + summary.skipped
-    total.run = total.passed + total.failed + total.skipped
+function commands.repl(words)
+    local opts = parse(words, REPL)
+    local file = opts.files[1]
+    if opts.files[2] then usage("repl wants one file; arguments go behind --") end
+    if file then check_readable(file) end
+    start(opts)
+    opts.file, opts.lazy, opts.session = file or "repl", true, function(env) repl.run(env, file) end
+    local verdict = run.file(opts)
+    if recorder.made() then core.log(0, ("%s: %s/result.json"):format(verdict.verdict, recorder.made())) end
     return verdict.status
 end
 
-function commands.test(words)
-    local opts = parse(words, TEST)
-    if #opts.files == 0 then usage("test wants files") end
-    start(opts)
-    local total, status = { run = 0, passed = 0, failed = 0, skipped = 0 }, 0
-    for _, file in ipairs(opts.files) do
-        local one = test_file(opts, file, total)
-        if one > status then status = one end
-        if core.stop_reason() then break end
-    end
-    core.print(("%d passed, %d failed%s\n"):format(total.passed, total.failed,
-        total.skipped > 0 and (", %d skipped"):format(total.skipped) or ""))
-    return status
+function commands.test(words) return batch.run(parse(words, TEST), usage) end
+
+-- What runs each file of a batch; not for people.
+commands["test-file"] = function()
+    local code, why = child.run()
+    if not code then usage("test-file: " .. why) end
+    return code
 end
 
 local function add_path(opts, value)
@@ -236,7 +222,7 @@ local IMAGE = {
 function commands.image(words)
     local opts = parse(words, IMAGE)
     images.command(opts.files, opts, usage)
-    return run.PASSED
+    return status.PASSED
 end
 
 local DOCTOR = { ["--json"] = { false, set_true("json") } }
@@ -245,7 +231,7 @@ function commands.doctor(words)
     local opts = parse(words, DOCTOR)
     if opts.files[1] then usage("doctor wants no file") end
     core.progress_open(-1)
-    return doctor.report(opts.json) and run.PASSED or run.MACHINERY
+    return doctor.report(opts.json) and status.PASSED or status.MACHINERY
 end
 
 local BENCHES = { boot = "bench.boot", commands = "bench.commands", fabric = "bench.fabric", sync = "bench.sync" }
@@ -260,7 +246,7 @@ local function list_benches()
     for _, name in ipairs { "boot", "commands", "fabric", "sync" } do
         print(("%-10s%s"):format(name, require("qemunet." .. BENCHES[name]).about))
     end
-    return run.PASSED
+    return status.PASSED
 end
 
 function commands.bench(words)
@@ -278,11 +264,36 @@ function commands.bench(words)
     return run.file(opts).status
 end
 
-function commands.version() print("qemunet " .. core.VERSION) return run.PASSED end
+function commands.version() print("qemunet " .. core.VERSION) return status.PASSED end
 
-function commands.help() print(USAGE) return run.PASSED end
+function commands.check(words)
+    local opts = parse(words, {})
+    if #opts.files == 0 then usage("check wants files") end
+    return require "qemunet.check.command" (opts.files)
+end
+
+function commands.doc(words)
+    local opts = parse(words, { ["--luals"] = { false, set_true("luals") } })
+    require "qemunet.docs.command".doc(opts.luals, opts.files, usage)
+    return status.PASSED
+end
+
+function commands.help(words)
+    local opts = parse(words, {})
+    require "qemunet.docs.command".help(opts.files, usage)
+    return status.PASSED
+end
 
 commands["--help"], commands["-h"], commands["--version"] = commands.help, commands.help, commands.version
+
+-- Whether a command is only asked how it is used.
+local function is_asked(words)
+    for i = 2, #words do
+        if words[i] == "--" then return false end
+        if words[i] == "--help" or words[i] == "-h" then return usages.of(words[1]) ~= nil end
+    end
+    return false
+end
 
 local function dispatch(words)
     local command = commands[words[1] or ""]
@@ -290,20 +301,25 @@ local function dispatch(words)
     if not command then
         usage(("unknown command %s%s"):format(words[1], options.hint(words[1], commands)))
     end
+    if is_asked(words) then
+        print(usages.of(words[1]))
+        return status.PASSED
+    end
     return command(table.move(words, 2, #words, 1, {}))
 end
 
 return function(words)
-    local ok, status = xpcall(dispatch, function(err)
+    local ok, outcome = xpcall(dispatch, function(err)
         if type(err) == "table" and err.usage then return err end
         return errors.handler(err)
     end, words)
-    if ok then return core.finish(status) end
-    if status.usage then
-        io.stderr:write("qemunet: ", status.usage, "\n", words[1] and "try: qemunet help" or USAGE, "\n")
-        return core.finish(run.USAGE)
+    if ok then return core.finish(outcome) end
+    if outcome.usage then
+        io.stderr:write("qemunet: ", outcome.usage, "\n", words[1] and "try: qemunet help" ..
+            (usages.of(words[1]) and " " .. words[1] or "") or usages.TEXT, "\n")
+        return core.finish(status.USAGE)
     end
-    io.stderr:write("qemunet: ", tostring(status.message == errors.CANCEL and "interrupted" or status.message), "\n")
-    if status.message == errors.CANCEL then return core.finish(run.INTERRUPTED) end
-    return core.finish(run.MACHINERY)
+    io.stderr:write("qemunet: ", tostring(outcome.message == errors.CANCEL and "interrupted" or outcome.message), "\n")
+    if outcome.message == errors.CANCEL then return core.finish(status.INTERRUPTED) end
+    return core.finish(status.MACHINERY)
 end

@@ -7,6 +7,7 @@ local core = require "qemunet.core"
 local csv = require "qemunet.csv"
 local exit = require "qemunet.program.exit"
 local faults = require "qemunet.faults.faults"
+local fidelity = require "qemunet.program.fidelity"
 local host = require "qemunet.nodes.host"
 local image = require "qemunet.nodes.image"
 local inspect = require "qemunet.inspect"
@@ -35,7 +36,51 @@ local video = require "qemunet.traffic.video"
 local vm = require "qemunet.nodes.vm"
 local voice = require "qemunet.traffic.voice"
 
+--- now() -> number: experiment seconds, 0 at the start.
+-- @example
+--   local begin = now()
+--   check.is_true(now() >= begin)
+
+--- print(...): writes values to standard output, with tabs between them, as Lua does.
+-- @param ...  any values
+-- @example
+--   print("seconds:", now())
+
+--- args: the words behind "--" on the command line, a list of texts.
+-- @example
+--   print(#args, args[1])
+
+--- defaults: what calls take where they are not told; assigning changes it for the experiment.
+-- @field timeout duration  of commands, and of waits (60 s)
+-- @field max_output size   bytes of each of a command's outputs that are kept ("64M")
+-- @example
+--   defaults.timeout = "2m"
+
+--- stats: statistics of lists of numbers. They leave a list as it is, and raise for an empty one and for what is no number.
+-- Results are in the unit of the values.
+-- @example
+--   print(stats.mean { 1, 2, 3 }, stats.quantile({ 1, 2, 3 }, "95%"))
+
+--- re: regular expressions (PCRE2) on strings. They see bytes; a pattern that starts with "(*UTF)" sees characters.
+-- @example
+--   check.equal(re.match("rtt 20.4 ms", "(?<rtt>[0-9.]+) ms").rtt, "20.4")
+
+--- json: JSON, there and back.
+-- @example
+--   check.equal(json.decode('[1, {"a": true}]'), { 1, { a = true } })
+
+--- csv: tables of comma-separated values (RFC 4180).
+-- @example
+--   check.equal(csv.encode { { "a", 1 } }, "a,1\r\n")
+
+--- check: assertions, which raise with what was found and what was wanted.
+-- @example
+--   check.equal(1 + 1, 2)
 local language = {}
+
+options.register({ width = { type = "number", default = 100 }, depth = { type = "integer", default = 6 },
+    max = { type = "integer", default = 2000 }, string = { type = "integer", default = 4096 },
+    indent = { type = "string", default = "  " } }, "inspect")
 
 -- Setting a default that does not exist is a typing error.
 local function strict_defaults()
@@ -55,14 +100,24 @@ end
 
 local json = {}
 
---- json.encode(value, pretty) -> text.
+--- json.encode(value, pretty) -> text: a value as JSON.
+-- nan and infinity become null, bytes that are no UTF-8 the replacement character.
+-- @param value   texts, numbers, booleans, and tables of these; an empty table is an object
+-- @param pretty  true: indented, on several lines (default false)
+-- @error  functions and the like; tables that contain themselves
+-- @example
+--   check.equal(json.encode { 1, 2 }, "[1, 2]")
 function json.encode(value, pretty)
     local encoded, why = core.json_encode(value, pretty)
     if not encoded then error("json.encode: " .. why, 2) end
     return encoded
 end
 
---- json.decode(text) -> value; nil and why for what is not JSON.
+--- json.decode(text) -> value: what a text of JSON says.
+-- @param text  JSON
+-- @return  nil and why, when it is none
+-- @example
+--   check.equal(json.decode('{"a": [1, 2.5]}'), { a = { 1, 2.5 } })
 function json.decode(encoded)
     if type(encoded) ~= "string" then error("json.decode: want a string", 2) end
     return core.json_decode(encoded)
@@ -73,6 +128,12 @@ local function print_values(...)
     for i = 1, parts.n do parts[i] = tostring(parts[i]) end
     core.print(table.concat(parts, "\t", 1, parts.n) .. "\n")
 end
+
+-- Read from the library's sources when it is asked for.
+local function show_help(...) return require "qemunet.docs.help".help(...) end
+
+-- The prompt is loaded when one is opened.
+local function open_prompt() return require "qemunet.program.breakpoint".breakpoint() end
 
 -- A table of functions that the library uses itself: what a script changes in it is the script's alone.
 local function own_copy(value)
@@ -95,10 +156,12 @@ function language.names(suite, args)
         now = core.now, sleep = tasks.sleep, after = tasks.after, at = tasks.at, every = tasks.every, go = tasks.go,
         all = tasks.all, any = tasks.any, event = tasks.event, barrier = tasks.barrier, timeout = tasks.timeout,
         eventually = tasks.eventually, always = tasks.always, sync = sync.sync,
-        mark = recorder.mark, record = recorder.record, param = recorder.param, series = series.series, probe = series.probe,
+        mark = recorder.mark, record = recorder.record, param = recorder.param,
+        fidelity = fidelity.fidelity, series = series.series, probe = series.probe,
         repeat_until = repetition.repeat_until, stats = stats, rng = random.new(), re = re, json = json,
         csv = { encode = csv.encode, write = csv.write }, inspect = inspect, columns = text.columns,
-        defaults = strict_defaults(), args = args, print = print_values,
+        defaults = strict_defaults(), args = args, print = print_values, help = show_help,
+        breakpoint = open_prompt,
     }
     for name, value in pairs(names) do names[name] = own_copy(value) end
     for name, value in pairs(suite) do names[name] = value end

@@ -6,13 +6,20 @@ local paths = require "qemunet.paths"
 
 local modules = {}
 
-local function read_chunk(path, env)
+--- The text of a script, without the line that names its interpreter; or nil and why there is none.
+function modules.read_text(path)
     local file, why = io.open(path, "rb")
     if not file then return nil, why end
     local text = file:read("a")
     file:close()
     if not text then return nil, "cannot read " .. path end
-    return load(text:gsub("^#[^\n]*", ""), "@" .. path, "t", env)
+    return (text:gsub("^#[^\n]*", ""))
+end
+
+local function read_chunk(path, env)
+    local text, why = modules.read_text(path)
+    if not text then return nil, why end
+    return load(text, "@" .. path, "t", env)
 end
 
 modules.read_chunk = read_chunk

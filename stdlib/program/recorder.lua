@@ -23,13 +23,17 @@ function recorder.folder()
         errors.machinery(("cannot make the run's folder %s: %s"):format(state.opts.out or "under runs/", why))
     end
     state.folder = folder
+    recorder.on_folder(folder)
     return folder
 end
+
+--- Called with the run's folder when it was made.
+recorder.on_folder = function() end
 
 --- The folder if it was made.
 function recorder.made() return state.folder end
 
---- record{ key = value, ... }: puts values into the run's result.json.
+--- record{ key=value, ... }: puts values into the run's result.json.
 -- @param values  texts, numbers, booleans, and tables of these; a key that comes again replaces the value
 -- @example
 --   record { outage_s = 1.24, rounds = { 1.2, 1.3 } }
@@ -46,6 +50,7 @@ function recorder.record(values)
 end
 
 --- mark(text): notes a moment worth finding again in events.jsonl and in the report.
+-- @param text  any text
 -- @example
 --   mark("the path is cut")
 function recorder.mark(text)
@@ -67,6 +72,7 @@ local function convert(name, text, default)
 end
 
 --- param(name, default) -> value: what was given with --param name=value, else the default.
+-- @param name     as it is given on the command line
 -- @param default  its type, number or boolean, is what the given text is read as; without one, the parameter must be given
 -- @error  a text that does not fit the default's type; no value and no default
 -- @example
@@ -93,15 +99,16 @@ function recorder.unused_params()
 end
 
 --- Writes result.json, if there is a folder, and ends the records: another file of a suite has its own. `verdict`:
---- {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}; `series`: series.summary().
-function recorder.finish(verdict, versions, counters, series)
+--- {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}; `series`: series.summary(); `fidelity`:
+--- fidelity.judge().
+function recorder.finish(verdict, versions, counters, series, fidelity)
     if not state.folder then return end
     local result, why = core.result {
         format = 1, verdict = verdict.verdict, status = verdict.status, error = verdict.error, tests = verdict.tests,
         file = state.opts.file, args = state.opts.args, parameters = state.asked, seed = state.opts.seed,
         recorded = state.recorded, started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
         duration = core.now(), host = core.host_facts(), versions = versions, fabric = counters.fabric,
-        links = counters.links, series = series,
+        links = counters.links, series = series, fidelity = fidelity,
     }
     if not result then core.log(-1, "cannot write result.json: " .. why) end
     core.record_close()

@@ -17,6 +17,8 @@ local paths = require "qemunet.paths"
 local recorder = require "qemunet.program.recorder"
 local runner = require "qemunet.program.runner"
 local series = require "qemunet.program.series"
+local status = require "qemunet.program.status"
+local strain = require "qemunet.program.strain"
 local suite = require "qemunet.program.suite"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
@@ -24,7 +26,7 @@ local vm = require "qemunet.nodes.vm"
 
 local run = {}
 
-run.PASSED, run.FAILED, run.USAGE, run.MACHINERY, run.TIMED_OUT, run.INTERRUPTED = 0, 1, 2, 3, 4, 130
+for name, value in pairs(status) do run[name] = value end
 
 local STOPPED = {
     ["interrupted"] = { verdict = "interrupted", status = run.INTERRUPTED, error = "interrupted" },
@@ -55,7 +57,23 @@ local function prepare(with_image)
     return isolation[1], isolation[2]
 end
 
-local function prepare_for_vm() return prepare(true) end
+local GONE = { down = true, crashed = true }
+
+-- What the machines that run, or may yet, take of this machine's memory, in bytes.
+local function declared_memory()
+    local sum = 0
+    for _, each in ipairs(testbed.nodes()) do
+        if vm.is(each) and not GONE[each.state] then sum = sum + each.opts.mem end
+    end
+    return sum
+end
+
+local function preparer_for_vm(opts)
+    return function()
+        if opts.claim then opts.claim(declared_memory()) end
+        return prepare(true)
+    end
+end
 
 local function are_declared(kind)
     for _, each in ipairs(testbed.nodes()) do
@@ -89,9 +107,9 @@ end
 -- A suite file ends by itself: what ends it before has left tests out.
 local function exit_verdict(opts)
     local asked = exit.asked()
-    local status = opts.suite and run.FAILED or asked.status
-    if status == run.PASSED then return { verdict = "passed", status = status } end
-    return { verdict = "failed", status = status, error = asked.text .. " ended it", trace = asked.trace }
+    local code = opts.suite and run.FAILED or asked.status
+    if code == run.PASSED then return { verdict = "passed", status = code } end
+    return { verdict = "failed", status = code, error = asked.text .. " ended it", trace = asked.trace }
 end
 
 local function stop_verdict(opts)
@@ -112,22 +130,10 @@ end
 
 local function folder_of(path) return path:match("^(.*)/[^/]*$") or "." end
 
--- Lua's own require, which is there with --allow-host, finds modules beside the file, before those elsewhere. Returns how it
--- was before.
+-- Lua's own require, which is there with --allow-host, finds modules beside the file, before those elsewhere.
 local function search_beside(path)
     local folder = folder_of(path)
-    local before = { path = package.path, loaded = {} }
-    for name in pairs(package.loaded) do before.loaded[name] = true end
-    package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, before.path)
-    return before
-end
-
--- What the file required, but for the library's own, is not there for the next file of a suite run.
-local function search_as_before(before)
-    package.path = before.path
-    for name in pairs(package.loaded) do
-        if not before.loaded[name] and not name:find("^qemunet%f[.\0]") then package.loaded[name] = nil end
-    end
+    package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, package.path)
 end
 
 local function report(verdict)
@@ -159,9 +165,16 @@ local function run_main(fn)
     return tasks.unjoined_failures()[1]
 end
 
+local function suite_status(summary)
+    for _, result in ipairs(summary.results) do
+        if result.machinery then return run.MACHINERY end
+    end
+    return summary.failed > 0 and run.FAILED or run.PASSED
+end
+
 local function suite_verdict(summary)
     local failed = summary.failed > 0
-    return { verdict = failed and "failed" or "passed", status = failed and run.FAILED or run.PASSED,
+    return { verdict = failed and "failed" or "passed", status = suite_status(summary),
         error = failed and ("%d of %d tests failed"):format(summary.failed, summary.failed + summary.passed) or nil,
         tests = summary.results }
 end
@@ -177,10 +190,11 @@ local function setup_run(opts)
     core.set_seed(opts.seed)
     math.randomseed(opts.seed)
     accelerator.default, vm.templates = opts.accel or "auto", not opts.no_templates
-    vm.prepare, vm.console_path = prepare_for_vm, console_path
+    vm.prepare, vm.console_path = preparer_for_vm(opts), console_path
     host.prepare, nat.ready = prepare_as_declared, prepare_as_declared
     testbed.prepare = prepare_for_fabric
     series.reset()
+    fidelity.reset()
     paths.set(opts.allow_host or opts.chunk ~= nil, recorder.folder, recorder.made)
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
         args = opts.args, lazy = opts.lazy }
@@ -190,8 +204,17 @@ end
 
 local function passed() return { verdict = "passed", status = run.PASSED } end
 
+-- What opens a prompt, which few runs want.
+local function breakpoints() return require "qemunet.program.breakpoint" end
+
+-- A prompt where it failed, while all of it is still there.
+local function show_failure(env, failure)
+    if stop_verdict() or failure.message == errors.CANCEL or suite.skipped(failure.message) then return end
+    run_main(function() breakpoints().at_failure(env, failure) end)
+end
+
 -- Runs the loaded chunk, and then the tests that it registered.
-local function run_chunk(chunk, registry, opts)
+local function run_chunk(chunk, registry, opts, env)
     local summary
     local failure = run_main(function()
         if opts.suite then
@@ -204,35 +227,45 @@ local function run_chunk(chunk, registry, opts)
             end
         end
     end)
+    if failure and opts.repl_on_failure then show_failure(env, failure) end
     if failure then return failure_verdict(failure, opts), summary end
     return stop_verdict(opts) or summary and suite_verdict(summary) or passed(), summary
 end
 
 --- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, no_templates=, suite= options for a suite run, lazy=,
---- allow_host= whether it may do on this machine what it likes (see sandbox), chunk= a function instead of the file}.
+--- strict= whether an unsound run fails, allow_host= whether it may do on this machine what it likes (see sandbox),
+--- chunk= a function instead of the file, claim= fn(bytes) that is called, and may wait, before a machine of the run boots: how
+--- much memory its machines take, session= fn(globals), which is called in the file's place, repl_on_failure= whether a failure
+--- opens a prompt}.
 --- Returns the verdict, {verdict=, status=, error=, trace=, tests=}, and the suite's summary if it was one.
 function run.file(opts)
     setup_run(opts)
     local registry = new_suite()
     local env = language.environment(language.names(suite.globals(registry), opts.args), folder_of(opts.file))
-    local before = search_beside(opts.file)
+    search_beside(opts.file)
+    if opts.repl_on_failure then breakpoints().keep_frames() end
     local chunk, problem = opts.chunk
+    if opts.session then chunk = function() opts.session(env) end end
     if not chunk then chunk, problem = modules.read_chunk(opts.file, env) end
     local verdict, summary
     if chunk then
         core.event { t = core.now(), kind = "start", file = opts.file, seed = opts.seed }
-        verdict, summary = run_chunk(chunk, registry, opts)
+        verdict, summary = run_chunk(chunk, registry, opts, env)
     else
         verdict = { verdict = "failed", status = run.FAILED, error = problem }
     end
-    search_as_before(before)
     tasks.end_all()
-    local counters = fidelity.collect()
+    local counters = strain.collect()
     testbed.teardown()
-    fidelity.warn(counters)
+    local kept_up = fidelity.judge(counters)
+    fidelity.tell(kept_up)
+    if opts.strict and kept_up.verdict == "unsound" and verdict.status == run.PASSED then
+        verdict = { verdict = "unsound", status = run.UNSOUND, tests = verdict.tests,
+            error = "this machine did not keep up; see above" }
+    end
     core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
-    recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary())
-    if not opts.suite or (verdict.status ~= run.PASSED and not summary) then report(verdict) end
+    recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up)
+    if not opts.suite then report(verdict) end
     return verdict, summary
 end
 

@@ -2,6 +2,7 @@
 -- Runs the tests of a suite's registry. Nothing here yields by itself, and everything a test does may yield: the only barriers
 -- around it are pcall and xpcall, which let a yield through.
 
+local errors = require "qemunet.errors"
 local suite = require "qemunet.program.suite"
 local units = require "qemunet.units"
 
@@ -18,13 +19,19 @@ local function is_own(line)
     return false
 end
 
--- The traceback without our own frames, and without what lies below the runner.
+-- What a script's author has no part in.
+local function is_library(line)
+    local source = line:match("^\t([^:]+):%d+:")
+    return source and errors.is_library("@" .. source) or line:find("^\t%[C%]: in function 'qemunet%.core%.") ~= nil
+end
+
+-- The traceback without our own frames and the library's, and without what lies below the runner.
 local function trim_traceback(text)
     local lines, kept = {}, {}
     for line in text:gmatch("[^\n]+") do lines[#lines + 1] = line end
     for i, line in ipairs(lines) do
         if is_own(lines[i + 1]) and line:find("'xpcall'", 1, true) then break end
-        if not is_own(line) and not (#kept <= 1 and line:find("^\t%[C%]: in function 'error'")) then
+        if not is_own(line) and not is_library(line) and not (#kept <= 1 and line:find("^\t%[C%]: in function 'error'")) then
             kept[#kept + 1] = line
         end
     end
@@ -74,10 +81,11 @@ local function merge(failure, more)
     return failure
 end
 
-local function raise_if_fatal(registry, failures)
+local function raise_if_fatal(registry, failures, on_fatal)
     for _, failure in ipairs(failures) do
         if failure.raised ~= nil and registry.fatal(failure.raised) then
             registry.running = false
+            if on_fatal then on_fatal(failure) end
             error(failure.raised, 0)
         end
     end
@@ -99,8 +107,8 @@ local function run_body(registry, entry, opts)
         return { found }
     end)[1]
     local after = within(seconds, opts.limit, function() return attempt_each(registry.teardowns) end)
-    raise_if_fatal(registry, { failure })
-    raise_if_fatal(registry, after)
+    raise_if_fatal(registry, { failure }, opts.on_fatal)
+    raise_if_fatal(registry, after, opts.on_fatal)
     return merge(failure, after)
 end
 
@@ -169,7 +177,7 @@ end
 --              function(entry), on_result = function(result), which is then not printed; print = function(line) (default
 --              print); first = number of the first printed (default 1); plan = true prints "1..N" first; fail_fast = true
 --              to end behind the first that fails; limit = function(seconds, fn) -> whether fn ended in time, and timeout =
---              the seconds for a test that does not say; clock = function() -> seconds, for the results' durations (default
+--              the seconds for a test that does not say; on_fatal = function(failure), before one is raised; clock = function() -> seconds, for the results' durations (default
 --              os.clock, processor time)
 -- @return { passed =, failed =, skipped = (counts), results = { { number = (of its registration), name =, outcome = "passed",
 --         "failed" or "skipped", message =, traceback =, machinery =, why = (of a skip), duration = (seconds), file =,
@@ -204,7 +212,7 @@ function runner.run_file(registry, name, chunk, opts)
     local clock = opts.clock or os.clock
     local started = clock()
     local failure = attempt(chunk)
-    raise_if_fatal(registry, { failure })
+    raise_if_fatal(registry, { failure }, opts.on_fatal)
     if not failure and #registry.tests > 0 then return runner.run(registry, opts) end
     local summary = new_summary()
     if opts.plan then (opts.print or print)("1..1") end

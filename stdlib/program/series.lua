@@ -16,6 +16,10 @@ local series = {}
 -- Kept in memory at most, of one series; series.csv has them all.
 local KEPT = 1000000
 
+--- class series: values over time; what series() returns. #series is how many it has.
+-- @field name string    what is measured
+-- @field unit string    its unit, "" for none
+-- @field count integer  how many values it has been given
 local Series = {}
 local meta = class.new("series", Series)
 
@@ -52,6 +56,8 @@ end
 --- series:add(value, t) -> series: adds a value.
 -- @param value  a number (nan and infinity are refused)
 -- @param t      its experiment second (default: now)
+-- @example
+--   series("loss"):add(0.01):add(0.02)
 function Series:add(value, t)
     check_self(self, "add")
     if type(value) ~= "number" or value - value ~= 0 then
@@ -69,6 +75,8 @@ end
 --- series:values(from, to) -> list: the values, in the order in which they came.
 -- @param from  those from this experiment second on (default: all)
 -- @param to    those up to this one, included (default: all)
+-- @example
+--   check.equal(series("queue"):add(3, 0):add(5, 1):values(0.5), { 5 })
 function Series:values(from, to)
     check_self(self, "values")
     from = from and units.duration(from, "series:values", 2) or -math.huge
@@ -81,6 +89,8 @@ function Series:values(from, to)
 end
 
 --- series:last() -> value, t: the newest value and its experiment second; nil when there is none.
+-- @example
+--   check.equal(series("load"):add(0.5):last(), 0.5)
 function Series:last()
     check_self(self, "last")
     local n = #self.kept
@@ -94,12 +104,13 @@ function meta.__tostring(self)
         self.unit ~= "" and " in " .. self.unit or "")
 end
 
-local PROBE = { unit = { type = "string" } }
+local PROBE = options.register({ unit = { type = "string" } }, "probe")
 
 --- probe(name, every, fn, opts) -> task: adds what fn gives to the series `name`, at once and then each `every`, until :cancel().
--- @param every      the period (duration)
--- @param fn         gives a number, or nil for none this time; it may wait, and instants that pass meanwhile are left out
--- @param opts.unit  the series' unit
+-- @param name   of the series, such as "queue"
+-- @param every  the period (duration)
+-- @param fn     gives a number, or nil for none this time; it may wait, and instants that pass meanwhile are left out
+-- @option unit  the series' unit
 -- @return  a task; its `series` field is the series
 -- @example
 --   local n = 0

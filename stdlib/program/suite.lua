@@ -117,8 +117,14 @@ end
 
 local check = {}
 
---- check.equal(got, want, msg): raises unless both are equal. Tables are compared by what is in them, deeply (without
--- regard to their metatables, unless one has __eq, which decides then); nan equals nan, 1 equals 1.0, "1" is not 1.
+--- check.equal(got, want, msg): raises unless both are equal.
+-- Tables are compared by what is in them, deeply (without regard to their metatables, unless one has __eq, which decides then);
+-- nan equals nan, 1 equals 1.0, "1" is not 1.
+-- @param got   any value
+-- @param want  any value
+-- @param msg   what the error begins with (any text; default: none)
+-- @example
+--   check.equal({ 1, { a = 2 } }, { 1, { a = 2 } })
 function check.equal(got, want, msg)
     local differences = {}
     compare(got, want, "", differences, {})
@@ -126,6 +132,11 @@ function check.equal(got, want, msg)
 end
 
 --- check.not_equal(got, unwanted, msg): raises when check.equal would not.
+-- @param got       any value
+-- @param unwanted  any value
+-- @param msg       what the error begins with (default: none)
+-- @example
+--   check.not_equal("1", 1)
 function check.not_equal(got, unwanted, msg)
     local differences = {}
     compare(got, unwanted, "", differences, {})
@@ -133,7 +144,12 @@ function check.not_equal(got, unwanted, msg)
 end
 
 --- check.near(got, want, tol, msg): raises unless got is within tol of want (the bound included).
--- @param tol  an absolute number in the unit of got, or "5%" of want
+-- @param got   a number
+-- @param want  a number
+-- @param tol   an absolute number in the unit of got, or "5%" of want
+-- @param msg   what the error begins with (default: none)
+-- @example
+--   check.near(0.0204, 0.02, "5%")
 function check.near(got, want, tol, msg)
     if type(want) ~= "number" then error("check.near: want a number to compare with, got " .. show(want), 2) end
     local allowed = tolerance(tol, want)
@@ -145,6 +161,11 @@ function check.near(got, want, tol, msg)
 end
 
 --- check.less(a, b, msg): raises unless a < b (numbers, strings, or what has __lt).
+-- @param a    a number or text
+-- @param b    a greater one
+-- @param msg  what the error begins with (default: none)
+-- @example
+--   check.less(0.2, 0.5, "the outage")
 function check.less(a, b, msg)
     local ok, less = pcall(function() return a < b end)
     if not ok then fail("less", msg, "cannot compare " .. show(a) .. " with " .. show(b)) end
@@ -152,11 +173,19 @@ function check.less(a, b, msg)
 end
 
 --- check.is_true(v, msg): raises unless v is true itself.
+-- @param v    any value
+-- @param msg  what the error begins with (default: none)
+-- @example
+--   check.is_true(1 < 2)
 function check.is_true(v, msg)
     if v ~= true then fail("is_true", msg, "got " .. show(v) .. ", want true") end
 end
 
 --- check.is_nil(v, msg): raises unless v is nil.
+-- @param v    any value
+-- @param msg  what the error begins with (default: none)
+-- @example
+--   check.is_nil(({}).x)
 function check.is_nil(v, msg)
     if v ~= nil then fail("is_nil", msg, "got " .. show(v) .. ", want nil") end
 end
@@ -187,7 +216,12 @@ local function build_checks(registry)
     local own = {}
     for name, fn in pairs(check) do own[name] = fn end
 
-    --- check.match(s, pattern, msg) -> what the matcher returns (captures, for Lua patterns); raises unless s matches.
+    --- check.match(s, pattern, msg) -> values: raises unless a text matches a Lua pattern; gives its captures.
+    -- @param s        a text
+    -- @param pattern  a Lua pattern
+    -- @param msg      what the error begins with (default: none)
+    -- @example
+    --   check.equal(check.match("rtt 20 ms", "(%d+) ms"), "20")
     function own.match(s, pattern, msg)
         if type(s) ~= "string" then fail("match", msg, "got " .. show(s) .. ", want a string") end
         local results, problem = try_match(registry, s, pattern)
@@ -196,8 +230,14 @@ local function build_checks(registry)
         return table.unpack(results, 1, results.n)
     end
 
-    --- check.raises(fn, pattern, msg) -> message, error; raises unless fn() raises (and the message matches, if pattern
-    -- is given). message is text, error the raised value itself. skip() and fatal errors in fn pass through.
+    --- check.raises(fn, pattern, msg) -> message, error: raises unless fn() raises.
+    -- skip() and the end of the run in fn pass through.
+    -- @param fn       function()
+    -- @param pattern  a Lua pattern that the message has to match (default: any message)
+    -- @param msg      what the error begins with (default: none)
+    -- @return  the message as text, and the raised value itself
+    -- @example
+    --   check.raises(function() error("no route") end, "route$")
     function own.raises(fn, pattern, msg)
         if type(fn) ~= "function" then error("check.raises: want a function, got " .. show(fn), 2) end
         local ok, err = pcall(fn)
@@ -239,18 +279,32 @@ local function expect_registering(registry, who, fn)
     if type(fn) ~= "function" then error(who .. ": want a function, got " .. show(fn), 3) end
 end
 
-local TEST_OPTIONS = { timeout = { type = "duration" } }
+local TEST_OPTIONS = options.register({ timeout = { type = "duration" } }, "test")
 
+--- skip(why): ends the test as skipped; at the top of a file, the file.
+-- @param why  a text (default: none)
+-- @example vm
+--   test("only with KVM", function()
+--       if args[1] ~= "kvm" then skip("no KVM here") end
+--   end)
 local function skip(why)
     if why ~= nil and type(why) ~= "string" then error("skip: want a reason as text, got " .. show(why), 2) end
     error(setmetatable({ why = why or "" }, Skip))
 end
 
 --- The globals of a suite file, writing to the registry: a table of test, setup, teardown, skip and check.
--- test(name, fn) and test(name, { timeout = }, fn) register a test; setup(fn) and teardown(fn) register what runs before and after each test (several:
+-- test(name, opts, fn) registers a test; setup(fn) and teardown(fn) register what runs before and after each test (several:
 -- setups in the order given, teardowns in the reverse); skip(why) ends the test, or at the top of a file the file.
 function suite.globals(registry)
     local globals = { check = build_checks(registry), skip = skip }
+    --- test(name, opts, fn): registers a test, which is run after the file's main part.
+    -- A file with tests is a suite: `qemunet run` and `qemunet test` run them in order; an error fails one, the others go on.
+    -- @param name  what it is about
+    -- @option timeout  after which the test is cancelled, and has failed (default: --test-timeout, 10 minutes)
+    -- @param fn    function(), run between what setup and teardown have registered
+    -- @error  inside a running test
+    -- @example vm
+    --   test("a reaches b", function() check.is_true(host("a"):ok("ping -c 1 b")) end)
     function globals.test(name, opts, fn)
         if type(name) ~= "string" or name == "" then error("test: want a name, got " .. show(name), 2) end
         if type(opts) == "function" then opts, fn = nil, opts end
@@ -260,10 +314,20 @@ function suite.globals(registry)
         registry.tests[number] = { number = number, name = name, fn = fn, file = at.short_src, line = at.currentline,
             timeout = opts.timeout }
     end
+    --- setup(fn): registers what is run before each test; several in the order given.
+    -- When it fails, the test's body is left out.
+    -- @param fn  function()
+    -- @example vm
+    --   setup(function() boot() end)
     function globals.setup(fn)
         expect_registering(registry, "setup", fn)
         table.insert(registry.setups, fn)
     end
+    --- teardown(fn): registers what is run after each test, whatever became of it; several in the reverse order.
+    -- @param fn  function()
+    -- @example vm
+    --   local cable = link(responder("a"), responder("b"))
+    --   teardown(function() cable:set { loss = false } end)
     function globals.teardown(fn)
         expect_registering(registry, "teardown", fn)
         table.insert(registry.teardowns, 1, fn)

@@ -74,11 +74,11 @@ end
 
 -- Reading --------------------------------------------------------------------------------------------------------------
 
-local READ = {
+local READ = options.register({
     format = { type = "string", choices = { "graphml", "inet", "orbis", "rocketfuel", "map", "weights", "latencies" } },
     prefix = { type = "string" },
     external = { type = "boolean" },
-}
+}, "topology.read")
 
 local function parse(text, name, opts)
     local g = graph.new(name)
@@ -96,33 +96,42 @@ local function parse(text, name, opts)
     return result
 end
 
+local PARSE = options.register({ name = { type = "string", default = "text" } }, "topology.parse")
+for name, entry in pairs(READ) do PARSE[name] = entry end
+
 local function read(path, opts)
     return input.parse(path, function(text) return parse(text, path, opts) end)
 end
 
---- topology.parse(text, opts) -> as topology.read, from a text. opts: those of read, and name="..." for errors.
+--- topology.parse(text, opts) -> table: as topology.read, from a text.
+-- @param text  what such a file has
+-- @options topology.read
+-- @option name  what errors call the text
+-- @example
+--   local graph = topology.parse("a b 1\nb c 1\n", { format = "weights" })
+--   check.equal(#graph.links, 2)
 function topology.parse(text, opts)
     if type(text) ~= "string" then error("topology.parse: want a text", 2) end
-    local spec = { name = { type = "string", default = "text" } }
-    for name, entry in pairs(READ) do spec[name] = entry end
-    local checked = options.check(opts, spec, "topology.parse", 2)
+    local checked = options.check(opts, PARSE, "topology.parse", 2)
     return parse(text, checked.name, checked)
 end
 
---- topology.read(path, opts) -> graph: what a file says, without making anything; nil, "file:line: what", "format" when it
---- is bad; nil, why, "local" when it cannot be read.
---- opts:
----   format="graphml"|"inet"|"orbis"|"rocketfuel": by default, what the file looks like. Rocketfuel's kinds of file are
----     "map" (.cch), "weights" and "latencies"; the last two look the same, and the file's name tells which it is;
----   prefix=text before each name;
----   external=false: without the nodes outside of the network (the Zoo's with Internal=0, Rocketfuel's with negative ids).
---- graph: format, attributes, by_id, by_name, by_label,
----   nodes = { { id, name, label, attributes, external, line, latitude, longitude } },
----   links = { { a, b (nodes), delay, rate, distance (m), attributes, directed, line, back } }: back is the edge that lists
----     the link from its other end, where the file does so,
----   facts = { nodes, links, components, largest_degree, self_loops, merged }.
---- A name is the label as a host name: "São Paulo" is sao-paulo, the second sao-paulo-2, "3" is n3. An edge from a node to
---- itself is left out. GraphML and Inet may have several links between two nodes; a pair of directed edges is one link.
+--- topology.read(path, opts) -> table: what a topology file says, without making anything.
+-- A name is the label as a host name: "São Paulo" is sao-paulo, the second sao-paulo-2, "3" is n3. An edge from a node to
+-- itself is left out. GraphML and Inet may have several links between two nodes; a pair of directed edges is one link.
+-- @param path  of the file
+-- @option format    of the file (default: what it looks like). Rocketfuel's are "map" (.cch), "weights" and "latencies"; the last
+--   two look the same, and the file's name tells which it is
+-- @option prefix    text before each name
+-- @option external  false: without the nodes outside of the network (the Zoo's with Internal=0, Rocketfuel's with negative ids)
+-- @return  { format, attributes, by_id, by_name, by_label, nodes = { { id, name, label, attributes, external, line, latitude,
+--   longitude } }, links = { { a, b = nodes, delay, rate, distance = metres, attributes, directed, line, back = the edge that
+--   lists the link from its other end } }, facts = { nodes, links, components, largest_degree, self_loops, merged } };
+--   nil, "file:line: what", "format" when it is bad; nil, why, "local" when it cannot be read
+-- @example
+--   local graph, why = topology.read("nowhere.graphml")
+--   check.is_nil(graph)
+--   print(why)
 function topology.read(path, opts)
     if type(path) ~= "string" then error("topology.read: want a path", 2) end
     local checked = options.check(opts, READ, "topology.read", 2)
@@ -131,11 +140,11 @@ end
 
 -- Making ---------------------------------------------------------------------------------------------------------------
 
-local TOPOLOGY = {
+local TOPOLOGY = options.register({
     node = { type = { "string", "function" }, default = "vm" },
     node_opts = { type = "table" },
     link = { type = { "table", "function" } },
-}
+}, "topology")
 for name, entry in pairs(READ) do TOPOLOGY[name] = entry end
 
 local KINDS = { vm = true, host = true, responder = true }
@@ -220,6 +229,14 @@ local function plan_links(result, link_option, level)
     return plan
 end
 
+--- class topology: nodes and links that were made of a file; what topology() returns.
+-- @field nodes node[]    the nodes, in the file's order
+-- @field links link[]    the links
+-- @field by_name table   {[name] = node}
+-- @field by_label table  {[label in the file] = node}
+-- @field by_id table     {[id in the file] = node}
+-- @field graph table     that of topology.read; its nodes have node=, its links link=, what was made of them
+-- @field path string     the file's
 local meta = class.new("topology", {})
 
 function meta:__tostring()
@@ -249,15 +266,22 @@ local function make_links(self, plan)
     end
 end
 
---- topology(path, opts) -> { nodes, links, by_name, by_label, by_id, graph, path }: the nodes and links of a file; raises
---- with "file:line: what" when it is bad. graph is that of topology.read; what was made is in .node of its nodes and .link
---- of its links.
---- opts: those of topology.read, and
----   node="vm"|"host"|"responder" with node_opts={...}, or function(name, node of the graph) -> node, or false for none;
----   link={...} (options of link), or function(link of the graph) -> table, or false for none.
---- A link is a cable between its two nodes. Its delay is what the file says (Rocketfuel's latencies), or the time that light
---- takes in a fibre between the places of its ends (Latitude and Longitude, along a great circle; Inet's weights, in km);
---- its rate is LinkSpeedRaw. Options of link= take their places.
+--- topology(path, opts) -> topology: the nodes and links of a file: GraphML (Topology Zoo), Inet, Orbis, Rocketfuel.
+-- A link's delay is what the file says (Rocketfuel's latencies), or the time that light takes in a fibre between the places of
+-- its ends (Latitude and Longitude; Inet's weights, in km); its rate is LinkSpeedRaw.
+-- @param path  of the file
+-- @options topology.read
+-- @option node       "vm", "host", "responder", or function(name, node of the graph) -> node, or false for none
+-- @option node_opts  options of each node
+-- @option link       options of each link, which take the place of what the file says; or function(link of the graph) -> options,
+--   or false for none
+-- @error  "file:line: what" of a bad file
+-- @example
+--   local file <close> = io.open("ring.txt", "w")
+--   file:write("a b 1\nb c 1\nc a 1\n")
+--   file:close()
+--   local ring = topology("ring.txt", { node = "responder", format = "weights", link = { delay = "1ms" } })
+--   check.equal({ #ring.nodes, #ring.links }, { 3, 3 })
 local function make(_, path, opts)
     if type(path) ~= "string" then error('topology: want a path, as topology("Abilene.graphml")', 2) end
     local checked = options.check(opts, TOPOLOGY, "topology", 2)

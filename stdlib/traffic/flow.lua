@@ -252,6 +252,7 @@ end
 
 -- The class --------------------------------------------------------------------------------------------------------
 
+--- class source: packets that the fabric sends and measures; what source() returns.
 local Traffic = {}
 local classes = {}
 for _, kind in ipairs { "source", "voice", "video" } do
@@ -312,7 +313,13 @@ local function check_call(self, method)
     errors.check_colon(kind and getmetatable(self) == classes[kind], method, "source, voice or video")
 end
 
---- t:start(): it sends from now on, the first packet at a random moment of the first interval. Starting what runs does nothing.
+--- source:start() -> source: it sends from now on, the first packet at a random moment of the first interval.
+-- Starting what runs does nothing.
+-- @example
+--   local cable = link(responder("a"), responder("b"))
+--   local flow = source(cable.ab, { rate = "1mbit" })
+--   flow:start()
+--   check.equal(flow:report().running, true)
 function Traffic:start()
     check_call(self, "start")
     if self.final then errors.raise(self.kind .. ": the experiment has ended") end
@@ -324,7 +331,10 @@ function Traffic:start()
     return self
 end
 
---- t:stop(): it sends no more; what is under way still arrives, and counts.
+--- source:stop() -> source: it sends no more; what is under way still arrives, and counts.
+-- @example
+--   local cable = link(responder("a"), responder("b"))
+--   source(cable.ab, { rate = "1mbit", start = true }):stop()
 function Traffic:stop()
     check_call(self, "stop")
     if self.final or not is_running(self) then return self end
@@ -339,12 +349,18 @@ local function read(self)
     return report
 end
 
---- t:report() -> { sent, received, lost, loss (a fraction), in_flight, duplicated, reordered, bytes, rate (bit/s, from the
---- first packet received to the last), delay={min, mean, p50, p95, p99, max}, jitter (RFC 3550), stalled (seconds for which
---- nothing was sent because the machine was too slow), running; voice also late, mos, r; with both=true, back={...} }.
---- sent = received + lost + in_flight. Delay and jitter are absent while nothing was received. Delays are those of the
---- emulated network, exact however late this machine is (that is the lateness of l:stats()). After stop it waits until what
---- was under way has come, at most 5 s.
+--- source:report() -> table: what has become of the packets; sent = received + lost + in_flight.
+-- Delays are those of the emulated network, exact however late this machine is (that is the lateness of link:stats()). After
+-- stop it waits until what was under way has come, at most 5 s.
+-- @return  { sent, received, lost, loss = a fraction, in_flight, duplicated, reordered, bytes, rate = bit/s from the first packet
+--   received to the last, delay = { min, mean, p50, p95, p99, max } in seconds, jitter = seconds (RFC 3550), stalled = seconds
+--   for which nothing was sent because the machine was too slow, running }; delay and jitter are absent while nothing was
+--   received; of voice also late, mos (1 to 4.5), r (0 to 100), and with both=true back = the same of the other way
+-- @example
+--   local cable = link(responder("a"), responder("b"))
+--   local flow = source(cable.ab, { rate = "1mbit", count = 4, start = true })
+--   eventually(5, function() return flow:report().received == 4 end, { every = "5ms" })
+--   check.equal(flow:report().lost, 0)
 function Traffic:report()
     check_call(self, "report")
     if self.final then return self.final end

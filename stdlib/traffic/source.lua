@@ -12,7 +12,7 @@ local traffic = {}
 
 local DISCARD = 9 -- RFC 863
 
-local SOURCE = {
+local SOURCE = options.register({
     pattern = { type = "string", default = "cbr", choices = { "cbr", "poisson", "onoff" } },
     rate = { type = "rate", required = true, min = 1, max = 1e12 },
     size = { type = "size", default = 1000, min = flow.SIZE_MIN, max = flow.SIZE_MAX },
@@ -20,11 +20,12 @@ local SOURCE = {
     on = { type = "duration", min = 1e-6, max = 3600 },
     off = { type = "duration", max = 3600 },
     count = { type = "integer", min = 1 },
-}
+}, "source")
 for name, entry in pairs(flow.OPTIONS) do SOURCE[name] = entry end
 
 -- Sinks --------------------------------------------------------------------------------------------------------------
 
+--- class sink: where sources end together; what sink() returns.
 local Sink = {}
 local meta = class.new("sink", Sink)
 
@@ -32,13 +33,22 @@ function meta.__tostring(self) return ("sink at %s (%d sources)"):format(tostrin
 
 Sink.kept = false
 
---- sink(node_or_link_end): where sources can end together (to=): its report is of all of them as one.
+--- sink(node_or_link_end) -> sink: where sources can end together (to=): its report is of all of them as one.
+-- @param node_or_link_end  a node, or a link's direction, for the end that it leads to
+-- @example
+--   local a, b = responder("a"), responder("b")
+--   link(a, b)
+--   local all_of_them = sink(b)
+--   source(a, { rate = "1mbit", to = all_of_them, count = 5, start = true })
+--   eventually(5, function() return all_of_them:report().received == 5 end, { every = "5ms" })
 function traffic.sink(at)
     if not link.is_direction(at) then at = link.check_node(at, "sink", "the first argument", 2) end
     return setmetatable({ at = at, sources = {} }, meta)
 end
 
---- k:report() -> as a source's, over all the sources that send to it, and sources, how many they are.
+--- sink:report() -> table: as source:report, over all the sources that send to it, with `sources`, how many they are.
+-- @example
+--   check.equal(sink(responder("a")):report().sources, 0)
 function Sink:report()
     class.check(self, meta, "report")
     if self.kept then return self.kept end
@@ -56,13 +66,18 @@ function Sink:report()
     return report
 end
 
---- k:stop(): its report stays as it is now. k:start(): it counts on, and what came meanwhile.
+--- sink:stop() -> sink: its report stays as it is now.
+-- @example
+--   sink(responder("a")):stop()
 function Sink:stop()
     class.check(self, meta, "stop")
     self.kept = self:report()
     return self
 end
 
+--- sink:start() -> sink: after :stop(), it counts on, and what came meanwhile.
+-- @example
+--   sink(responder("a")):stop():start()
 function Sink:start()
     class.check(self, meta, "start")
     self.kept = false
@@ -84,13 +99,29 @@ local function check_pattern(checked, level)
     end
 end
 
---- source(node_or_link_end, { rate=, size=1000, pattern="cbr"|"poisson"|"onoff", to=, ... }): sends UDP packets beside what
---- the node itself sends. size: bytes of the Ethernet frame, headers included; rate: bit/s of these, as of a link. to: a
---- node, a link end (where l.ab ends), an address, a sink; none: the other end of the cable. Packets are measured, and taken
---- off, where they come out of the last link; with deliver=true the node there gets them too. onoff: sends at the rate
---- during on periods; they and the off periods last on=1 s and off=1 s in the mean, exponentially distributed. count: so
---- many packets, then it ends. port=9: UDP port. link: which of the node's links (none: the one that leads there). gateway: the
---- node that routes, if the target is on none of the node's subnets. start=true: starts at once. Returns it: :start(), :stop(), :report().
+--- source(node_or_link_end, opts) -> source: sends UDP packets, beside what the node itself sends.
+-- Packets are measured, and taken off, where they come out of the last link. pattern="onoff" sends at the rate during on periods;
+-- they and the off periods are exponentially distributed.
+-- @param node_or_link_end  a node, or a link's direction, which they enter at its near end
+-- @option rate     of Ethernet frames, as of a link
+-- @option size     bytes of a frame, headers included
+-- @option pattern  when packets are sent: at constant intervals, at random ones, or in bursts
+-- @option to       a node, a link end (where link.ab ends), an address, a sink (default: the other end of the cable)
+-- @option on       of "onoff": the mean length of on periods (default 1 s)
+-- @option off      of "onoff": the mean length of off periods (default 1 s)
+-- @option count    so many packets, then it ends (default: without end)
+-- @option port     UDP port (default 9)
+-- @option link     which of the node's links (default: the one that leads there)
+-- @option gateway  the node that routes, if the target is on none of the node's subnets
+-- @option deliver  true: the node there is given the packets too
+-- @option start    true: it starts at once (default: it waits for :start())
+-- @error  a target that cannot be reached; a size that holds no headers
+-- @example
+--   local a, b = responder("a"), responder("b")
+--   link(a, b, { delay = "1ms" })
+--   local flow = source(a, { rate = "8mbit", to = b, count = 10, start = true })
+--   eventually(5, function() return flow:report().received == 10 end, { every = "5ms" })
+--   check.near(flow:report().delay.p50, 0.001, 0.002)
 function traffic.source(at, opts)
     local checked = options.check(opts, SOURCE, "source", 2)
     check_pattern(checked, 2)

@@ -8,20 +8,34 @@ local video = {}
 
 local PORT, TYPE, CLOCK = 5004, 96, 90000 -- RFC 3551: the first dynamic payload type, and video's clock
 
-local VIDEO = {
+--- class video: video streams; what video() returns. Its methods are those of a source.
+local VIDEO = options.register({
     rate = { type = "rate", default = 2e6, max = 1e11 },
     fps = { type = "number", default = 25, min = 0.1, max = 1000 },
     streams = { type = "integer", default = 1, min = 1, max = 10000 },
     key_interval = { type = "integer", default = 50, min = 1, max = 1 << 30 },
     key_ratio = { type = "number", default = 5, min = 1, max = 1000 },
     size = { type = "size", default = 1400, min = flow.SIZE_MIN + 12, max = flow.SIZE_MAX },
-}
+}, "video")
 for name, entry in pairs(flow.OPTIONS) do VIDEO[name] = entry end
 
---- video(a, b, { rate="2mbit", fps=25, streams=1, key_interval=50, key_ratio=5, size=1400 }): video streams from a to b, RTP in
---- UDP. A picture's packets, of at most size bytes each, are sent at once. One picture of key_interval is a key picture, which
---- is key_ratio times as large as the others; the mean of all is rate / fps. size and rate are of Ethernet frames, as a
---- source's. Other options: port=5004, link, gateway, deliver, start, as for source. Gives :start(), :stop(), :report().
+--- video(a, b, opts) -> video: video streams from a to b, RTP in UDP.
+-- A picture's packets are sent at once. The mean of all pictures is rate / fps.
+-- @param a  a node, or a link's direction
+-- @param b  a node, or a link's direction, or nothing: the other end of the cable
+-- @option rate          of Ethernet frames, of one stream
+-- @option fps           pictures per second
+-- @option streams       how many
+-- @option key_interval  one picture of so many is a key picture
+-- @option key_ratio     a key picture is so many times as large as the others
+-- @option size          of the largest frames, bytes
+-- @option port          UDP port (default 5004)
+-- @options source
+-- @example
+--   local a, b = responder("a"), responder("b")
+--   link(a, b)
+--   local film = video(a, b, { rate = "4mbit", fps = 50, start = true })
+--   eventually(5, function() return film:report().received > 2 end, { every = "5ms" })
 function video.video(a, b, opts)
     local checked = options.check(opts, VIDEO, "video", 2)
     checked.port = checked.port or PORT

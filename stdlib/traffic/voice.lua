@@ -21,13 +21,14 @@ local CODECS = {
     g729 = { type = 18, payload = 20, delay = 0.035, ie = 11, bpl = 19 },
 }
 
-local VOICE = {
+--- class voice: telephone calls; what voice() returns. Its methods are those of a source.
+local VOICE = options.register({
     codec = { type = "string", default = "g711", choices = { "g711", "g729" } },
     streams = { type = "integer", default = 1, min = 1, max = 10000 },
     both = { type = "boolean" },
     plc = { type = "boolean" },
     playout = { type = "duration", default = 0.060, min = 0.001, max = 10 },
-}
+}, "voice")
 for name, entry in pairs(flow.OPTIONS) do VOICE[name] = entry end
 
 -- What a conversation is worth, from what was played and when.
@@ -59,12 +60,25 @@ local function check_both(a, b, level)
     end
 end
 
---- voice(a, b, { codec="g711"|"g729", streams=1, both=false, playout="60ms", plc=true }): telephone calls from a to b, RTP in
---- UDP, a packet each 20 ms; the streams are not in step. With both=true as many go back; their report is the field back.
---- The report's mos (1 to 4.5) and r (0 to 100) are those of ITU-T G.107's E-model for the mean of the streams: delay from
---- mouth to ear (the codec's, the network's and the playout buffer's), the packets lost or too late for the buffer (late),
---- and their bursts. playout: how long after the least delay of late the buffer plays. plc: G.711 with concealment of lost
---- packets. Other options: port=5004, link, gateway, deliver, start, as for source. Gives :start(), :stop(), :report().
+--- voice(a, b, opts) -> voice: telephone calls from a to b, RTP in UDP, a packet each 20 ms.
+-- The streams are not in step. The report's mos and r are those of ITU-T G.107's E-model for the mean of the streams: delay from
+-- mouth to ear (the codec's, the network's and the playout buffer's), the packets lost or too late for the buffer (late), and
+-- their bursts.
+-- @param a  a node, or a link's direction
+-- @param b  a node, or a link's direction, or nothing: the other end of the cable
+-- @option codec    of the speech
+-- @option streams  how many
+-- @option both     true: as many go back; their report is the field back
+-- @option playout  how long after the least delay of late the buffer plays
+-- @option plc      whether lost packets of G.711 are concealed (default true)
+-- @option port     UDP port (default 5004)
+-- @options source
+-- @error  plc= with G.729, which always conceals
+-- @example
+--   local a, b = responder("a"), responder("b")
+--   link(a, b, { delay = "20ms" })
+--   local calls = voice(a, b, { streams = 5, start = true })
+--   eventually(5, function() return (calls:report().mos or 0) > 4 end, { every = "5ms" })
 function voice.voice(a, b, opts)
     local checked = options.check(opts, VOICE, "voice", 2)
     checked.port = checked.port or PORT

@@ -129,7 +129,7 @@ test("an absolute path; a file that cannot be; one that is in use", function()
     check.raises(function() capture_all("/proc/x.pcapng") end, "test_capture.lua:%d+: capture_all: /proc/x.pcapng: ")
     check.raises(function() cable:capture() end, "test_capture.lua:%d+: capture: want the path of a file")
     check.raises(function() capture_all("") end, "test_capture.lua:%d+: capture_all: want the path of a file")
-    check.raises(function() c:stpo() end, 'a capture has no field or method "stpo"; did you mean "stop"')
+    check.raises(function() c:stpo() end, 'a capture has no field or method "stpo"; did you mean "stop"') -- no check
     check.raises(function() c.stop() end, "stop: call it with a colon")
 end)
 

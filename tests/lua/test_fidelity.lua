@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- The counters of lateness and losses, per link and in total, and what is said of them.
+-- What is counted and measured of how this machine keeps up, and the verdict on it.
 
 local core = require "qemunet.core"
 local fidelity = require "qemunet.program.fidelity"
+local strain = require "qemunet.program.strain"
 
 local frame = "\2\0\0\0\0\2\2\0\0\0\0\1\x88\xb5" .. ("\0"):rep(46)
 
@@ -12,13 +13,27 @@ end
 
 local function in_total() local t = core.fabric_totals(); return t and t.lateness.count or 0 end
 
-local function lateness(count, p99) return { ab = { lateness = { count = count, p99 = p99 } }, ba = { lateness = { count = 0, p99 = 0 } } } end
-
-local function counters(fields, links)
-    local totals = { lateness = { count = 1000, p99 = 1e-5 } }
-    for key, value in pairs(fields) do totals[key] = value end
-    return { fabric = totals, links = links }
+local function lateness(count, p99)
+    return { ab = { lateness = { count = count, p99 = p99, max = p99, max_at = 3 } }, ba = { lateness = { count = 0, p99 = 0 } } }
 end
+
+-- The fabric's counts, beside 1000 frames.
+local function fabric(counts)
+    counts.lateness = { count = 1000 }
+    return { fabric = counts }
+end
+
+-- Judges, and gives each reason in a text: what, verdict, where, when.
+local function judged(verdict, counters)
+    local result, reasons = fidelity.judge(counters), {}
+    check.equal(result.verdict, verdict)
+    for i, one in ipairs(result.reasons) do
+        reasons[i] = ("%s %s %s %s"):format(one.what, one.verdict, one.link or one.node or "-", one.t and one.t + 0.0 or "-")
+    end
+    return reasons, result
+end
+
+local function is_sound(counters) check.equal((judged("sound", counters)), {}) end
 
 test("lateness is counted per link and in total, also of what goes through switches", function()
     local sw, a, b = switch("counting", { ip = false }), responder("ca"), responder("cb")
@@ -41,7 +56,7 @@ test("what a removed link did stays", function()
     local before = in_total()
     l:remove()
     check.equal(in_total(), before)
-    local kept = fidelity.collect().links["ra--rb"]
+    local kept = strain.collect().links["ra--rb"]
     check.equal({ kept.ab.sent, kept.ab.lateness.count, kept.ba.sent }, { 30, 30, 0 })
 end)
 
@@ -50,7 +65,7 @@ test("links of one name are told apart", function()
     local one, two = link(a, b), link(a, b)
     send(one, 0, 1)
     send(two, 0, 2)
-    local links, sent = fidelity.collect().links, {}
+    local links, sent = strain.collect().links, {}
     for name, stats in pairs(links) do
         if name:find("^ta") then sent[#sent + 1] = stats.ab.sent end
     end
@@ -58,17 +73,87 @@ test("links of one name are told apart", function()
     check.equal(sent, { 1, 2 })
 end)
 
-test("a sound run has no problems", function()
-    check.equal(fidelity.problems {}, {})
-    check.equal(fidelity.problems(counters({ overruns = 0 })), {})
-    check.equal(fidelity.problems(counters({}, { x = lateness(99, 0.5) })), {}, "too few to say")
-    check.equal(fidelity.problems(counters({}, { x = lateness(1000, 2 ^ 20 / 1e9) })), {}, "at the bound")
+test("the control loop's lag is measured, as a share of the time", function()
+    link(responder("la"), responder("lb"))
+    local from = now()
+    local till = core.now() + 0.3
+    while core.now() < till do end
+    sleep("1ms")
+    local loop = strain.collect().loop
+    check.less(0.2, loop.max)
+    check.less(0.2, loop.p99)
+    check.near(loop.max_at, from + 0.3, 5)
+    check.less(5, loop.count, "those that should have come meanwhile count")
+    check.is_nil(strain.collect().loop, "it has ended")
 end)
 
-test("lateness and losses are named", function()
-    check.equal(fidelity.problems(counters({ overruns = 3 }, { x = lateness(100, 0.002), y = lateness(500, 0.008) })),
-        { "the frames of link y were late, 99% of them by up to 8.0 ms",
-            "3 frames were dropped because their receiver took them too slowly" })
-    check.equal(#fidelity.problems(counters { no_memory = 1, triggers_missed = 1, verdicts_missed = 1, hop_drops = 1,
-        storm_drops = 1 }), 5)
+test("a process's waiting is measured until it is not watched any more", function()
+    local file <close> = io.open("/proc/self/stat")
+    local pid = math.tointeger(file:read("n"))
+    check.is_nil((core.strain_watch(pid)), "nothing is measured")
+    core.strain_start()
+    core.strain_watch(pid)
+    sleep("1ms")
+    local waits = core.strain_unwatch(pid)
+    check.less(0.0009, waits.watched)
+    check.less(-1e-12, waits.waited)
+    check.equal({ waits.worst, waits.waited <= waits.watched }, { 0.0, true }, "a share of so short a time says nothing")
+    check.is_nil(core.strain_unwatch(pid))
+    core.strain_watch(pid) -- the end of the measuring ends it
+    check.is_true(strain.collect().loop ~= nil)
+end)
+
+test("nothing emulated, nothing counted: sound", function()
+    local result = fidelity.judge {}
+    check.equal({ result.verdict, #result.reasons, next(result.measures) }, { "sound", 0, nil })
+    check.is_nil(fidelity.words(result))
+    check.equal(json.encode(result.reasons), "[]")
+end)
+
+test("what is within its limit is sound", function()
+    is_sound(fabric { overruns = 0 })
+    is_sound { links = { x = lateness(99, 0.5) } } -- too few to say
+    is_sound { links = { x = lateness(1000, 2 ^ 20 / 1e9) } }
+    is_sound { waits = { a = { watched = 0.9, waited = 0.9, worst = 1, worst_at = 1 } } } -- too short to say
+    is_sound { waits = { a = { watched = 10, waited = 1, worst = 0.9, worst_at = 1 } } }
+    is_sound { drifts = { a = { drift = -0.03, doubt = 0.025 } } } -- it may have been 5 ms
+end)
+
+test("each measure is judged by how far it is beyond its limit, with where and when", function()
+    local reasons, result = judged("unsound", { links = { x = lateness(100, 0.002), y = lateness(500, 0.008) },
+        waits = { a = { watched = 10, waited = 3, worst = 1, worst_at = 2 }, b = { watched = 10, waited = 2.5, worst = 1, worst_at = 1 } },
+        drifts = { a = { drift = -0.02, doubt = 0.005 } }, loop = { p99 = 0.2, max = 0.4, max_at = 4.25 } })
+    check.equal(reasons, { "cpu_wait doubtful a 2.0", "lateness unsound y 3.0", "loop_lag doubtful - 4.25", "drift doubtful a -" })
+    check.equal(fidelity.words(result), "unsound: machine a waited for a processor 30% of its time (worst at 2.0 s); the frames of link y " ..
+        "were late, 99% of them by up to 8 ms (worst at 3.0 s); the control loop was up to 400 ms late (worst at 4.2 s); " ..
+        "the clock of a drifted by 15 ms")
+    check.near(result.reasons[4].value, 0.015, 1e-12)
+    check.equal(result.reasons[1].threshold, 0.2)
+end)
+
+test("frames lost to this machine are a share of all", function()
+    local reasons, result = judged("unsound", fabric { overruns = 3, verdicts_missed = 1, lost_at = 7.5 })
+    check.equal(reasons, { "losses unsound - 7.5" })
+    check.equal(result.reasons[1].text, "3 frames were dropped because their receiver took them too slowly, " ..
+        "1 held packets went on without a verdict")
+    check.equal(result.measures.losses.counts, { overruns = 3, verdicts_missed = 1 })
+    local many = fabric { overruns = 2 }
+    many.fabric.lateness.count = 100000
+    check.equal(judged("doubtful", many), { "losses doubtful - -" })
+end)
+
+test("limits are set, and forgotten with the run; what they cannot be", function()
+    fidelity.fidelity { lateness = "20ms", losses = "1%" }
+    is_sound { links = { x = lateness(1000, 0.019) } }
+    is_sound(fabric { overruns = 10 })
+    judged("doubtful", { loop = { p99 = 0.11, max = 0.11, max_at = 1 } })
+    fidelity.fidelity { loop_lag = 1 }
+    is_sound { links = { x = lateness(1000, 0.019) }, loop = { p99 = 0.9, max = 0.9, max_at = 1 } }
+    fidelity.reset()
+    judged("unsound", { links = { x = lateness(1000, 0.019) } })
+    local set = require("qemunet").fidelity
+    check.raises(function() set { latenes = 1 } end,
+        'test_fidelity.lua:%d+: fidelity: unknown option "latenes"; did you mean "lateness"?')
+    check.raises(function() set { drift = "5 apples" } end, "test_fidelity.lua:%d+: fidelity: drift: ")
+    check.raises(function() set { cpu_wait = 2 } end, "fidelity: cpu_wait: ")
 end)

@@ -49,7 +49,8 @@ end)
 
 test("a link that cannot come is not there; options are checked", function()
     check.raises(function() nat(h, { subnet = "100.70.0.0/30" }) end, "test_nat%.lua:%d+: nat: subnet .* is too small")
-    check.raises(function() nat(h, { host_lopback = true }) end, 'test_nat%.lua:%d+: nat: unknown option "host_lopback"')
+    check.raises(function() nat(h, { host_lopback = true }) end, -- no check
+        'test_nat%.lua:%d+: nat: unknown option "host_lopback"')
     check.raises(function() nat(h, 5) end, "test_nat%.lua:%d+: nat: want nat%(node, options%)")
     check.equal(#h.nics, 0)
 end)

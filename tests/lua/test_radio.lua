@@ -425,7 +425,7 @@ test("misuse raises, at the script's line", function()
     raises_with('a mobility has no field or method "pasue"', function()
         local n = responder("walker")
         radio("walk"):join(n, { 0, 0 })
-        mobility(n, { "random_waypoint", area = { 9, 9 }, speed = 1 }):pasue()
+        mobility(n, { "random_waypoint", area = { 9, 9 }, speed = 1 }):pasue() -- no check
     end)
     raises_with('responder: unknown option "delay"', responder, "options", { delay = 1 })
     raises_with('unknown option "rnage"; did you mean "range"', radio, "x", { rnage = 1 })

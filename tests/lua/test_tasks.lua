@@ -78,7 +78,8 @@ test("sleep takes units, and none that are bad", function()
     sleep("2ms")
     check.is_true(now() - begin >= 2 * MS)
     sleep(0)
-    blames(function() sleep("5 parsecs") end, 'sleep: bad duration "5 parsecs" (want seconds or "200us", "20ms", "1.5s", "2m")')
+    blames(function() sleep("5 parsecs") end, -- no check
+        'sleep: bad duration "5 parsecs" (want seconds or "200us", "20ms", "1.5s", "2m")')
     check.raises(function() sleep() end, "sleep")
     check.raises(function() sleep(-1) end, "sleep")
 end)
@@ -331,7 +332,8 @@ test("eventually: says the last value or error", function()
     check.raises(function() eventually("3ms", function() error("boom", 0) end, { every = "1ms" }) end,
         "not within 3 ms; last error: boom$")
     check.raises(function() eventually("3ms", function() sleep(FOREVER) end) end, "not within 3 ms; last error: .*timed out")
-    check.raises(function() eventually(1, function() end, { evry = 1 }) end, 'unknown option "evry"; did you mean "every"?')
+    check.raises(function() eventually(1, function() end, { evry = 1 }) end, -- no check
+        'unknown option "evry"; did you mean "every"?')
 end)
 
 test("always: raises as soon as it is false", function()
@@ -387,12 +389,14 @@ end)
 test("misuse names the line", function()
     blames(function() go(1) end, "go: want a function, not number")
     blames(function() after(1) end, "after: want a function, not nil")
-    blames(function() timeout("1x", print) end, 'timeout: bad duration "1x" (want seconds or "200us", "20ms", "1.5s", "2m")')
+    blames(function() timeout("1x", print) end, -- no check
+        'timeout: bad duration "1x" (want seconds or "200us", "20ms", "1.5s", "2m")')
     blames(function() event().wait(1) end, "wait: call it with a colon, on an event")
     blames(function() go(print).join(1) end, "join: call it with a colon, on a task")
     blames(function() after(0, print).cancel() end, "cancel: call it with a colon, on a task")
     blames(function() barrier(2).wait(1) end, "wait: call it with a colon, on a barrier")
-    blames(function() event():wait("x") end, 'timeout: bad duration "x" (want seconds or "200us", "20ms", "1.5s", "2m")')
+    blames(function() event():wait("x") end, -- no check
+        'timeout: bad duration "x" (want seconds or "200us", "20ms", "1.5s", "2m")')
 end)
 
 test("a thousand tasks", function()

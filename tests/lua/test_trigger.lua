@@ -78,7 +78,7 @@ test("wait gives up when the time has passed, and goes on when a packet comes", 
     sleep("1ms")
     datagram(99)
     check.equal(#waiter:join(5).data, 99)
-    check.raises(function() h:wait("5 bananas") end, "test_trigger.lua:%d+: timeout: bad duration")
+    check.raises(function() h:wait("5 bananas") end, "test_trigger.lua:%d+: timeout: bad duration") -- no check
     h:cancel()
 end)
 
@@ -264,7 +264,7 @@ test("misuse raises at the script's line", function()
         check.raises(function() cable:on(case[1], case[2], case[3]) end, "test_trigger.lua:%d+: " .. case[4])
     end
     local h = cable:on("")
-    check.raises(function() h:cancle() end, 'test_trigger.lua:%d+: a trigger has no field or method "cancle"')
+    check.raises(function() h:cancle() end, 'test_trigger.lua:%d+: a trigger has no field or method "cancle"') -- no check
     check.raises(function() h.wait(3) end, "test_trigger.lua:%d+: wait: call it with a colon")
     h:cancel()
 end)

@@ -100,7 +100,7 @@ test("set changes what it names and keeps the rest", function()
     check.is_true(math.min(table.unpack(ping_times(a, b:ip(delayed), 3))) >= 60)
     delayed:set { delay = 0 }
     check.less(stats.median(ping_times(a, b:ip(delayed), 10)), 30)
-    check.raises(function() delayed:set { delya = 1 } end, 'test_network%.lua:%d+: set: unknown option "delya"')
+    check.raises(function() delayed:set { delya = 1 } end, 'test_network%.lua:%d+: set: unknown option "delya"') -- no check
 end)
 
 test("loss=1 lets nothing pass, in the direction that it is set for", function()

@@ -1,3 +1,0 @@
--- SPDX-License-Identifier: MIT
--- What litter.lua requires.
-return { registry = require "qemunet".test }
