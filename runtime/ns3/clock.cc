@@ -36,7 +36,7 @@ ns3::Time Clock::At(double seconds) const
 int64_t Clock::Sample()
 {
     int64_t late = real_now() - ns3::Simulator::Now().GetNanoSeconds();
-    m_lateness.Add(late);
+    m_lateness.Add(late, Seconds(ns3::Simulator::Now()));
     return late;
 }
 

@@ -13,7 +13,7 @@ static double bound(int bucket)
     return std::ldexp(1.0, bucket);
 }
 
-void Lateness::Add(int64_t ns)
+void Lateness::Add(int64_t ns, double at)
 {
     ns = std::max<int64_t>(ns, 0);
     int bucket = 0;
@@ -22,7 +22,10 @@ void Lateness::Add(int64_t ns)
     m_buckets[bucket]++;
     m_count++;
     m_sum += ns;
-    m_max = std::max(m_max, ns);
+    if (ns > m_max) {
+        m_max = ns;
+        m_max_at = at;
+    }
 }
 
 double Lateness::Quantile(double q) const
@@ -50,6 +53,7 @@ Json Lateness::Report() const
         .Set("p50", Quantile(0.5))
         .Set("p99", Quantile(0.99))
         .Set("max", static_cast<double>(m_max) / 1e9)
+        .Set("max_at", m_max_at)
         .Set("histogram", histogram);
 }
 

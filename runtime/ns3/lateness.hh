@@ -15,7 +15,8 @@ namespace qn
 class Lateness
 {
   public:
-    void Add(int64_t ns);
+    // @at: when, in experiment seconds.
+    void Add(int64_t ns, double at);
     Json Report() const;
 
   private:
@@ -24,6 +25,7 @@ class Lateness
     std::array<uint64_t, 64> m_buckets{};
     uint64_t m_count = 0;
     int64_t m_sum = 0, m_max = 0;
+    double m_max_at = 0;
 };
 
 } // namespace qn

@@ -18,12 +18,24 @@ local KINDS = { drop = true, tx = true, rx = true, course_change = true }
 -- What is kept of the events that no wait has taken yet, the newest; and of how many a record is made.
 local QUEUE, RECORDED = 1024, 10000
 
-local Handle = {}
-local meta = class.new("ns-3 event", Handle)
+--- class tracer: what tells of events in a simulation of ns-3's; what net:on() and net:schedule() return.
+-- @field what string    the kind of event, or the path of its trace source
+-- @field net net        the simulation
+-- @field count integer  events so far
+-- @field last table     the newest event, or false
+-- @field ended string   why there will be none any more, or false
+-- @example ns-3
+--   local net = ns3()
+--   local a = host("a")
+--   net:csma { a, host("b") }
+--   local sent = net:on("tx", { node = a })
+--   a:run("ping -c 1 b")
+--   print(sent:wait().size, sent.count)
+--   sent:cancel()
+local Tracer = {}
+local meta = class.new("tracer", Tracer)
 
--- A handle's fields: what (the kind or path), count (events so far); last (the newest event), ended (why there will be no
--- more), if these are not false.
-Handle.last, Handle.ended, Handle.fn, Handle.link = false, false, false, false
+Tracer.last, Tracer.ended, Tracer.fn, Tracer.link = false, false, false, false
 
 function meta.__tostring(self) return ("ns-3 event %q of %s (%d so far)"):format(self.what, self.net.name, self.count) end
 
@@ -98,20 +110,21 @@ function meta.listen(self, fn)
     return function() self.hearers[fn] = nil end
 end
 
---- h:cancel(): it tells of nothing any more.
-function Handle:cancel()
+--- tracer:cancel(): it tells of nothing any more.
+function Tracer:cancel()
     class.check(self, meta, "cancel")
     if self.ended then return end
     finish(self, "it was cancelled")
     if not self.net.over then self.net:call("off", { listener = self.id }) end
 end
 
---- The first event; nil when there was none: for all{} and any{}.
-function Handle:outcome() return (self.done:values()) end
+-- The first event; nil when there was none: for all{} and any{}.
+function Tracer:outcome() return (self.done:values()) end
 
---- h:wait(timeout=defaults.timeout) -> the next event that no wait has taken yet; nil, "timed out", "timeout"; or nil, why there
---- will be none, "ended". The newest 1024 wait for being taken.
-function Handle:wait(timeout)
+--- tracer:wait(timeout) -> event: the next event that no wait has taken yet; the newest 1024 wait for being taken.
+-- @param timeout  how long at most (duration; default: defaults.timeout)
+-- @return  see net:on; nil, "timed out", "timeout"; or nil, why there will be none, "ended"
+function Tracer:wait(timeout)
     class.check(self, meta, "wait")
     local seconds = units.duration(timeout or node.defaults.timeout, "timeout", 2)
     local shown <close> = tasks.show_main(("waiting for %s of %s"):format(self.what, self.net.name))
@@ -123,10 +136,18 @@ function Handle:wait(timeout)
     return take_first(self)
 end
 
---- h:release(sync{ [node]=cmd, ... }), h:release{ [node]=cmd, ... } -> results, spread, event: has the commands ready on their
---- nodes and starts them with the next event; as sync{..., on=h}. A result's `offset` is the time from the event, at its
---- instant in the simulation, to the command's start.
-function Handle:release(commands, ...)
+--- tracer:release(commands) -> results, spread, event: has commands ready on their nodes, and starts them with the next event.
+-- A result's `offset` is the time from the event, at its instant in the simulation, to the command's start.
+-- @param commands  sync{ [node] = command, ... }, or the table alone
+-- @return  as of sync{}
+-- @example ns-3
+--   local net = ns3()
+--   local a, b = host("a"), host("b")
+--   net:csma { a, b }
+--   local turn = net:schedule(now() + 1, function() end)
+--   local results = turn:release(sync { [a] = "date", [b] = "date" })
+--   print(results[a].offset)
+function Tracer:release(commands, ...)
     class.check(self, meta, "release")
     if not sync.expected() then return commands, ... end -- what sync has done already
     if type(commands) ~= "table" then error("release: want a table, { [node] = command }, or sync{...}", 2) end
@@ -135,7 +156,8 @@ function Handle:release(commands, ...)
     return sync.sync(all)
 end
 
-local OPTIONS = { node = { type = "any" }, nth = { type = "integer", min = 1 }, count = { type = "integer", min = 1 } }
+local OPTIONS = options.register({ node = { type = "any" }, nth = { type = "integer", min = 1 },
+    count = { type = "integer", min = 1 } }, "net:on")
 
 local function check_kind(kind, level)
     if type(kind) == "string" and (KINDS[kind] or kind:sub(1, 1) == "/") then return end
@@ -143,12 +165,7 @@ local function check_kind(kind, level)
         tostring(kind), options.hint(kind, KINDS)), level + 1)
 end
 
---- net:on(kind, { node=, nth=1, count= }, fn) -> handle: tells of what happens in the simulation. kind: "tx", "rx" (a device is
---- given a frame to send; gets one), "drop" (anything of a node drops one), "course_change" (a node moves in another way), at
---- `node` or at all that there are now; or the path of a trace source of ns-3's. nth: from this one on; count: how often (with
---- nth once). fn(event) runs in a task; event.time (the instant in the simulation, in experiment seconds), late (by how much
---- the simulation was behind then), node, source, and what the source says: size and packet (its number), reason, x, y, vx,
---- vy, value, old, address.
+--- What net:on does.
 function events.on(net, kind, opts, fn, level)
     if type(opts) == "function" and fn == nil then opts, fn = nil, opts end
     check_kind(kind, level + 1)
@@ -171,17 +188,14 @@ local function instant(net, t, fn, where, level)
     return self
 end
 
---- net:schedule(t, fn) -> handle: calls fn(event) at experiment second t, when the simulation gets there; at once when t has
---- passed.
+--- What net:schedule does.
 function events.schedule(net, t, fn, level)
     if type(fn) ~= "function" then error("schedule: want a function, not " .. type(fn), level + 1) end
     local self = instant(net, t, fn, "schedule", level + 1)
     return self
 end
 
---- net:at(t, { [node]=cmd, ... }) -> task: has the commands ready on their nodes, and starts them at experiment second t, when
---- the simulation gets there. :join() gives what sync gives: results, spread, event; a result's `offset` is the time from t
---- to the command's start. A function in their place: as net:schedule.
+--- What net:at does.
 function events.at(net, t, commands, level)
     if type(commands) == "function" then return events.schedule(net, t, commands, level + 1) end
     if type(commands) ~= "table" then error("at: want a table, { [node] = command }", level + 1) end

@@ -15,10 +15,15 @@ local medium = {}
 
 local DEFAULT_MTU, LOWEST_MTU, HIGHEST_MTU = 1500, 576, 2000
 
+--- class medium: what nodes are joined by in a simulation of ns-3's; what net:csma(), net:p2p() and net:wifi() return.
+-- @field name string   its own
+-- @field kind string   "csma", "p2p" or "wifi"
+-- @field net net       the simulation
+-- @field links table   of the machines and hosts on it, from their interfaces to the simulation
+-- @field subnet table  its subnet, or false with ip=false
 local Medium = {}
-local meta = class.new("ns-3 medium", Medium)
+local meta = class.new("medium", Medium)
 
--- Fields: name, kind ("csma", "p2p", "wifi"), net, links (of the machines and hosts on it), subnet; `opts`, those of its making.
 Medium.gateway = false
 
 function meta.__tostring(self) return ("ns-3 %s %s (%d nodes)"):format(self.kind, self.name, self.n) end
@@ -147,11 +152,20 @@ function medium.join_all(self, nodes, level)
     return joined
 end
 
---- m:join(node, {x, y}) -> link: one node more; {x, y}: its place, on Wi-Fi.
-function Medium:join(other, at)
+--- medium:join(node, place) -> link: puts one node more on it.
+-- @param node   a node or its name
+-- @param place  {x, y}, on Wi-Fi
+-- @example ns-3
+--   local net = ns3()
+--   local bus = net:csma { host("a"), host("b") }
+--   bus:join(host("c"))
+function Medium:join(other, place)
     class.check(self, meta, "join")
     other = link.check_node(other, "join", "the first argument", 2)
-    if at ~= nil then self.opts.positions = self.opts.positions or {} self.opts.positions[other] = at end
+    if place ~= nil then
+        self.opts.positions = self.opts.positions or {}
+        self.opts.positions[other] = place
+    end
     local joined = medium.join_all(self, { other }, 2)
     return joined[1]
 end

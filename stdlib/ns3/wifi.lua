@@ -10,7 +10,8 @@ local wifi = {}
 
 local STANDARDS = { "802.11a", "802.11b", "802.11g", "802.11n", "802.11ac", "802.11ax", "802.11p" }
 
-local SPEC = medium.spec {
+--- The options of Wi-Fi alone.
+wifi.SPEC = {
     standard = { type = "string", default = "802.11a", choices = STANDARDS },
     mode = { type = "string", default = "adhoc", choices = { "adhoc", "infrastructure" } },
     positions = { type = "table" },
@@ -73,14 +74,8 @@ local function find_ap(checked, given, level)
     error("net:wifi: ap: " .. ap.name .. " is not among the nodes", level + 1)
 end
 
---- net:wifi{ nodes..., standard="802.11a", mode="adhoc"|"infrastructure", positions=, mobility=, loss="log-distance", manager=, phy=,
---- ap=, subnet=, ip=true, mtu=1500, promiscuous=false, pcap= } -> medium. positions: { {x, y}, ... } in the nodes' order, or by node or name
---- (none: in a row, 5 m apart); mobility: one of ns-3's models, for all ("ns3::RandomWalk2dMobilityModel", or { name,
---- Attribute=value }); without one node:move and mobility() move them. loss: "log-distance", { "log-distance", exponent=3,
---- reference=1, reference_loss=46.6777 }, { "range", range= }, "friis", or one of ns-3's; manager: what chooses the rate,
---- { "ns3::ConstantRateWifiManager", DataMode="OfdmRate6Mbps" } or another of ns-3's (IdealWifiManager); phy: attributes of
---- ns-3's WifiPhy. In infrastructure mode the access point is `ap`, or the first node.
-function wifi.make(net, given, level)
+--- What net:wifi does; `spec`: its options.
+function wifi.make(net, given, spec, level)
     local ap
     local function request(checked)
         ap = find_ap(checked, given, level + 3)
@@ -95,7 +90,7 @@ function wifi.make(net, given, level)
         local mobility = checked.mobility and object(checked.mobility, {}, "net:wifi: mobility", 4)
         return { x = x, y = y, mobility = mobility, ap = other == ap }
     end
-    local made = medium.make(net, "wifi", given, SPEC, request, more_of, level + 1)
+    local made = medium.make(net, "wifi", given, spec, request, more_of, level + 1)
     return made
 end
 
