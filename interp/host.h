@@ -32,10 +32,10 @@ struct host {
     uv_poll_t *packets;    /* NULL until a trigger is wanted */
     struct watchdog watchdog;
     uint64_t seed;
-    int container_program; /* 0: not made yet; see container_program() */
-    int container_users;   /* 0: not made yet; see netns_make_users() */
-    int machines;          /* open ones, containers included */
-    int watching;          /* triggers that may fire */
+    int container_program;         /* 0: not made yet; see container_program() */
+    int container_users;           /* 0: not made yet; see netns_make_users() */
+    int machines;                  /* open ones, containers included */
+    int watching;                  /* triggers that may fire */
     struct lua_terminal *terminal; /* NULL: nobody is to be asked for a line */
     bool finished;
     int status; /* the process's exit status, once finished */

@@ -57,6 +57,19 @@ local function spread_of(results)
     return first and last - first or 0
 end
 
+-- What an event says of the commands: their nodes, and from when to when they ran, if any did.
+local function summary_of(results)
+    local nodes, from, to = {}, nil, nil
+    for _, result in pairs(results) do
+        nodes[#nodes + 1] = result.node
+        if result.started then
+            from, to = math.min(from or result.started, result.started), math.max(to or result.finished, result.finished)
+        end
+    end
+    table.sort(nodes)
+    return { t = core.now(), kind = "sync", nodes = nodes, started = from, finished = to }
+end
+
 -- What can release the commands: something with a future, or with :wait(), or a function that returns when it is time.
 local function waiting_function(on)
     if type(on) == "function" then return on end
@@ -202,11 +215,14 @@ function sync.sync(commands)
         core.wait { job.done }
         results[key] = job.result
     end
-    local spread = spread_of(results)
+    local spread, summary = spread_of(results), summary_of(results)
     local pkt = caught and caught.packet or nil
-    core.event { t = core.now(), kind = "sync", spread = spread, link = pkt and handle.link and handle.link.name or nil,
-        source = pkt and pkt.source, packet = pkt and pkt.time,
-        offsets = pkt and offsets_of(results, pkt) }
+    summary.spread = spread
+    if pkt then
+        summary.link, summary.source = handle.link and handle.link.name or nil, pkt.source
+        summary.packet, summary.offsets = pkt.time, offsets_of(results, pkt)
+    end
+    core.event(summary)
     return results, spread, pkt
 end
 

@@ -22,6 +22,7 @@
 #define INTERFACES_MAX 65536
 #define ALIGN 8
 
+static_assert(CAPTURE_NAME_MAX <= PCAPNG_NAME_MAX, "names are written whole");
 static_assert((CAPTURE_RING_BYTES & (CAPTURE_RING_BYTES - 1)) == 0, "positions wrap with a mask");
 
 /* The writer takes what has come in LINGER_MS at once: waking it for each packet would cost the
@@ -135,7 +136,7 @@ static int grow(struct capture *c)
 
 int capture_interface(struct capture *c, const char *name)
 {
-    size_t n = strnlen(name, PCAPNG_NAME_MAX);
+    size_t n = strnlen(name, CAPTURE_NAME_MAX);
     struct entry e = {.size = aligned(sizeof(e) + n), .kind = ENTRY_INTERFACE};
     e.packet.len = (uint32_t)n;
     int err = grow(c);
@@ -196,6 +197,10 @@ static const char *comment(const struct capture_packet *p, char text[PCAPNG_COMM
         add_word(text, "reordered");
     if (p->marks & PACKET_HELD)
         add_word(text, "held by a trigger");
+    if (p->marks & PACKET_CHANGED)
+        add_word(text, "changed by a trigger");
+    if (p->marks & PACKET_DELAYED)
+        add_word(text, "delayed by a trigger");
     add_age(text, p->time - p->entered);
     return *text ? text : NULL;
 }
@@ -223,7 +228,7 @@ static void note_error(struct capture *c)
 static void write_entry(struct capture *c, const struct entry *e)
 {
     const uint8_t *data = (const uint8_t *)(e + 1);
-    char name[PCAPNG_NAME_MAX + 1];
+    char name[CAPTURE_NAME_MAX + 1];
     if (c->error) {
         c->unwritten += e->kind == ENTRY_PACKET;
     } else if (e->kind == ENTRY_PACKET) {

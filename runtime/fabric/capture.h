@@ -8,6 +8,9 @@
 
 #define CAPTURE_RING_BYTES (8U << 20)
 
+/* Of an interface. */
+#define CAPTURE_NAME_MAX 255
+
 struct capture;
 
 struct capture_packet {

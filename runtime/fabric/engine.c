@@ -274,20 +274,25 @@ int engine_capture_add(struct engine *e, struct capture *c)
     return table_add(&e->captures, c);
 }
 
+/* Each direction is an interface of its own. Return: 0 or negative errno. */
+static int capture_direction(struct capture *c, struct link *l, int dir, const char *name)
+{
+    char full[CAPTURE_NAME_MAX + 1];
+    snprintf(full, sizeof(full), "%.*s %s", CAPTURE_NAME_MAX - 3, name, dir ? "ba" : "ab");
+    int interface = capture_interface(c, full);
+    return interface < 0 ? interface : tap_add(&l->directions[dir], c, (unsigned)interface, dir);
+}
+
 int engine_capture_link(struct engine *e, int capture, int link, const char *name)
 {
     struct capture *c = table_get(&e->captures, capture);
     struct link *l = engine_link(e, link);
     if (!c || !l)
         return -ENOENT;
-    int interface = capture_interface(c, name);
-    if (interface < 0)
-        return interface;
-    int err = tap_add(&l->directions[0], c, (unsigned)interface, 0);
-    if (err < 0)
-        return err;
-    err = tap_add(&l->directions[1], c, (unsigned)interface, 1);
-    if (err < 0)
+    int err = capture_direction(c, l, 0, name);
+    if (!err)
+        err = capture_direction(c, l, 1, name);
+    if (err)
         taps_remove(&l->directions[0], c);
     return err;
 }

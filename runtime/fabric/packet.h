@@ -41,7 +41,9 @@ enum packet_mark {
     PACKET_CORRUPTED = 1,
     PACKET_DUPLICATE = 2,
     PACKET_REORDERED = 4,
-    PACKET_HELD = 8
+    PACKET_HELD = 8,
+    PACKET_CHANGED = 16, /* its bytes, by a trigger */
+    PACKET_DELAYED = 32  /* by a trigger's verdict */
 };
 
 struct pool_item {

@@ -230,6 +230,7 @@ static int replace(struct plane *p, struct packet *pkt, const struct fabric_verd
     f->len = v->len;
     frame_free(&p->pool, pkt->frame);
     pkt->frame = f;
+    pkt->marks |= PACKET_CHANGED;
     return 0;
 }
 
@@ -238,6 +239,7 @@ static void pass(struct plane *p, struct held *h, int64_t delay)
     struct direction *d = h->direction;
     struct packet *pkt = h->packet;
     int64_t at = h->at + delay;
+    pkt->marks |= delay > 0 ? PACKET_DELAYED : 0;
     if (at > p->now) {
         h->id = 0;
         schedule_set(&p->schedule, &h->entry, at);

@@ -3,6 +3,7 @@
 
 #include "medium.hh"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <fcntl.h>
@@ -10,8 +11,10 @@
 #include <ns3/object-factory.h>
 #include <ns3/string.h>
 #include <sstream>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <vector>
 
 namespace qn
 {
@@ -44,6 +47,7 @@ bool succeeds_apart(const std::function<bool()> &trial)
     if (pid == 0) {
         int quiet = open("/dev/null", O_WRONLY | O_CLOEXEC);
         dup2(quiet, STDERR_FILENO);
+        prctl(PR_SET_DUMPABLE, 0); // no core file
         _exit(trial() ? 0 : 1);
     }
     int status = 0;
@@ -52,31 +56,52 @@ bool succeeds_apart(const std::function<bool()> &trial)
     return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static bool is_readable(const TypeId::AttributeInformation &info, const std::string &value)
-{
-    return succeeds_apart([&] { return info.checker->CreateValidValue(StringValue(value)) != nullptr; });
-}
-
-static bool is_number(const std::string &type, const std::string &value)
-{
-    char *end;
-    strtod(value.c_str(), &end);
-    return type == "ns3::DoubleValue" && !value.empty() && *end == '\0';
-}
-
-// Checks a value for an attribute.
-static TypeId::AttributeInformation check(TypeId type, const std::string &name,
-                                          const std::string &value)
+static TypeId::AttributeInformation find_attribute(TypeId type, const std::string &name)
 {
     TypeId::AttributeInformation info;
     if (!type.LookupAttributeByName(name, &info))
         throw Problem(type.GetName() + " has no attribute " + name +
                       "; it has: " + attributes_of(type));
-    if (!is_number(info.checker->GetValueTypeName(), value) && !is_readable(info, value))
-        throw Problem("bad value " + value + " for " + type.GetName() + "::" + name + ": want " +
-                      info.checker->GetValueTypeName() + ", as " +
-                      info.initialValue->SerializeToString(info.checker));
     return info;
+}
+
+struct Setting {
+    TypeId::AttributeInformation info;
+    std::string name, value;
+
+    bool IsNumber() const
+    {
+        char *end;
+        strtod(value.c_str(), &end);
+        return info.checker->GetValueTypeName() == "ns3::DoubleValue" && !value.empty() &&
+               *end == '\0';
+    }
+    bool IsReadable() const
+    {
+        return IsNumber() || info.checker->CreateValidValue(StringValue(value)) != nullptr;
+    }
+};
+
+// Some types abort the simulation over a text that they cannot read.
+static void check(TypeId type, const std::vector<Setting> &settings)
+{
+    auto is_readable = [](const Setting &setting) { return setting.IsReadable(); };
+    auto is_number = [](const Setting &setting) { return setting.IsNumber(); };
+    if (std::all_of(settings.begin(), settings.end(), is_number) ||
+        succeeds_apart([&] { return std::all_of(settings.begin(), settings.end(), is_readable); }))
+        return;
+    for (const Setting &setting : settings) {
+        if (!succeeds_apart([&] { return setting.IsReadable(); }))
+            throw Problem("bad value " + setting.value + " for " + type.GetName() +
+                          "::" + setting.name + ": want " +
+                          setting.info.checker->GetValueTypeName() + ", as " +
+                          setting.info.initialValue->SerializeToString(setting.info.checker));
+    }
+}
+
+static void check(TypeId type, const std::string &name, const std::string &value)
+{
+    check(type, {Setting{find_attribute(type, name), name, value}});
 }
 
 void set_checked(Ptr<Object> object, const std::string &name, const std::string &value)
@@ -94,10 +119,13 @@ Ptr<Object> create_object(const std::string &name, const Json &attributes)
     if (!type.HasConstructor())
         throw Problem(type.GetName() + " is abstract: no object can be made of it");
     factory.SetTypeId(type);
+    std::vector<Setting> settings;
     attributes.Each([&](const std::string &key, const std::string &value) {
-        check(type, key, value);
-        factory.Set(key, StringValue(value));
+        settings.push_back({find_attribute(type, key), key, value});
     });
+    check(type, settings);
+    for (const Setting &setting : settings)
+        factory.Set(setting.name, StringValue(setting.value));
     return factory.Create<Object>();
 }
 
@@ -167,10 +195,7 @@ Json get_attribute(const Json &request)
     for (size_t i = 0; i < found.GetN(); i++) {
         StringValue value;
         TypeId type = found.Get(i)->GetInstanceTypeId();
-        TypeId::AttributeInformation info;
-        if (!type.LookupAttributeByName(name, &info))
-            throw Problem(type.GetName() + " has no attribute " + name +
-                          "; it has: " + attributes_of(type));
+        find_attribute(type, name);
         if (!found.Get(i)->GetAttributeFailSafe(name, value))
             throw Problem(type.GetName() + "::" + name + " cannot be read");
         values.Add(Json::Of(value.Get()));

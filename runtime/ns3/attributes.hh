@@ -24,7 +24,8 @@ Json get_attribute(const Json &request);
 // "/"; not none.
 ns3::Config::MatchContainer find_objects(const std::string &path, std::string *name);
 
-// Whether a trial of what may abort the simulation succeeds, in a process of its own, which may abort.
+// Whether a trial of what may abort the simulation succeeds, in a process of its own, which may
+// abort.
 bool succeeds_apart(const std::function<bool()> &trial);
 
 ns3::TypeId find_type(const std::string &name);

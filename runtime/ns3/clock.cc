@@ -35,7 +35,8 @@ ns3::Time Clock::At(double seconds) const
 
 int64_t Clock::Sample()
 {
-    int64_t late = real_now() - ns3::Simulator::Now().GetNanoSeconds();
+    int64_t now = real_now(), late = now - ns3::Simulator::Now().GetNanoSeconds();
+    urgency_note(&m_urgency, 1, now);
     m_lateness.Add(late, Seconds(ns3::Simulator::Now()));
     return late;
 }

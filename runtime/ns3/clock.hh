@@ -7,6 +7,10 @@
 
 #include <ns3/nstime.h>
 
+extern "C" {
+#include "runtime/fabric/urgency.h"
+}
+
 namespace qn
 {
 
@@ -14,8 +18,10 @@ class Clock
 {
   public:
     // @origin: experiment second 0 by CLOCK_MONOTONIC, in ns.
+    // The calling thread is the simulator's: it is scheduled as the fabric's is.
     explicit Clock(int64_t origin) : m_origin(origin)
     {
+        urgency_begin(&m_urgency);
     }
 
     // To be called in an event: from here on the two times are known by each other.
@@ -34,6 +40,7 @@ class Clock
   private:
     int64_t m_origin, m_began = 0; // m_began: simulation second 0, in ns of the experiment
     Lateness m_lateness;
+    urgency m_urgency;
 };
 
 } // namespace qn

@@ -161,8 +161,8 @@ template <typename T> static Connect watching()
     };
 }
 
-// Function types by the names that sources are registered with. Some are registered with the name of
-// another.
+// Function types by the names that sources are registered with. Some are registered with the name
+// of another.
 static const std::multimap<std::string, Connect> &known_types()
 {
     static const std::multimap<std::string, Connect> known = {
@@ -177,10 +177,13 @@ static const std::multimap<std::string, Connect> &known_types()
         {"ns3::MobilityModel::TracedCallback", listening<Ptr<const MobilityModel>>()},
         {"ns3::WifiPhy::PhyTxBeginTracedCallback", listening<Ptr<const Packet>, double>()},
         {"ns3::WifiMac::DroppedMpduCallback", listening<WifiMacDropReason, Ptr<const WifiMpdu>>()},
-        {"ns3::Ipv4L3Protocol::SentTracedCallback", listening<const Ipv4Header &, Ptr<const Packet>, uint32_t>()},
-        {"ns3::Ipv4L3Protocol::TxRxTracedCallback", listening<Ptr<const Packet>, Ptr<Ipv4>, uint32_t>()},
+        {"ns3::Ipv4L3Protocol::SentTracedCallback",
+         listening<const Ipv4Header &, Ptr<const Packet>, uint32_t>()},
+        {"ns3::Ipv4L3Protocol::TxRxTracedCallback",
+         listening<Ptr<const Packet>, Ptr<Ipv4>, uint32_t>()},
         {"ns3::Ipv4L3Protocol::DropTracedCallback",
-         listening<const Ipv4Header &, Ptr<const Packet>, Ipv4L3Protocol::DropReason, Ptr<Ipv4>, uint32_t>()},
+         listening<const Ipv4Header &, Ptr<const Packet>, Ipv4L3Protocol::DropReason, Ptr<Ipv4>,
+                   uint32_t>()},
         {"ns3::TracedValueCallback::Bool", watching<bool>()},
         {"ns3::TracedValueCallback::Uint8", watching<uint8_t>()},
         {"ns3::TracedValueCallback::Uint16", watching<uint16_t>()},
@@ -215,16 +218,18 @@ static Connect try_all(Ptr<Object> object, const std::string &source, const std:
         if (succeeds_apart([&] { return i->second(object, source, &sink); }))
             return i->second;
     }
-    throw Problem("the trace source " + object->GetInstanceTypeId().GetName() + "::" + source + " tells of a " + type +
-                  ", which cannot be heard from outside");
+    throw Problem("the trace source " + object->GetInstanceTypeId().GetName() + "::" + source +
+                  " tells of a " + type + ", which cannot be heard from outside");
 }
 
-static const Connect &find_connect(std::map<std::string, Connect> &known, Ptr<Object> object, const std::string &source)
+static const Connect &find_connect(std::map<std::string, Connect> &known, Ptr<Object> object,
+                                   const std::string &source)
 {
     TypeId::TraceSourceInformation info;
     TypeId type = object->GetInstanceTypeId();
     if (!type.LookupTraceSourceByName(source, &info))
-        throw Problem(type.GetName() + " has no trace source " + source + "; it has: " + sources_of(type));
+        throw Problem(type.GetName() + " has no trace source " + source +
+                      "; it has: " + sources_of(type));
     std::string key = type.GetName() + "::" + source;
     auto found = known.find(key);
     if (found == known.end())

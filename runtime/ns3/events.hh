@@ -29,7 +29,8 @@ struct Sink {
 };
 
 // Listens to a source of an object with a function of the source's type. Return: whether it could.
-using Connect = std::function<bool(ns3::Ptr<ns3::Object> object, const std::string &source, Sink *sink)>;
+using Connect =
+    std::function<bool(ns3::Ptr<ns3::Object> object, const std::string &source, Sink *sink)>;
 
 class Events
 {

@@ -281,7 +281,7 @@ end
 
 --- link:capture(path) -> capture: writes every packet that enters the link to a file, with what the link did to it.
 -- The format is pcapng; a comment says "dropped: loss", "corrupted, entered 20.000 ms before" and the like. A packet's time is
--- that at which it was due at the far end, or was dropped; outbound is from a to b.
+-- that at which it was due at the far end, or was dropped. Each direction is an interface, "a--b ab" and "a--b ba".
 -- @param path  a relative one is in the run's folder
 -- @example
 --   local capture = link(responder("a"), responder("b")):capture("cable.pcapng")

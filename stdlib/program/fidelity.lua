@@ -17,7 +17,7 @@ fidelity.SPAN = 1
 
 local LIMITS = options.register({
     lateness = { type = "duration", default = 2 ^ 20 / 1e9, min = 0 }, -- 1 ms, as a bucket's bound
-    cpu_wait = { type = "fraction", default = 0.2 },
+    cpu_wait = { type = "fraction", default = 0.25 },
     loop_lag = { type = "duration", default = 0.1, min = 0 },
     drift = { type = "duration", default = 0.01, min = 0 },
     losses = { type = "fraction", default = 1e-5 },

@@ -6,6 +6,9 @@ local errors = require "qemunet.errors"
 
 local recorder = {}
 
+--- Of events.jsonl, series.csv, result.json and trace.json; see FORMATS.md.
+recorder.FORMAT = 1
+
 local state
 
 --- Starts anew for a run. `opts`: {name=, out= folder or nil, seed=, params=, file=}. The folder is made at once, or at
@@ -23,6 +26,7 @@ function recorder.folder()
         errors.machinery(("cannot make the run's folder %s: %s"):format(state.opts.out or "under runs/", why))
     end
     state.folder = folder
+    core.event { t = core.now(), kind = "start", format = recorder.FORMAT, file = state.opts.file, seed = state.opts.seed }
     recorder.on_folder(folder)
     return folder
 end
@@ -98,14 +102,20 @@ function recorder.unused_params()
     return list
 end
 
+-- A copy that is an array in JSON also when it is empty.
+local function list_of(values)
+    return setmetatable(table.move(values or {}, 1, #(values or {}), 1, {}), { __jsontype = "array" })
+end
+
 --- Writes result.json, if there is a folder, and ends the records: another file of a suite has its own. `verdict`:
 --- {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}; `series`: series.summary(); `fidelity`:
 --- fidelity.judge().
 function recorder.finish(verdict, versions, counters, series, fidelity)
     if not state.folder then return end
     local result, why = core.result {
-        format = 1, verdict = verdict.verdict, status = verdict.status, error = verdict.error, tests = verdict.tests,
-        file = state.opts.file, args = state.opts.args, parameters = state.asked, seed = state.opts.seed,
+        format = recorder.FORMAT, verdict = verdict.verdict, status = verdict.status, error = verdict.error, tests = verdict.tests,
+        file = state.opts.file,
+        args = list_of(state.opts.args), parameters = state.asked, seed = state.opts.seed,
         recorded = state.recorded, started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
         duration = core.now(), host = core.host_facts(), versions = versions, fabric = counters.fabric,
         links = counters.links, ns3 = counters.ns3, series = series, fidelity = fidelity,

@@ -22,6 +22,7 @@ local strain = require "qemunet.program.strain"
 local suite = require "qemunet.program.suite"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
+local trace = require "qemunet.program.trace"
 local vm = require "qemunet.nodes.vm"
 
 local run = {}
@@ -202,6 +203,10 @@ local function setup_run(opts)
         folder = recorder.folder }
 end
 
+local function tell_test(result)
+    core.event { t = core.now(), kind = "test", name = result.name, outcome = result.outcome, duration = result.duration }
+end
+
 local function passed() return { verdict = "passed", status = run.PASSED } end
 
 -- What opens a prompt, which few runs want.
@@ -218,12 +223,13 @@ local function run_chunk(chunk, registry, opts, env)
     local summary
     local failure = run_main(function()
         if opts.suite then
+            opts.suite.told = tell_test
             summary = runner.run_file(registry, base_name(opts.file), chunk, opts.suite)
         else
             chunk()
             if #registry.tests > 0 then
                 summary = runner.run(registry, { print = function(line) core.print(line .. "\n") end, clock = core.now,
-                    limit = limit.run })
+                    limit = limit.run, told = tell_test })
             end
         end
     end)
@@ -249,7 +255,6 @@ function run.file(opts)
     if not chunk then chunk, problem = modules.read_chunk(opts.file, env) end
     local verdict, summary
     if chunk then
-        core.event { t = core.now(), kind = "start", file = opts.file, seed = opts.seed }
         verdict, summary = run_chunk(chunk, registry, opts, env)
     else
         verdict = { verdict = "failed", status = run.FAILED, error = problem }
@@ -265,6 +270,8 @@ function run.file(opts)
     end
     core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
     recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up)
+    local untraced = recorder.made() and trace.write(recorder.made())
+    if untraced then core.log(-1, "cannot write trace.json: " .. untraced) end
     if not opts.suite then report(verdict) end
     return verdict, summary
 end

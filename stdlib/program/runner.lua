@@ -152,6 +152,7 @@ local function new_summary() return { passed = 0, failed = 0, skipped = 0, resul
 local function record(summary, result, opts)
     summary.results[#summary.results + 1] = result
     summary[result.outcome] = summary[result.outcome] + 1
+    if opts.told then opts.told(result) end
     if opts.on_result then return opts.on_result(result) end
     runner.print_result(opts.print or print, #summary.results + (opts.first or 1) - 1, result)
 end
@@ -177,7 +178,8 @@ end
 --              function(entry), on_result = function(result), which is then not printed; print = function(line) (default
 --              print); first = number of the first printed (default 1); plan = true prints "1..N" first; fail_fast = true
 --              to end behind the first that fails; limit = function(seconds, fn) -> whether fn ended in time, and timeout =
---              the seconds for a test that does not say; on_fatal = function(failure), before one is raised; clock = function() -> seconds, for the results' durations (default
+--              the seconds for a test that does not say; on_fatal = function(failure), before one is raised; told =
+--              function(result), as well as on_result; clock = function() -> seconds, for the results' durations (default
 --              os.clock, processor time)
 -- @return { passed =, failed =, skipped = (counts), results = { { number = (of its registration), name =, outcome = "passed",
 --         "failed" or "skipped", message =, traceback =, machinery =, why = (of a skip), duration = (seconds), file =,

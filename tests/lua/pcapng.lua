@@ -48,7 +48,7 @@ local readers = {
         local options = read_options(body, 21 + padded(length))
         local interface = assert(file.interfaces[number + 1], "a packet of no interface")
         file.packets[#file.packets + 1] = {
-            link = interface.name, time = read_time(body, 5), data = body:sub(21, 20 + length), comment = options[1],
+            interface = interface.name, link = interface.name:sub(1, -4), time = read_time(body, 5), data = body:sub(21, 20 + length), comment = options[1],
             dir = ({ "ba", "ab" })[string.unpack("<I4", options[2])],
         }
     end,
@@ -60,7 +60,7 @@ local readers = {
 }
 
 --- Reads a whole file: { section=options, interfaces={{name=, seen=, dropped=}}, packets={{link=, dir=, time= (ns of the
---- epoch), data=, comment=}} }. Raises for anything that is not as it should be.
+--- epoch), data=, comment=, interface= its name}} }. Raises for anything that is not as it should be.
 function pcapng.read(path)
     local handle = assert(io.open(path, "rb"))
     local bytes <const> = handle:read("a")

@@ -38,10 +38,11 @@ test("every packet once, with its direction, bytes and time", function()
     send(cable)
     local file = pcapng.read(c.path)
     check.match(file.section[4], "^qemunet ")
-    check.equal(file.interfaces, { { name = "a--b", seen = 5, dropped = 0 } })
+    check.equal(file.interfaces, { { name = "a--b ab", seen = 3, dropped = 0 }, { name = "a--b ba", seen = 2, dropped = 0 } })
     local dirs, last = {}, 0
     for i, p in ipairs(file.packets) do
         dirs[i] = p.dir
+        check.equal(p.interface, "a--b " .. p.dir)
         check.is_true(p.time >= last)
         last = p.time
     end
@@ -82,14 +83,15 @@ test("what the link did is in the comments", function()
     send(l)
     l:up()
     l.ab:set { rate = "100gbit" }
-    local h = l:on("", { dir = "ab", hold = true, count = 2 }, function(pkt) return #pkt.data == 61 and "drop" or "pass" end)
-    send(l)
-    send(l, frames.datagram(l.nics[1], l.nics[2], 61))
-    eventually(5, function() return h.count == 2 end, { every = "1ms" })
+    local verdicts = { "drop", "pass", { delay = "2ms" }, { data = frames.datagram(l.nics[1], l.nics[2], 70) } }
+    local h = l:on("", { dir = "ab", hold = true, count = 4 }, function(pkt) return verdicts[#pkt.data - 60] end)
+    for i = 1, 4 do send(l, frames.datagram(l.nics[1], l.nics[2], 60 + i)) end
+    eventually(5, function() return h.count == 4 end, { every = "1ms" })
     arrive(l)
     c:stop()
     local got = comments(pcapng.read(c.path))
-    local held = { table.remove(got), table.remove(got) }
+    local held = {}
+    for i = 1, 4 do held[i] = table.remove(got) end
     table.sort(held)
     check.equal(got, {
         "dropped: loss", "corrupted", "duplicate", "entered T before", "dropped: larger than the mtu", "-", "dropped: loss",
@@ -97,7 +99,9 @@ test("what the link did is in the comments", function()
         "dropped: link down",
     })
     check.match(held[1], "^dropped: by a trigger, held by a trigger")
-    check.match(held[2], "^held by a trigger")
+    check.match(held[2], "^held by a trigger, changed by a trigger")
+    check.match(held[3], "^held by a trigger, delayed by a trigger")
+    check.match(held[4], "^held by a trigger")
 end)
 
 test("several at once; a link that comes later is in the capture of all", function()
@@ -111,7 +115,7 @@ test("several at once; a link that comes later is in the capture of all", functi
     check.equal({ all_of_them:stop().seen, one:stop().seen, again:stop().seen }, { 3, 1, 2 })
     local file, names = pcapng.read(all_of_them.path), {}
     for _, interface in ipairs(file.interfaces) do names[interface.name] = interface.seen end
-    check.equal({ names["a--b"], names[late.name] }, { 1, 2 })
+    check.equal({ names["a--b ab"], names[late.name .. " ab"], names[late.name .. " ba"] }, { 1, 2, 0 })
     check.equal({ file.packets[1].link, file.packets[2].link }, { "a--b", late.name })
     check.equal(#pcapng.read(again.path).packets, 2)
 end)

@@ -128,7 +128,7 @@ test("each measure is judged by how far it is beyond its limit, with where and w
         "were late, 99% of them by up to 8 ms (worst at 3.0 s); the control loop was up to 400 ms late (worst at 4.2 s); " ..
         "the clock of a drifted by 15 ms")
     check.near(result.reasons[4].value, 0.015, 1e-12)
-    check.equal(result.reasons[1].threshold, 0.2)
+    check.equal(result.reasons[1].threshold, 0.25)
 end)
 
 test("frames lost to this machine are a share of all", function()

@@ -78,9 +78,9 @@ verdict $? "the schedule is shrunk"
 for i in 1 2 3 4 5; do
     "$QEMUNET" run "$experiment" --replay "$folder/shrunk/faults.min.json" --out "$folder/fewest-$i" >>"$folder/faults.log" 2>&1
     fails=$?
-    [ $fails -eq 1 ] && break
+    [ "$fails" -eq 1 ] && break
 done
-[ $fails -eq 1 ]
+[ "$fails" -eq 1 ]
 verdict $? "and still fails"
 
 name=hello

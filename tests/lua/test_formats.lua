@@ -1,0 +1,60 @@
+-- SPDX-License-Identifier: MIT
+-- A run's folder holds what stdlib/program/FORMATS.md says, and nothing else.
+
+local formats = require "formats"
+
+local function names(set)
+    local list = {}
+    for name in pairs(set) do list[#list + 1] = name end
+    table.sort(list)
+    return list
+end
+
+local probe = host("probe")
+local possible, why = pcall(boot, probe)
+if not possible and (why:find("namespaces", 1, true) or why:find("/dev/net/tun", 1, true)) then skip(why) end
+
+local folder, status = formats.run("everything.lua")
+
+test("the run, one of whose tests fails", function() check.equal(status, 1) end)
+
+test("every event is documented, and every kind that needs no machine was there", function()
+    local kinds = formats.check_events(folder)
+    check.equal(names(kinds), { "busy", "capture", "command", "crash", "end", "fault", "fidelity", "host", "link", "mark", "move",
+        "packet", "partition", "radio", "record", "repetition", "start", "storm", "sync", "test", "traffic", "trigger" })
+    check.equal({ kinds.start, kinds["end"], kinds.fidelity }, { 1, 1, 1 })
+end)
+
+test("result.json", function()
+    local result = formats.check_result(folder)
+    check.equal({ result.verdict, #result.tests, result.args }, { "failed", 8, {} })
+    check.equal(names(result.series), { 'odd, "quoted"\nname', "plain" })
+end)
+
+test("series.csv", function() check.equal(formats.check_series(folder), 3) end)
+
+test("trace.json: slices nest, and everything has its place", function()
+    local slices, instants, counters = formats.check_trace(folder)
+    check.equal(names(slices), { "a", "b", "experiment", "faults", "links" })
+    check.equal(names(slices.a)[1], "commands")
+    check.less(3, #names(slices.a), "four commands at one time have four threads")
+    check.less(2, slices.b.state)
+    check.equal({ slices.experiment.tests, slices.experiment.sync, slices.experiment.experiment }, { 8, 2, 1 })
+    check.less(2, slices.links["a--b"])
+    check.is_true(slices.faults.faults + (slices.faults["faults 2"] or 0) + (slices.faults["faults 3"] or 0) == 4)
+    check.is_true(instants["a mark"] and counters.plain and counters['odd, "quoted"\nname'])
+end)
+
+test("what is not documented is found", function()
+    local copy = folder .. "/console"
+    local function is_wrong(event, pattern)
+        local file = assert(io.open(copy .. "/events.jsonl", "wb"))
+        file:write(json.encode { t = 0, kind = "start", format = 1, file = "x", seed = 1 }, "\n", json.encode(event), "\n")
+        file:close()
+        check.raises(function() formats.check_events(copy) end, pattern)
+    end
+    is_wrong({ t = 1, kind = "nonsense" }, "event 2: the kind is not in FORMATS.md")
+    is_wrong({ t = 1, kind = "mark", text = "x", more = 1 }, "event 2: more is not in FORMATS.md")
+    is_wrong({ t = 1, kind = "mark", text = 1 }, "event 2: text is no string: 1")
+    is_wrong({ t = 1, kind = "mark" }, "event 2: text is missing")
+end)
