@@ -219,7 +219,7 @@ function sync.sync(commands)
     local pkt = caught and caught.packet or nil
     summary.spread = spread
     if pkt then
-        summary.link, summary.source = handle.link and handle.link.name or nil, pkt.source
+        summary.link, summary.source = handle.link and handle.link.name or nil, rawget(pkt, "source")
         summary.packet, summary.offsets = pkt.time, offsets_of(results, pkt)
     end
     core.event(summary)

@@ -44,7 +44,7 @@ local function fail(self, why)
     if self.ended then return end
     self.ended = ("ns-3 %s%s"):format(why, said(self))
     for _, waiting in pairs(self.waiting) do waiting:set() end
-    core.event { t = core.now(), kind = "ns3", event = "ended", why = self.ended }
+    core.event { t = core.now(), kind = "ns3", net = self.name, event = "ended", why = self.ended }
     if self.closing then return end
     tasks.detach(function() errors.machinery(self.ended) end)
 end
@@ -115,9 +115,9 @@ function Child:close()
     self.process:close()
 end
 
---- child.start(options, on_event) -> c. `options`: those of the program; on_event(event) is called for each event.
-function child.start(options, on_event)
-    local self = setmetatable({ on_event = on_event, input = "", said = "", last = 0, waiting = {}, ended = false,
+--- child.start(name, options, on_event) -> c. `name`: the simulation's; `options`: those of the program; on_event(event) is called for each event.
+function child.start(name, options, on_event)
+    local self = setmetatable({ name = name, on_event = on_event, input = "", said = "", last = 0, waiting = {}, ended = false,
         closing = false }, Child)
     local process, why = core.process {
         find_program(), assert(core.json_encode(options)),

@@ -71,7 +71,7 @@ function ns3.ns3(opts)
     count = count + 1
     local name = count == 1 and "ns3" or "ns3-" .. count
     local self = setmetatable({ name = name, opts = checked, media = 0, ports = {}, listeners = {}, last_listener = 0 }, meta)
-    self.child = child.start({ origin = core.monotonic_start(), seed = seed_of(checked), run = checked.run,
+    self.child = child.start(name, { origin = core.monotonic_start(), seed = seed_of(checked), run = checked.run,
         hard_limit = checked.hard_limit }, function(event) events.take(self, event) end)
     open[#open + 1] = self
     self.began = self:call("hello", { where = "ns3" }).began
