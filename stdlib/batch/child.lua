@@ -142,9 +142,9 @@ end
 
 --- Runs the file that the parent orders. Returns the exit status; nil and why when there is no parent.
 function child.run()
+    core.stop_within(messages.GRACE)
     local line, why = open_line()
     if not line then return nil, why end
-    core.stop_within(messages.GRACE)
     if core.wait({ line.order, line.gone }, PATIENCE) ~= 1 then return nil, "no order came" end
     local status = run_file(line, line.order:values())
     line.stream:close()

@@ -154,8 +154,8 @@ end
 local function reason(what, measure, threshold)
     if not measure or measure.value <= threshold then return nil end
     local severe = measure.value > fidelity.SEVERE * threshold
-    return { what = what, verdict = severe and "unsound" or "doubtful", value = measure.value, threshold = threshold, t = measure.t,
-        link = measure.link, node = measure.node, text = texts[what](measure) }
+    return { what = what, verdict = severe and "unsound" or "doubtful", value = measure.value, threshold = threshold,
+        t = measure.t, link = measure.link, node = measure.node, text = texts[what](measure) }
 end
 
 local JSON_ARRAY = { __jsontype = "array" } -- also when it is empty

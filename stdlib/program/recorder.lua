@@ -3,6 +3,7 @@
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local trace = require "qemunet.program.trace"
 
 local recorder = {}
 
@@ -107,21 +108,23 @@ local function list_of(values)
     return setmetatable(table.move(values or {}, 1, #(values or {}), 1, {}), { __jsontype = "array" })
 end
 
---- Writes result.json, if there is a folder, and ends the records: another file of a suite has its own. `verdict`:
+--- Writes result.json and trace.json, if there is a folder, and ends the records: another file of a suite has its own. `verdict`:
 --- {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}; `series`: series.summary(); `fidelity`:
 --- fidelity.judge().
 function recorder.finish(verdict, versions, counters, series, fidelity)
     if not state.folder then return end
     local result, why = core.result {
-        format = recorder.FORMAT, verdict = verdict.verdict, status = verdict.status, error = verdict.error, tests = verdict.tests,
-        file = state.opts.file,
-        args = list_of(state.opts.args), parameters = state.asked, seed = state.opts.seed,
-        recorded = state.recorded, started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
+        format = recorder.FORMAT, verdict = verdict.verdict, status = verdict.status, error = verdict.error,
+        tests = verdict.tests, file = state.opts.file, args = list_of(state.opts.args), parameters = state.asked,
+        seed = state.opts.seed, recorded = state.recorded,
+        started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
         duration = core.now(), host = core.host_facts(), versions = versions, fabric = counters.fabric,
         links = counters.links, ns3 = counters.ns3, series = series, fidelity = fidelity,
     }
     if not result then core.log(-1, "cannot write result.json: " .. why) end
     core.record_close()
+    why = trace.write(state.folder)
+    if why then core.log(-1, "cannot write trace.json: " .. why) end
 end
 
 return recorder

@@ -22,7 +22,6 @@ local strain = require "qemunet.program.strain"
 local suite = require "qemunet.program.suite"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
-local trace = require "qemunet.program.trace"
 local vm = require "qemunet.nodes.vm"
 
 local run = {}
@@ -160,6 +159,7 @@ local function run_main(fn)
         thrown = thrown or other
         main:cancel()
     end
+    if core.stop_reason() then main:cancel() end -- a stop cancels the tasks that there are
     core.wait { main.done }
     if thrown then return thrown end
     if failure then return failure end
@@ -270,8 +270,6 @@ function run.file(opts)
     end
     core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
     recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up)
-    local untraced = recorder.made() and trace.write(recorder.made())
-    if untraced then core.log(-1, "cannot write trace.json: " .. untraced) end
     if not opts.suite then report(verdict) end
     return verdict, summary
 end
