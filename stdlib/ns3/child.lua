@@ -20,15 +20,15 @@ local ABSENT = "ns3: this qemunet was built without ns-3: there is no %s. On Deb
 
 local function folder_of(path) return path:match("^(.*)/[^/]*$") or "." end
 
--- The program: beside our own while building, in libexec when installed.
-local function find_program()
+--- The program: beside our own while building, in libexec when installed. Returns its path, or nil and where it is not.
+function child.find_program()
     local told = os.getenv "QEMUNET_NS3"
     local folder = folder_of(core.program() or "")
     local places = told and { told } or { folder .. "/" .. PROGRAM, folder .. "/../libexec/qemunet/" .. PROGRAM }
     for _, path in ipairs(places) do
         if core.stat(path) == "file" then return path end
     end
-    errors.machinery(ABSENT:format(table.concat(places, ", nor ")))
+    return nil, table.concat(places, ", nor ")
 end
 
 local Child = {}
@@ -117,10 +117,12 @@ end
 
 --- child.start(name, options, on_event) -> c. `name`: the simulation's; `options`: those of the program; on_event(event) is called for each event.
 function child.start(name, options, on_event)
+    local program, absent = child.find_program()
+    if not program then errors.machinery(ABSENT:format(absent)) end
     local self = setmetatable({ name = name, on_event = on_event, input = "", said = "", last = 0, waiting = {}, ended = false,
         closing = false }, Child)
     local process, why = core.process {
-        find_program(), assert(core.json_encode(options)),
+        program, assert(core.json_encode(options)),
         on_message = function(data) take(self, data) end,
         on_output = function(data) self.said = (self.said .. data):sub(-SAID_MAX) end,
         on_end = function(status, signal) fail(self, how(status, signal)) end,
