@@ -15,6 +15,7 @@ local link = require "qemunet.network.link"
 local mobility = require "qemunet.network.mobility"
 local nat = require "qemunet.network.nat"
 local node = require "qemunet.nodes.node"
+local ns3 = require "qemunet.ns3.ns3"
 local options = require "qemunet.options"
 local partition = require "qemunet.network.partition"
 local radio = require "qemunet.network.radio"
@@ -153,6 +154,7 @@ function language.names(suite, args)
         responder = responder.responder, boot = boot.boot,
         link = link.link, switch = link.switch, hub = link.hub, lan = link.lan, nat = nat.nat,
         partition = partition.partition, faults = faults.faults, radio = radio.radio, mobility = mobility.mobility,
+        ns3 = ns3.ns3,
         capture_all = capture.all, topology = topology,
         source = traffic.source, sink = traffic.sink, voice = voice.voice, video = video.video,
         now = core.now, sleep = tasks.sleep, after = tasks.after, at = tasks.at, every = tasks.every, go = tasks.go,

@@ -119,7 +119,7 @@ function recorder.finish(verdict, versions, counters, series, fidelity, topology
         seed = state.opts.seed, recorded = state.recorded,
         started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
         duration = core.now(), host = core.host_facts(), versions = versions, fabric = counters.fabric,
-        links = counters.links, series = series, fidelity = fidelity,
+        links = counters.links, ns3 = counters.ns3, series = series, fidelity = fidelity,
     }
     if not result then core.log(-1, "cannot write result.json: " .. why) end
     core.record_close()
