@@ -17,10 +17,10 @@ local limit = require "qemunet.program.limit"
 local modules = require "qemunet.program.modules"
 local nat = require "qemunet.network.nat"
 local paths = require "qemunet.paths"
-local recorder = require "qemunet.program.recorder"
+local recorder = require "qemunet.record.recorder"
 local report_page = require "qemunet.report.report"
 local runner = require "qemunet.program.runner"
-local series = require "qemunet.program.series"
+local series = require "qemunet.record.series"
 local status = require "qemunet.program.status"
 local strain = require "qemunet.program.strain"
 local suite = require "qemunet.program.suite"
@@ -215,7 +215,7 @@ end
 local function passed() return { verdict = "passed", status = run.PASSED } end
 
 -- What opens a prompt, which few runs want.
-local function breakpoints() return require "qemunet.program.breakpoint" end
+local function breakpoints() return require "qemunet.repl.breakpoint" end
 
 -- A prompt where it failed, while all of it is still there.
 local function show_failure(env, failure)

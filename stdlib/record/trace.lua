@@ -4,7 +4,7 @@
 
 local core = require "qemunet.core"
 local csv = require "qemunet.csv"
-local timeline = require "qemunet.program.timeline"
+local timeline = require "qemunet.record.timeline"
 
 local trace = {}
 

@@ -4,7 +4,7 @@
 
 local class = require "qemunet.class"
 local core = require "qemunet.core"
-local entry = require "qemunet.program.entry"
+local entry = require "qemunet.repl.entry"
 local options = require "qemunet.options"
 local testbed = require "qemunet.testbed"
 local text = require "qemunet.text"

@@ -3,7 +3,7 @@
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
-local trace = require "qemunet.program.trace"
+local trace = require "qemunet.record.trace"
 
 local recorder = {}
 

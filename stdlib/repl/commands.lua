@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- What can be typed at a prompt that is no Lua: a colon, a word, and what it is about.
 
-local attach = require "qemunet.program.attach"
+local attach = require "qemunet.repl.attach"
 local core = require "qemunet.core"
-local display = require "qemunet.program.display"
-local entry = require "qemunet.program.entry"
+local display = require "qemunet.repl.display"
+local entry = require "qemunet.repl.entry"
 local errors = require "qemunet.errors"
 local options = require "qemunet.options"
 local testbed = require "qemunet.testbed"

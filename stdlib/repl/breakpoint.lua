@@ -3,9 +3,9 @@
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
-local frames = require "qemunet.program.frames"
+local frames = require "qemunet.repl.frames"
 local language = require "qemunet.program.language"
-local repl = require "qemunet.program.repl"
+local repl = require "qemunet.repl.repl"
 
 local breakpoint = {}
 

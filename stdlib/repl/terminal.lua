@@ -3,7 +3,7 @@
 -- when it is done, with what was typed for them.
 
 local core = require "qemunet.core"
-local history = require "qemunet.program.history"
+local history = require "qemunet.repl.history"
 
 local terminal = {}
 

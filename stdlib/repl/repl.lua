@@ -1,16 +1,16 @@
 -- SPDX-License-Identifier: MIT
 -- The prompt: reads what a person types, runs it as a task, shows what it gave. Everything else goes on meanwhile.
 
-local commands = require "qemunet.program.commands"
-local completion = require "qemunet.program.completion"
+local commands = require "qemunet.repl.commands"
+local completion = require "qemunet.repl.completion"
 local core = require "qemunet.core"
-local display = require "qemunet.program.display"
-local entry = require "qemunet.program.entry"
+local display = require "qemunet.repl.display"
+local entry = require "qemunet.repl.entry"
 local errors = require "qemunet.errors"
 local modules = require "qemunet.program.modules"
-local scopes = require "qemunet.program.scope"
+local scopes = require "qemunet.repl.scope"
 local tasks = require "qemunet.tasks"
-local terminal = require "qemunet.program.terminal"
+local terminal = require "qemunet.repl.terminal"
 
 local repl = {}
 

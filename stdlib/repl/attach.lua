@@ -3,7 +3,7 @@
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
-local terminal = require "qemunet.program.terminal"
+local terminal = require "qemunet.repl.terminal"
 local testbed = require "qemunet.testbed"
 
 local attach = {}
