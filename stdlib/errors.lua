@@ -2,6 +2,7 @@
 -- How errors find the script's line, and which of them are the machinery's rather than the experiment's.
 
 local core = require "qemunet.core"
+local inspect = require "qemunet.inspect"
 
 local errors = {}
 
@@ -53,6 +54,11 @@ function errors.describe(info)
         info.namewhat ~= "" and info.namewhat or "function", info.name) or
         ("in the function at line %d"):format(info.linedefined)
     return ("    %s:%d: %s"):format(info.short_src, info.currentline, name)
+end
+
+--- The text of an error of any type.
+function errors.text_of(err)
+    return type(err) == "string" and err or type(err) == "number" and tostring(err) or inspect(err)
 end
 
 --- Raises `err`, which was caught, as it is.

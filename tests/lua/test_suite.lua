@@ -3,8 +3,8 @@
 -- and looks at the results and at the lines that were printed.
 
 local blames = require "blames".exactly
-local runner = require "qemunet.program.runner"
-local suite = require "qemunet.program.suite"
+local runner = require "qemunet.suite.runner"
+local suite = require "qemunet.suite.suite"
 
 -- Fills a new registry by fill(globals) and runs it. Returns the summary and the printed lines.
 local function run(fill, opts, registry_opts)
