@@ -64,6 +64,9 @@ end
 --- Raises `err`, which was caught, as it is.
 function errors.again(err) error(err, 0) end
 
+-- More lines are those of a function that calls itself.
+local MOST_LINES = 20
+
 -- The script's own lines of the stack, innermost first.
 local function script_trace(from)
     local lines = {}
@@ -71,6 +74,10 @@ local function script_trace(from)
         local info = debug.getinfo(level, "Sln")
         if not info then break end
         if is_script(info) and info.currentline > 0 then lines[#lines + 1] = errors.describe(info) end
+        if #lines > MOST_LINES then
+            lines[#lines] = "    ..."
+            break
+        end
     end
     return table.concat(lines, "\n")
 end
