@@ -69,6 +69,20 @@ test("one file's end, however bad, is its own failure and no other's", function(
     has(run.stdout, "failed:\n  test_1.lua: ends it\n    qemunet test test_1.lua --filter '^ends it$' --seed ")
 end)
 
+test("a process that tells what is no message is ended", function()
+    write("test_1.lua", [[
+        test("talks without end", function()
+            local registry = debug.getregistry()
+            for _, value in pairs(registry) do
+                if debug.getmetatable(value) == registry["qemunet.stream"] then value:write(("x"):rep(5 << 20)) end
+            end
+            sleep(3600)
+        end)]])
+    local run = batch("--allow-host", ".")
+    expect(run, 3, "0 passed, 1 failed")
+    has(run.stdout, "not ok 1 - talks without end\n  # a message is too long\n")
+end)
+
 test("os.exit ends a run in good order, with its status; and one of a module too", function()
     write("module.lua", [[return function(code) os.exit(code) end]])
     write("exits.lua", [[
