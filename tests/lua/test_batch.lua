@@ -103,6 +103,16 @@ test("os.exit ends a run in good order, with its status; and one of a module too
     check.equal({ status_of("7"), status_of("true"), status_of("false"), status_of("300", "--allow-host") }, { 7, 0, 1, 44 })
 end)
 
+test("a hangup ends a run, unless it was started to outlive that, as by nohup", function()
+    write("hangs_up.lua", [[os.execute("kill -HUP $PPID") sleep(0) print("goes on")]])
+    local function run(how)
+        return { shell('cd "$1" && ' .. how .. ' "$2" run --allow-host hangs_up.lua 2>/dev/null', batches.folder,
+            batches.PROGRAM) }
+    end
+    check.equal(run "exec", { 130, "" })
+    check.equal(run "trap '' HUP && exec", { 0, "goes on\n" })
+end)
+
 test("time limits: of a test that waits, of one that does not, of a file, of all", function()
     write("test_1.lua", [[
         test("waits", { timeout = "50ms" }, function() local cleaned <close> = setmetatable({}, { __close = function()
