@@ -319,6 +319,44 @@ test("coroutines: a task itself is none", function()
     check.raises(function() coroutine.create(5) end, "bad argument")
 end)
 
+test("a wait where Lua cannot suspend the task raises at the script's line, and is over", function()
+    local function stuck(fn) check.raises(fn, "^%S*test_tasks%.lua:%d+: a wait is not possible inside a call that Lua cannot") end
+    local early = event("early")
+    stuck(function() table.sort({ 2, 1 }, function() sleep(1) end) end)
+    stuck(function() string.gsub("a", "a", function() early:wait(1) end) end)
+    stuck(function() string.gsub("a", "a", coroutine.wrap(function() early:wait(1) end)) end)
+    stuck(function() return tostring(setmetatable({}, { __tostring = function() early:wait() end })) end)
+    local begin = now()
+    after("5ms", function() early:set() end)
+    sleep("20ms")
+    check.less(0.02, now() - begin)
+    check.equal((string.gsub("a", "a", coroutine.wrap(function() return early:wait() and "b" end))), "b")
+end)
+
+test("a task that failed to wait may end before what it would have waited for comes", function()
+    local events = {}
+    for i = 1, 100 do
+        events[i] = event()
+        go(function() pcall(string.gsub, "a", "a", function() events[i]:wait() end) end):join()
+    end
+    collectgarbage()
+    for _, each in ipairs(events) do each:set() end
+    sleep(0)
+end)
+
+test("coroutines: one in which a task waits runs, for all others", function()
+    local gate = event("gate")
+    local co = coroutine.create(function() return gate:wait() end)
+    local task = go(coroutine.resume, co)
+    sleep(0)
+    check.equal({ coroutine.resume(co) }, { false, "cannot resume non-suspended coroutine" })
+    check.raises(function() coroutine.close(co) end, "cannot close a normal coroutine")
+    check.equal(coroutine.status(co), "normal")
+    gate:set("open")
+    check.equal({ task:join(5) }, { true, "open" })
+    check.equal(coroutine.status(co), "dead")
+end)
+
 test("eventually: until it is true", function()
     local n, begin = 0, now()
     check.equal(eventually(5, function() n = n + 1 return n == 3 and "three" end, { every = "1ms" }), "three")
