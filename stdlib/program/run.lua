@@ -128,7 +128,7 @@ local function failure_verdict(failure, opts)
     if skipped then return { verdict = "skipped", status = run.PASSED, error = skipped } end
     return {
         verdict = machinery and "machinery failed" or "failed", status = machinery and run.MACHINERY or run.FAILED,
-        error = tostring(failure.message), trace = failure.trace,
+        error = errors.text(failure.message), trace = failure.trace,
     }
 end
 

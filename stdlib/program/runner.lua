@@ -42,14 +42,14 @@ local function failure_of(err)
     local skipped = suite.skipped(err)
     if skipped then return { skip = skipped, raised = err } end
     local seen = errors.look(2)
-    return { message = suite.text_of(err), raised = err, traceback = trim_traceback(debug.traceback("", 2)), frames = seen }
+    return { message = errors.text(err), raised = err, traceback = trim_traceback(debug.traceback("", 2)), frames = seen }
 end
 
 -- Runs fn. Returns nil when it returned; else { skip = why } or { message =, traceback = }, and raised = the error.
 local function attempt(fn)
     local ok, failure = xpcall(fn, failure_of)
     if ok then return nil end
-    return type(failure) == "table" and failure or { message = suite.text_of(failure), raised = failure }
+    return type(failure) == "table" and failure or { message = errors.text(failure), raised = failure }
 end
 
 -- The first failed attempt of a list of functions.

@@ -2,6 +2,7 @@
 -- Test suites: the globals `test`, `setup`, `teardown`, `skip` and `check` of a suite file, and the registry they write to,
 -- which runner.lua goes through once the file's chunk has ended. Nothing here yields by itself.
 
+local errors = require "qemunet.errors"
 local inspect = require "qemunet.inspect"
 local options = require "qemunet.options"
 
@@ -197,11 +198,6 @@ local function try_match(registry, s, pattern)
     return nil, tostring(results[2]):gsub("^[^\n]-:%d+: ", "")
 end
 
---- The text of an error of any type.
-function suite.text_of(err)
-    return type(err) == "string" and err or type(err) == "number" and tostring(err) or inspect(err)
-end
-
 local function is_skip(err) return type(err) == "table" and getmetatable(err) == Skip end
 
 -- Reading check.eqaul is an error at once.
@@ -243,7 +239,7 @@ local function build_checks(registry)
         local ok, err = pcall(fn)
         if ok then fail("raises", msg, "no error was raised") end
         if is_skip(err) or registry.fatal(err) then error(err, 0) end
-        local message = suite.text_of(err)
+        local message = errors.text(err)
         if pattern == nil then return message, err end
         local results, problem = try_match(registry, message, pattern)
         if not results then error("check.raises: bad pattern " .. show(pattern) .. ": " .. problem, 2) end

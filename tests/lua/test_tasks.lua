@@ -374,6 +374,23 @@ test("eventually: says the last value or error", function()
         'unknown option "evry"; did you mean "every"?')
 end)
 
+test("an error of any type can be told of", function()
+    local evil = setmetatable({}, { __tostring = function() error("evil") end, __name = "evil" })
+    check.raises(function() eventually("1ms", function() error(evil) end) end, "last error: <evil: error in __tostring>$")
+    check.raises(function() eventually("1ms", function() error { code = 3 } end) end, "last error: { code = 3 }$")
+    local task = go(error, evil)
+    check.raises(function() task:join() end, "error in __tostring")
+    check.equal(tostring(task), "task: failed: <evil: error in __tostring>")
+    check.equal(errors.text(nil), "nil")
+end)
+
+test("a runaway recursion's trace is cut short", function()
+    local function deeper() return 1 + deeper() end
+    local _, failure = xpcall(deeper, errors.handler)
+    check.equal(select(2, failure.trace:gsub("\n", "\n")), 24)
+    check.match(failure.trace, "\n    %.%.%.$")
+end)
+
 test("always: raises as soon as it is false", function()
     local n = 0
     always("3ms", function() n = n + 1 return true end, { every = "1ms" })
@@ -433,6 +450,15 @@ test("misuse names the line", function()
     blames(function() go(print).join(1) end, "join: call it with a colon, on a task")
     blames(function() after(0, print).cancel() end, "cancel: call it with a colon, on a task")
     blames(function() barrier(2).wait(1) end, "wait: call it with a colon, on a barrier")
+    blames(function() event().wiat(1) end, 'an event has no field or method "wiat"; did you mean "wait"?') -- no check
+    blames(function() go(print):jion() end, 'a task has no field or method "jion"; did you mean "join"?') -- no check
+    blames(function() event(5) end, "event: want a name, a text, not number")
+    blames(function() all { event(), timeuot = 1 } end, 'all: unknown option "timeuot"; did you mean "timeout"?') -- no check
+    blames(function() any { event(), after = 1 } end, 'any: unknown option "after" (known: timeout)') -- no check
+    blames(function() all { event(), timeout = "x" } end, -- no check
+        'all: timeout: bad duration "x" (want seconds or "200us", "20ms", "1.5s", "2m")')
+    blames(function() all(event()) end, "all: want a table of tasks, jobs, events or handles")
+    blames(function() any { nil, event() } end, "any: item 1 is a nil, not a task, job, event or handle")
     blames(function() event():wait("x") end, -- no check
         'timeout: bad duration "x" (want seconds or "200us", "20ms", "1.5s", "2m")')
 end)
