@@ -334,7 +334,7 @@ return function(words)
             (usages.of(words[1]) and " " .. words[1] or "") or usages.TEXT, "\n")
         return core.finish(status.USAGE)
     end
-    io.stderr:write("qemunet: ", tostring(outcome.message == errors.CANCEL and "interrupted" or outcome.message), "\n")
+    io.stderr:write("qemunet: ", outcome.message == errors.CANCEL and "interrupted" or errors.text(outcome.message), "\n")
     if outcome.message == errors.CANCEL then return core.finish(status.INTERRUPTED) end
     return core.finish(status.MACHINERY)
 end
