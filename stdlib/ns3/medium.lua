@@ -73,10 +73,11 @@ local function add_simulated(self, other, more)
 end
 
 local function leave(self, l, port)
+    self.n = self.n - 1
+    if self.net.over then return end
     core.port_remove(port)
     self.net.ports[port] = nil
-    self.n = self.n - 1
-    if not self.net.over then self.net:call("detach", { medium = self.name, node = l.a.name }) end
+    self.net:call("detach", { medium = self.name, node = l.a.name })
 end
 
 -- A machine or host: a link of the fabric from its interface to the simulation's socket.
@@ -133,6 +134,7 @@ function medium.make(net, kind, given, spec, request, more_of, level)
     local described = request(checked)
     described.where, described.medium = where, self.name
     net:call(kind, described)
+    net.made[#net.made + 1] = self
     medium.join_all(self, nodes, level + 1)
     return self
 end

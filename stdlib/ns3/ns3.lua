@@ -70,7 +70,7 @@ function ns3.ns3(opts)
     testbed.prepare()
     count = count + 1
     local name = count == 1 and "ns3" or "ns3-" .. count
-    local self = setmetatable({ name = name, opts = checked, media = 0, ports = {}, listeners = {}, last_listener = 0 }, meta)
+    local self = setmetatable({ name = name, opts = checked, media = 0, made = {}, ports = {}, listeners = {}, last_listener = 0 }, meta)
     self.child = child.start(name, { origin = core.monotonic_start(), seed = seed_of(checked), run = checked.run,
         hard_limit = checked.hard_limit }, function(event) events.take(self, event) end)
     open[#open + 1] = self
@@ -413,12 +413,31 @@ function ns3.collect()
     return all
 end
 
-testbed.on_end(function()
-    for _, self in ipairs(open) do
-        self.over = true
-        self.child:close()
-        for port in pairs(self.ports) do core.port_remove(port) end
+local function finish(self)
+    self.over = true
+    self.child:close()
+    for port in pairs(self.ports) do core.port_remove(port) end
+    self.ports = {}
+end
+
+--- net:close(): removes the links to the simulation, and ends it; its captures are complete then.
+-- At the experiment's end that is done by itself.
+-- @example ns-3
+--   local net = ns3 { pcap = true }
+--   net:csma { host("a"), host("b") }
+--   net:close()
+function Net:close()
+    check_self(self, "close")
+    if self.over then return end
+    for _, each in ipairs(self.made) do
+        for _, l in ipairs(each.links) do l:remove() end
     end
+    finish(self)
+    open = testbed.without(open, self)
+end
+
+testbed.on_end(function()
+    for _, self in ipairs(open) do finish(self) end
     open, count = {}, 0
 end)
 
