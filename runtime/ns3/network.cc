@@ -40,7 +40,6 @@ const std::map<std::string, Network::Method> Network::METHODS = {
 
 Json Network::Call(const Json &request, int fd)
 {
-    m_clock.Sample();
     std::string name = request.Text("call");
     auto method = METHODS.find(name);
     if (method == METHODS.end())

@@ -283,7 +283,9 @@ end)
 
 test("its lateness is measured", function()
     local net = ns3()
-    net:csma { new_host(), new_host() }
+    local a, b = new_host(), new_host()
+    net:csma { a, b }
+    check.is_true(ping(a, b))
     eventually(5, function() return net:stats().lateness.count > 10 end)
     local late = net:stats().lateness
     check.is_true(late.p50 <= late.p99 and late.p99 <= late.max and late.mean > 0 and #late.histogram > 0)
