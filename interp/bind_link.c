@@ -3,8 +3,10 @@
 
 #include "interp/bind.h"
 #include "interp/bind_fabric.h"
+#include "interp/host.h"
 #include "runtime/clock.h"
 #include "runtime/fabric/fabric.h"
+#include "runtime/link_samples.h"
 
 #include <lauxlib.h>
 #include <math.h>
@@ -133,6 +135,13 @@ static struct fabric_end read_end(lua_State *L, int arg)
                                (int)luaL_checkinteger(L, arg + 1)};
 }
 
+/* Without memory for them, there are none. */
+static void begin_samples(struct host *host)
+{
+    if (!host->link_samples)
+        link_samples_open(&host->link_samples, &host->loop, host->fabric);
+}
+
 /* core.link_add(kind of a, a, kind of b, b, config ab, config ba) -> link; a kind is "port",
  * "switch", "radio" or "station" */
 static int link_add(lua_State *L)
@@ -143,6 +152,7 @@ static int link_add(lua_State *L)
     check_config(L, 6, &config[1]);
     int id = fabric_link_add(fabric_of(L), a, b, config);
     lua_pushinteger(L, fabric_check(L, id, "cannot make a link"));
+    begin_samples(host_of(L));
     return 1;
 }
 
@@ -173,6 +183,9 @@ static int link_up(lua_State *L)
 /* core.link_remove(link) */
 static int link_remove(lua_State *L)
 {
+    struct host *host = host_of(L);
+    if (host->link_samples)
+        link_samples_take(host->link_samples);
     fabric_check(L, fabric_link_remove(fabric_of(L), check_link(L)), "cannot remove the link");
     return 0;
 }
@@ -185,6 +198,33 @@ static int link_send(lua_State *L)
     const char *data = luaL_checklstring(L, 3, &n);
     uint32_t len = n > FABRIC_FRAME_MAX ? UINT32_MAX : (uint32_t)n;
     return push_outcome(L, fabric_link_send(fabric_of(L), check_link(L), dir, data, len));
+}
+
+static const char *name_of(void *arg, int link)
+{
+    lua_State *L = arg;
+    lua_rawgeti(L, 2, link);
+    const char *name = lua_tostring(L, -1); /* the table keeps it */
+    lua_pop(L, 1);
+    return name;
+}
+
+/* core.link_samples_end(path or nil, {[link] = cell}) -> true; or nil and why: the links' samples
+ * go into the file, if there are any, and are forgotten; the next link begins new ones */
+static int end_samples(lua_State *L)
+{
+    struct host *host = host_of(L);
+    struct link_samples *s = host->link_samples;
+    const char *path = luaL_optstring(L, 1, NULL);
+    int err = 0;
+    luaL_checktype(L, 2, LUA_TTABLE);
+    host->link_samples = NULL;
+    if (s && path) {
+        link_samples_take(s);
+        err = link_samples_write(s, path, name_of, L);
+    }
+    link_samples_close(s);
+    return push_outcome(L, err);
 }
 
 static void push_stats(lua_State *L, const struct link_stats *s)
@@ -221,9 +261,16 @@ static int link_stats(lua_State *L)
 void link_bind(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"series", series},         {"link_check", link_check},   {"link_add", link_add},
-        {"link_set", link_set},     {"link_send", link_send},     {"link_up", link_up},
-        {"link_stats", link_stats}, {"link_remove", link_remove}, {NULL, NULL},
+        {"series", series},
+        {"link_check", link_check},
+        {"link_add", link_add},
+        {"link_set", link_set},
+        {"link_send", link_send},
+        {"link_up", link_up},
+        {"link_stats", link_stats},
+        {"link_remove", link_remove},
+        {"link_samples_end", end_samples},
+        {NULL, NULL},
     };
     static const luaL_Reg none[] = {{NULL, NULL}};
     bind_type(L, SERIES, none, series_gc);

@@ -2,6 +2,7 @@
 #include "interp/bind_system.h"
 
 #include "interp/bind.h"
+#include "interp/embed.h"
 #include "interp/host.h"
 #include "interp/json.h"
 #include "interp/stop.h"
@@ -198,6 +199,18 @@ static int result(lua_State *L)
     return 1;
 }
 
+/* core.report_page() -> the page that every report begins as; nil where the program was built
+ * without */
+static int report_page(lua_State *L)
+{
+    const struct embedded_file *page = embedded_find(embedded_report, "report.html");
+    if (page)
+        lua_pushlstring(L, (const char *)page->data, page->size);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
 /* Progress */
 
 /* core.progress_open(level) */
@@ -311,6 +324,7 @@ void system_bind(lua_State *L)
         {"event", event},
         {"result", result},
         {"sample", sample},
+        {"report_page", report_page},
         {"progress_open", open_progress},
         {"waiting", waiting},
         {"log", log_line},

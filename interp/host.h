@@ -12,6 +12,7 @@
 #include <uv.h>
 
 struct fabric;
+struct link_samples;
 struct record;
 struct progress;
 struct strain;
@@ -26,10 +27,11 @@ struct host {
     struct scheduler *scheduler;
     struct progress *progress;
     struct netns netns;
-    struct fabric *fabric; /* NULL until the first link */
-    struct record *record; /* NULL until the run's folder is made */
-    struct strain *strain; /* NULL while nothing is measured */
-    uv_poll_t *packets;    /* NULL until a trigger is wanted */
+    struct fabric *fabric;             /* NULL until the first link */
+    struct link_samples *link_samples; /* NULL while there is no link */
+    struct record *record;             /* NULL until the run's folder is made */
+    struct strain *strain;             /* NULL while nothing is measured */
+    uv_poll_t *packets;                /* NULL until a trigger is wanted */
     struct watchdog watchdog;
     uint64_t seed;
     int container_program;         /* 0: not made yet; see container_program() */

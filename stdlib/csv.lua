@@ -21,6 +21,9 @@ local function cell(value, row, column)
     return '"' .. value:gsub('"', '""') .. '"'
 end
 
+--- csv.cell(value) -> text: a text or number as one cell.
+function csv.cell(value) return cell(value, 1, 1) end
+
 -- The names of the columns of records: those of all rows, sorted.
 local function column_names(rows)
     local names, seen = {}, {}
@@ -53,6 +56,48 @@ local function check_rows(rows, where)
         if type(rows[i]) ~= "table" then errors.raise(("%s: row %d is a %s, not a table"):format(where, i, type(rows[i]))) end
     end
 end
+
+-- Reading back -----------------------------------------------------------------------------------------------------------
+
+-- A cell in quotes, a doubled one standing for one inside, and where the next cell begins.
+local function quoted(text, at)
+    local to = at
+    repeat
+        to = assert(text:find('"', to + 1, true))
+        local doubled = text:sub(to + 1, to + 1) == '"'
+        if doubled then to = to + 1 end
+    until not doubled
+    return text:sub(at + 1, to - 1):gsub('""', '"'), to + 2
+end
+
+--- csv.cells(row) -> list: the cells of a row of one of our files.
+function csv.cells(text)
+    local cells, at = {}, 1
+    while at <= #text do
+        local is_quoted = text:sub(at, at) == '"'
+        if is_quoted then
+            cells[#cells + 1], at = quoted(text, at)
+        else
+            cells[#cells + 1], at = text:match("^([^,]*),?()", at)
+        end
+    end
+    return cells
+end
+
+local function is_whole(text) return not text:find('"', 1, true) or select(2, text:gsub('"', "")) % 2 == 0 end
+
+--- csv.rows(lines) -> iterator over the rows, as texts: a cell in quotes may go on in the next line. `lines`: as file:lines().
+function csv.rows(lines)
+    return function()
+        local row
+        for text in lines do
+            row = row and row .. "\n" .. text or text
+            if is_whole(row) then return row end
+        end
+    end
+end
+
+-- Writing -----------------------------------------------------------------------------------------------------------------
 
 local WRITE = options.register({ columns = { type = "table" } }, "csv.encode", "csv.write")
 

@@ -43,12 +43,21 @@ static uint64_t *counter(struct link_stats *s, enum link_fate fate)
     }
 }
 
+static void count_delivery(struct direction *d, const struct packet *pkt)
+{
+    int64_t delay = packet_due(pkt) - pkt->entered;
+    d->stats.bytes += pkt->frame->len;
+    d->window.delay_sum_ns += delay;
+    if (delay > d->window.delay_max_ns)
+        d->window.delay_max_ns = delay;
+}
+
 /* The packet stays the caller's. */
 static void finish(struct plane *p, struct direction *d, struct packet *pkt, enum link_fate fate)
 {
     ++*counter(&d->stats, fate);
     if (fate == LINK_DELIVERED)
-        d->stats.bytes += pkt->frame->len;
+        count_delivery(d, pkt);
     if (fate == LINK_EARLY)
         d->stats.early_drops++;
     if (d->taps)
@@ -153,6 +162,8 @@ static void queue(struct plane *p, struct direction *d, struct packet *pkt, int6
     enum link_fate fate = transmitter_offer(&d->transmitter, &d->config, &d->chance, pkt, at);
     if (fate != LINK_DELIVERED)
         direction_drop(p, d, pkt, fate);
+    if (d->transmitter.packets > d->window.queue)
+        d->window.queue = d->transmitter.packets;
 }
 
 /* Flips one bit behind the Ethernet header, in a copy of the bytes: others may share them. */
@@ -316,6 +327,35 @@ uint64_t direction_in_flight(const struct direction *d)
 {
     uint64_t sending = d->transmitter.sending ? 1 : 0;
     return d->held + sending + d->transmitter.packets + d->delay_line.len;
+}
+
+static uint64_t all_losses(const struct link_stats *s)
+{
+    return s->lost + s->queue_drops + s->down_drops + s->mtu_drops + s->overruns + s->trigger_drops;
+}
+
+bool direction_sample(struct direction *d, struct fabric_sample *out)
+{
+    const struct link_stats *s = &d->stats;
+    struct window *w = &d->window;
+    uint64_t lost = all_losses(s);
+    if (s->sent == w->sent && s->delivered == w->delivered && lost == w->lost && w->queue == 0)
+        return false;
+    *out = (struct fabric_sample){
+        .sent = s->sent - w->sent,
+        .delivered = s->delivered - w->delivered,
+        .bytes = s->bytes - w->bytes,
+        .lost = lost - w->lost,
+        .queue = w->queue,
+        .delay_sum_ns = w->delay_sum_ns,
+        .delay_max_ns = w->delay_max_ns,
+    };
+    *w = (struct window){.sent = s->sent,
+                         .delivered = s->delivered,
+                         .bytes = s->bytes,
+                         .lost = lost,
+                         .queue = d->transmitter.packets};
+    return true;
 }
 
 void direction_free(struct plane *p, struct direction *d)

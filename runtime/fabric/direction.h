@@ -33,6 +33,13 @@ static inline bool end_is(const struct end *a, const struct end *b)
     return a->any == b->any;
 }
 
+/* What has happened since the last sample, and the counts as they were then. */
+struct window {
+    uint64_t sent, delivered, bytes, lost;
+    uint64_t queue;
+    int64_t delay_sum_ns, delay_max_ns;
+};
+
 struct direction {
     struct schedule_entry entry; /* first: direction_of() is a cast */
     bool up;
@@ -50,6 +57,7 @@ struct direction {
     uint64_t delay_line_weight; /* bytes of memory */
     struct chance chance;
     struct link_stats stats;
+    struct window window;
 };
 
 /** Make @d, in zeroed memory, a direction that is up. */
@@ -75,6 +83,9 @@ void direction_clear(struct plane *p, struct direction *d, enum link_fate fate);
 
 /** Return: how many packets wait or travel. */
 uint64_t direction_in_flight(const struct direction *d);
+
+/** Read what has happened since the last call into @out. Return: whether anything has. */
+bool direction_sample(struct direction *d, struct fabric_sample *out);
 
 /** Clear the direction and free what it holds. */
 void direction_free(struct plane *p, struct direction *d);

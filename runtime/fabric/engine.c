@@ -7,6 +7,7 @@
 #include "runtime/fabric/tap.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -198,6 +199,36 @@ void engine_totals(const struct engine *e, struct fabric_totals *out)
         for (int i = 0; l && i < 2; i++)
             lateness_join(&out->lateness, &l->directions[i].stats.lateness);
     }
+}
+
+/* Return: where the next sample goes, or NULL for want of memory. */
+static struct fabric_sample *next_sample(struct fabric_samples *s)
+{
+    if (s->len == s->room) {
+        size_t room = s->room ? 2 * s->room : 16;
+        struct fabric_sample *more = realloc(s->items, room * sizeof(*more));
+        if (!more)
+            return NULL;
+        s->items = more;
+        s->room = room;
+    }
+    return &s->items[s->len];
+}
+
+int engine_sample(struct engine *e, struct fabric_samples *s)
+{
+    for (int i = 0; i < 2 * (int)e->links.len; i++) {
+        struct link *l = engine_link(e, i / 2);
+        struct fabric_sample *at = next_sample(s);
+        if (!at)
+            return -ENOMEM;
+        if (!l || !direction_sample(&l->directions[i % 2], at))
+            continue;
+        at->link = i / 2;
+        at->dir = i % 2;
+        s->len++;
+    }
+    return 0;
 }
 
 struct link *engine_link(const struct engine *e, int id)

@@ -69,6 +69,9 @@ int engine_capture_link(struct engine *e, int capture, int link, const char *nam
 /** Take a capture out. Return: it, the caller's, or NULL. */
 struct capture *engine_capture_take(struct engine *e, int id);
 
+/** Add what has happened on each direction since the last call to @s. Return: 0 or -ENOMEM. */
+int engine_sample(struct engine *e, struct fabric_samples *s);
+
 /** Read the whole fabric's statistics into @out. */
 void engine_totals(const struct engine *e, struct fabric_totals *out);
 

@@ -257,6 +257,17 @@ int fabric_link_remove(struct fabric *f, int link)
     return call_remove(f, engine_link_remove, link);
 }
 
+static int do_sample(struct engine *e, void *arg)
+{
+    return engine_sample(e, arg);
+}
+
+int fabric_sample(struct fabric *f, struct fabric_samples *s)
+{
+    s->len = 0;
+    return command_call(&f->commands, do_sample, s);
+}
+
 struct link_stats_args {
     int link;
     struct link_stats *out;

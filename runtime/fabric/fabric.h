@@ -177,6 +177,15 @@ struct link_stats {
     struct fabric_lateness lateness;
 };
 
+/* What one direction has done since the last sample. */
+struct fabric_sample {
+    int link, dir;
+    uint64_t sent, delivered, bytes;    /* as in struct link_stats */
+    uint64_t lost;                      /* dropped for whatever reason */
+    uint64_t queue;                     /* most frames that waited to be sent at a time */
+    int64_t delay_sum_ns, delay_max_ns; /* of the delivered, from entering to being due */
+};
+
 /* What the whole fabric has done since it started. */
 struct fabric_totals {
     uint64_t received;        /* frames read from ports */
@@ -337,6 +346,16 @@ int fabric_link_up(struct fabric *f, int link, bool up);
 
 /** Remove a link with all that waits and travels on it. */
 int fabric_link_remove(struct fabric *f, int link);
+
+/* Samples of all links, in memory that the next call uses again. Zeroed it is empty. */
+struct fabric_samples {
+    struct fabric_sample *items;
+    size_t len, room;
+};
+
+/** Sample every direction that something has happened on since the last call. Return: 0; -ENOMEM,
+ * and @s has some of them. */
+int fabric_sample(struct fabric *f, struct fabric_samples *s);
 
 /** Read both directions' statistics into @out. */
 int fabric_link_stats(struct fabric *f, int link, struct link_stats out[2]);

@@ -317,7 +317,8 @@ local function connect(self, a, b)
     local ab, ba = self.config.ab, self.config.ba
     self.id = core.link_add(a[1], a[2], b[1], b[2], impairment.core(ab), impairment.core(ba))
     testbed.add_link(self)
-    core.event { t = core.now(), kind = "link", link = self.name, event = "added", ab = ab.values, ba = ba.values }
+    core.event { t = core.now(), kind = "link", link = self.name, event = "added", a = self.a and self.a.name or nil,
+        b = self.b and self.b.name or nil, ab = ab.values, ba = ba.values }
     return self
 end
 link.connect = connect

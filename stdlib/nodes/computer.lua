@@ -101,7 +101,8 @@ end
 
 --- Runs a command of our own during the boot. Returns its output; a failure is the machinery's.
 function computer.internal(self, cmd, what, stdin)
-    local running = job.start(self, self:commander(), { cmd = cmd, text = cmd, stdin = stdin, timeout = 60, max_output = 1 << 20 })
+    local running = job.start(self, self:commander(), { cmd = cmd, text = cmd, stdin = stdin, timeout = 60, max_output = 1 << 20,
+        internal = true })
     core.wait { running.done }
     local result = running.result
     if not result.ok then

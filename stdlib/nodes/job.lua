@@ -5,6 +5,7 @@ local class = require "qemunet.class"
 local console = require "qemunet.nodes.console"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local excerpt = require "qemunet.report.excerpt"
 local options = require "qemunet.options"
 local tasks = require "qemunet.tasks"
 local units = require "qemunet.units"
@@ -117,15 +118,23 @@ local function finish_output(self)
     if self.output then self.output:finish(("the command has ended (%s)"):format(job.how_ended(self.result))) end
 end
 
+-- The outputs as far as they are kept: see excerpt.of().
+local function record(self, result)
+    local stdout, stdout_tail = excerpt.of(result.stdout)
+    local stderr, stderr_tail = excerpt.of(result.stderr)
+    core.event { t = core.now(), kind = "command", node = self.node.name, cmd = self.cmd, status = result.status,
+        signal = result.signal, timed_out = result.timed_out or nil, error = result.error, started = result.started,
+        finished = result.finished, stdout_bytes = #result.stdout, stderr_bytes = #result.stderr, stdout = stdout,
+        stdout_tail = stdout_tail, stderr = stderr, stderr_tail = stderr_tail, internal = self.internal or nil }
+end
+
 local function on_done(self, result)
     for _, stream in ipairs { "stdout", "stderr" } do
         if self.partial[stream] ~= "" then self.queue[#self.queue + 1] = { self.partial[stream], stream } end
         self.partial[stream] = ""
     end
     self.result = finish_result(self, result)
-    core.event { t = core.now(), kind = "command", node = self.node.name, cmd = self.cmd, status = result.status,
-        signal = result.signal, timed_out = result.timed_out or nil, error = result.error, started = result.started,
-        finished = result.finished, stdout_bytes = #result.stdout, stderr_bytes = #result.stderr }
+    record(self, result)
     wake_reader(self)
     finish_output(self)
     self.done:set()
@@ -144,13 +153,13 @@ function Job:release() return rawget(self, "handle") and self.handle:release() e
 --- Starts a command on a machine of the core. `spec`: {text= what the shell runs, cmd= as shown, stdin= the data, or
 --- pipe=true to leave it open for job:write, max_output=, timeout=, stream= whether lines are kept for lines(),
 --- hold= whether it waits in the node, its field `armed` a future, for release(), identity= whether the text is for the
---- program's take_identity() (see runtime/guest/identity.h)}.
+--- program's take_identity() (see runtime/guest/identity.h), internal= whether it is none of the script's}.
 --- Without a machine, `why` says why there is none. Returns the job, which has ended already when it could not start.
 function job.start(node, machine, spec, why)
     local self = setmetatable({
         armed = spec.hold and core.future(), result = false, node = node, cmd = spec.cmd,
         done = core.future(), more = core.future(), partial = { stdout = "", stderr = "" },
-        queue = {}, read = 0, queued = 0, max_output = spec.max_output,
+        internal = spec.internal or spec.identity ~= nil, queue = {}, read = 0, queued = 0, max_output = spec.max_output,
         output = spec.stream and console.stream(("%s: output of %q"):format(node.name, spec.cmd:sub(1, 60))) or false,
     }, Job)
     if not machine then return end_unstarted(self, why) end

@@ -186,7 +186,8 @@ local function install(self)
     local why, gone = put_in(self)
     if why then return why end
     local running = job.start(vm, vm:commander(),
-        { cmd = "configure " .. self.mac, text = plug_script(self), timeout = APPEARS, max_output = 1 << 16 })
+        { cmd = "configure " .. self.mac, text = plug_script(self), timeout = APPEARS, max_output = 1 << 16,
+            internal = true })
     while core.wait { running.done, gone } == 2 do
         qmp.command(vm, "netdev_del", { id = backend(self) })
         why, gone = put_in(self)

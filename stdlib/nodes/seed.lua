@@ -109,7 +109,8 @@ cloud-init status --long 2>&1]]
 --- Waits, at most so many seconds, until cloud-init has done all: it writes to files such as /etc/hosts, and the script
 --- counts on what it asked for.
 function seed.await(vm, seconds)
-    local running = job.start(vm, vm:commander(), { cmd = WAIT, text = WAIT, timeout = seconds, max_output = 1 << 16 })
+    local running = job.start(vm, vm:commander(),
+        { cmd = WAIT, text = WAIT, timeout = seconds, max_output = 1 << 16, internal = true })
     core.wait { running.done }
     local result = running.result
     if result.ok then return end

@@ -7,6 +7,7 @@ local computer = require "qemunet.nodes.computer"
 local console = require "qemunet.nodes.console"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local excerpt = require "qemunet.report.excerpt"
 local identity = require "qemunet.nodes.identity"
 local image = require "qemunet.nodes.image"
 local inspect = require "qemunet.inspect"
@@ -257,7 +258,9 @@ end
 -- What carries commands is not for the console's readers.
 local function on_console(self, data)
     if self.watcher then self.watcher(data) end
-    if not self.line then self.console.stream:feed(data) end
+    if self.line then return end
+    excerpt.console(self.name, data)
+    self.console.stream:feed(data)
 end
 
 -- What the machine is, as core.machine takes it. What is not for every experiment is checked here too: a script can have set
@@ -426,7 +429,7 @@ local function write_hosts(self)
     repeat
         local text = self.hosts_known
         local running = job.start(self, self:commander(), { cmd = "update /etc/hosts", timeout = 60, max_output = 1 << 16,
-            text = ("printf %%s %s >/etc/hosts"):format(node.quote(text)) })
+            internal = true, text = ("printf %%s %s >/etc/hosts"):format(node.quote(text)) })
         core.wait { running.done }
     until self.hosts_known == text
     self.hosts_task = false

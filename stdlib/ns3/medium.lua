@@ -7,7 +7,7 @@ local core = require "qemunet.core"
 local link = require "qemunet.network.link"
 local options = require "qemunet.options"
 local radio = require "qemunet.network.radio"
-local recorder = require "qemunet.program.recorder"
+local recorder = require "qemunet.record.recorder"
 local simulated = require "qemunet.ns3.simulated"
 local testbed = require "qemunet.testbed"
 

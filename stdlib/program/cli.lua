@@ -17,8 +17,9 @@ local doctor = later "qemunet.program.doctor"
 local faults = later "qemunet.faults.faults"
 local fault_record = later "qemunet.faults.record"
 local images = later "qemunet.program.images"
-local recorder = later "qemunet.program.recorder"
-local repl = later "qemunet.program.repl"
+local recorder = later "qemunet.record.recorder"
+local repl = later "qemunet.repl.repl"
+local report = later "qemunet.report.report"
 local run = later "qemunet.program.run"
 local shrink = later "qemunet.program.shrink"
 
@@ -205,6 +206,20 @@ commands["test-file"] = function()
     local code, why = child.run()
     if not code then usage("test-file: " .. why) end
     return code
+end
+
+-- The page of a run that is over.
+function commands.report(words)
+    local opts = parse(words, {})
+    local folder = opts.files[1] and opts.files[1]:gsub("(.)/+$", "%1")
+    if #opts.files ~= 1 then usage("report wants the folder of a run") end
+    if core.stat(folder .. "/events.jsonl") ~= "file" then
+        usage(("report %s: no run's folder: it has no events.jsonl"):format(folder))
+    end
+    local path, why = report.write(folder)
+    if path then print(path) return run.PASSED end
+    io.stderr:write("qemunet: report: ", why, "\n")
+    return run.MACHINERY
 end
 
 local function add_path(opts, value)

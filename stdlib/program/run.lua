@@ -3,20 +3,24 @@
 
 local accelerator = require "qemunet.nodes.accelerator"
 local core = require "qemunet.core"
+local csv = require "qemunet.csv"
 local errors = require "qemunet.errors"
+local excerpt = require "qemunet.report.excerpt"
 local exit = require "qemunet.program.exit"
 local faults = require "qemunet.faults.faults"
 local fidelity = require "qemunet.program.fidelity"
 local host = require "qemunet.nodes.host"
 local image = require "qemunet.nodes.image"
+local inventory = require "qemunet.report.inventory"
 local language = require "qemunet.program.language"
 local limit = require "qemunet.program.limit"
 local modules = require "qemunet.program.modules"
 local nat = require "qemunet.network.nat"
 local paths = require "qemunet.paths"
-local recorder = require "qemunet.program.recorder"
+local recorder = require "qemunet.record.recorder"
+local report_page = require "qemunet.report.report"
 local runner = require "qemunet.program.runner"
-local series = require "qemunet.program.series"
+local series = require "qemunet.record.series"
 local status = require "qemunet.program.status"
 local strain = require "qemunet.program.strain"
 local suite = require "qemunet.program.suite"
@@ -195,6 +199,7 @@ local function setup_run(opts)
     host.prepare, nat.ready = prepare_as_declared, prepare_as_declared
     testbed.prepare = prepare_for_fabric
     series.reset()
+    excerpt.reset()
     fidelity.reset()
     paths.set(opts.allow_host or opts.chunk ~= nil, recorder.folder, recorder.made)
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
@@ -210,7 +215,7 @@ end
 local function passed() return { verdict = "passed", status = run.PASSED } end
 
 -- What opens a prompt, which few runs want.
-local function breakpoints() return require "qemunet.program.breakpoint" end
+local function breakpoints() return require "qemunet.repl.breakpoint" end
 
 -- A prompt where it failed, while all of it is still there.
 local function show_failure(env, failure)
@@ -229,13 +234,32 @@ local function run_chunk(chunk, registry, opts, env)
             chunk()
             if #registry.tests > 0 then
                 summary = runner.run(registry, { print = function(line) core.print(line .. "\n") end, clock = core.now,
-                    limit = limit.run, told = tell_test })
+                    limit = limit.run, told = tell_test, on_failure = opts.repl_on_failure and
+                        function(each) breakpoints().at_failure(env, each) end or nil })
             end
         end
     end)
     if failure and opts.repl_on_failure then show_failure(env, failure) end
     if failure then return failure_verdict(failure, opts), summary end
     return stop_verdict(opts) or summary and suite_verdict(summary) or passed(), summary
+end
+
+-- links.csv: what the links did over time.
+local function write_link_samples()
+    local folder, names = recorder.made(), {}
+    for _, list in ipairs { testbed.links(), testbed.removed_links() } do
+        for _, link in ipairs(list) do names[link.id] = csv.cell(link.name) end
+    end
+    local written, why = core.link_samples_end(folder and next(names) and folder .. "/links.csv" or nil, names)
+    if not written then core.log(0, "cannot write links.csv: " .. why) end
+end
+
+-- A run's verdict does not depend on it.
+local function write_report()
+    local folder = recorder.made()
+    if not folder then return end
+    local written, why = report_page.write(folder)
+    if not written then core.log(0, "no report.html: " .. why) end
 end
 
 --- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, no_templates=, suite= options for a suite run, lazy=,
@@ -260,7 +284,9 @@ function run.file(opts)
         verdict = { verdict = "failed", status = run.FAILED, error = problem }
     end
     tasks.end_all()
-    local counters = strain.collect()
+    local counters, topology = strain.collect(), recorder.made() and inventory.collect()
+    write_link_samples()
+    core.event { t = core.now(), kind = "teardown" }
     testbed.teardown()
     local kept_up = fidelity.judge(counters)
     fidelity.tell(kept_up)
@@ -269,7 +295,8 @@ function run.file(opts)
             error = "this machine did not keep up; see above" }
     end
     core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
-    recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up)
+    recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up, topology or nil)
+    write_report()
     if not opts.suite then report(verdict) end
     return verdict, summary
 end

@@ -35,6 +35,7 @@ usage: qemunet COMMAND ...
                       --test-timeout 10m, --file-timeout 1h, --jobs as many as there
                       are processors, and memory for; --tap and --junit: reports for
                       programs
+  report DIR          write report.html into the folder of an earlier run
   image list          the images in the cache
   image build NAME [--packages "A B"] [--run SCRIPT] [--add PATH[:PLACE]]...
                       build a Debian system for vm{image="NAME"}

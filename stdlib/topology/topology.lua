@@ -243,12 +243,19 @@ function meta:__tostring()
     return ("topology %s (%d nodes, %d links)"):format(self.path, #self.nodes, #self.links)
 end
 
+-- On a map, for who draws it.
+local function place(made, described)
+    local x, y = described.longitude or described.x, described.latitude or described.y
+    if x and y then rawset(made, "place", { x = x, y = y, is_map = described.longitude ~= nil or nil }) end
+end
+
 local function make_nodes(self, make, level)
     for _, described in ipairs(self.graph.nodes) do
         local made = blaming_script(make, described.name, described)
         if made then
             made = link.check_node(made, "topology", "what node= gave for " .. described.name, level + 1)
             described.node = made
+            place(made, described)
             self.nodes[#self.nodes + 1] = made
             self.by_id[described.id], self.by_name[described.name] = made, made
             self.by_label[described.label] = self.by_label[described.label] or made

@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- What stdlib/program/FORMATS.md says, and whether a run's folder keeps to it, for the tests: require "formats".
+-- What stdlib/record/FORMATS.md says, and whether a run's folder keeps to it, for the tests: require "formats".
 
 local core = require "qemunet.core"
 local qemunet = require "qemunet"
-local recorder = require "qemunet.program.recorder"
+local recorder = require "qemunet.record.recorder"
 
 local check, json, re = qemunet.check, qemunet.json, qemunet.re
 
@@ -64,7 +64,7 @@ local function problem_of(object, ...)
 end
 
 local here = debug.getinfo(1, "S").source:match("^@?(.*)/[^/]*$")
-local document = read(here .. "/../../stdlib/program/FORMATS.md")
+local document = read(here .. "/../../stdlib/record/FORMATS.md")
 
 --- Runs an experiment, beside this file or with a path of its own, in a process. Returns its folder and its exit status.
 function formats.run(path)

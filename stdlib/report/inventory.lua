@@ -1,0 +1,64 @@
+-- SPDX-License-Identifier: MIT
+-- What the experiment has declared, as result.json has it: its nodes and links, with what the report draws of them.
+
+local radio = require "qemunet.network.radio"
+local testbed = require "qemunet.testbed"
+
+local inventory = {}
+
+local function kind_of(object) return getmetatable(object).__name end
+
+-- Where it is: in a radio, or on the map that it was read from.
+local function position(node)
+    if not radio.has_place(node) then return rawget(node, "place") end
+    local x, y = radio.place_of(node)
+    return { x = x, y = y }
+end
+
+local function addresses(node)
+    local list
+    for _, nic in ipairs(node.nics) do
+        if nic.ip then
+            list = list or {}
+            list[#list + 1] = tostring(nic.ip)
+        end
+    end
+    return list
+end
+
+local function node_entry(node)
+    local opts, image = rawget(node, "opts") or {}, rawget(node, "image")
+    return { name = node.name, kind = kind_of(node), state = rawget(node, "state"), mem = opts.mem, cpus = opts.cpus,
+        image = image and image.name or nil, ip = addresses(node), position = position(node) }
+end
+
+-- What is at an end of a link: a node, a switch, a hub, a radio; nothing where a gateway leads out of the experiment.
+local function end_entry(at, seen, others)
+    if not at then return nil end
+    if not rawget(at, "nics") and not seen[at] then
+        seen[at] = true
+        others[#others + 1] = { name = at.name, kind = kind_of(at) }
+    end
+    return at.name
+end
+
+-- The end that is false is nat's.
+local function link_entry(link, seen, others)
+    return { name = link.name, a = end_entry(link.a, seen, others), b = end_entry(link.b, seen, others),
+        ab = link.config.ab.values, ba = link.config.ba.values, up = link.is_up, removed = link.removed or nil }
+end
+
+--- inventory.collect() -> { nodes = {...}, others = switches and radios, links = {...} }, or nil when there is nothing.
+--- A node: name, kind, state, mem, cpus, image, ip, position ({x, y} in metres or {longitude, latitude}). A link: name, a, b
+--- (names of its ends; none: the way out of the experiment), ab, ba (settings), up, removed.
+function inventory.collect()
+    local nodes, others, links, seen = {}, {}, {}, {}
+    for i, node in ipairs(testbed.nodes()) do nodes[i] = node_entry(node) end
+    for _, list in ipairs { testbed.links(), testbed.removed_links() } do
+        for _, link in ipairs(list) do links[#links + 1] = link_entry(link, seen, others) end
+    end
+    if #nodes + #links == 0 then return nil end
+    return { nodes = nodes, others = others, links = links }
+end
+
+return inventory

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+// What comes first: the verdict, what failed and where, and whether the machine kept up; and what the run was made of.
+
+import { element, terms, visible } from "./elements.js";
+import { bytes, counted, moment, number, percent, seconds, value } from "./format.js";
+
+const VERDICTS = {
+    passed: "good",
+    failed: "bad",
+    "machinery failed": "bad",
+    "timed out": "bad",
+    unsound: "bad",
+    interrupted: "warn",
+    skipped: "warn",
+};
+const SIGNS = { good: "\u2713", bad: "\u2715", warn: "\u25b3" };
+
+const list = (v) => (Array.isArray(v) ? v : []);
+
+function badge(text, look) {
+    return element(
+        "span",
+        { class: `badge ${look}` },
+        element("span", { "aria-hidden": "true" }, `${SIGNS[look]} `),
+        text,
+    );
+}
+
+function headline(run) {
+    const { result } = run;
+    const verdict = String(result.verdict ?? "unknown");
+    const kept = result.fidelity?.verdict;
+    const started = result.started
+        ? `started ${String(result.started).replace("T", " ").replace("Z", " UTC")}`
+        : "";
+    const facts = [
+        result.duration !== undefined ? `${seconds(Number(result.duration))} long` : null,
+        started,
+        result.seed !== undefined ? `seed ${result.seed}` : null,
+    ];
+    return [
+        element("h1", {}, String(result.file ?? run.about.name ?? "A run").replace(/^.*\//, "")),
+        element(
+            "p",
+            { class: "verdict" },
+            badge(verdict, Object.hasOwn(VERDICTS, verdict) ? VERDICTS[verdict] : "warn"),
+            kept && kept !== "sound" && kept !== verdict
+                ? badge(kept, Object.hasOwn(FIDELITY, kept) ? FIDELITY[kept] : "warn")
+                : null,
+            element("span", { class: "facts" }, facts.filter(Boolean).join(" \u00b7 ")),
+        ),
+    ];
+}
+
+function failure(title, message, trace) {
+    return element(
+        "section",
+        { class: "failure" },
+        element("h3", {}, title),
+        message ? element("pre", { tabindex: "0" }, message) : null,
+        trace
+            ? element(
+                  "details",
+                  { open: true },
+                  element("summary", {}, "Where"),
+                  element("pre", { tabindex: "0" }, trace),
+              )
+            : null,
+    );
+}
+
+function failures(result) {
+    const failed = list(result.tests)
+        .filter((test) => test.outcome === "failed")
+        .map((test) => failure(`Test ${test.number ?? ""}: ${test.name}`, test.message, test.traceback));
+    const own = result.error && result.verdict !== "passed" && (failed.length === 0 || result.trace);
+    return [
+        own
+            ? failure(result.verdict === "skipped" ? "Skipped" : "What failed", result.error, result.trace)
+            : null,
+        ...failed,
+    ];
+}
+
+const FIDELITY = { sound: "good", doubtful: "warn", unsound: "bad" };
+
+// What of the fabric's counts is not the emulation's doing.
+const COUNTS = [
+    ["overruns", "dropped because a receiver was too slow"],
+    ["no_memory", "dropped for want of memory"],
+    ["triggers_missed", "triggers missed"],
+    ["verdicts_missed", "verdicts missed"],
+    ["hop_drops", "went round a loop"],
+    ["storm_drops", "not flooded because of a loop"],
+];
+
+// What fidelity is judged by: words, and how a value is written.
+const MEASURES = {
+    lateness: ["packets late, 99% by up to", (v) => seconds(v)],
+    cpu_wait: ["machines waited for a processor", percent],
+    loop_lag: ["control loop late by up to", (v) => seconds(v)],
+    drift: ["guests' clocks off by", (v) => seconds(v)],
+    losses: ["packets lost to this machine", percent],
+};
+
+function measured({ measures = {}, thresholds = {} }) {
+    return Object.keys(MEASURES)
+        .filter((name) => typeof measures[name]?.value === "number")
+        .map((name) => {
+            const [words, text] = MEASURES[name];
+            const limit = typeof thresholds[name] === "number" ? ` (limit ${text(thresholds[name])})` : "";
+            return [words, text(measures[name].value) + limit];
+        });
+}
+
+const reasonText = ({ text, t }) => `${text}${typeof t === "number" ? `, worst at ${moment(t)}` : ""}`;
+
+function fidelity({ fidelity: given, fabric }) {
+    if (!given && !fabric) return null;
+    const reasons = list(given?.reasons).map((reason) => element("li", {}, reasonText(reason)));
+    const verdict = given?.verdict;
+    return element(
+        "section",
+        { class: "card" },
+        element("h2", {}, "Fidelity"),
+        verdict
+            ? element("p", {}, badge(verdict, Object.hasOwn(FIDELITY, verdict) ? FIDELITY[verdict] : "warn"))
+            : null,
+        reasons.length ? element("ul", {}, reasons) : null,
+        terms([
+            ...measured(given ?? {}),
+            ["packets", fabric ? number(fabric.transmitted ?? 0) : null],
+            ...COUNTS.filter(([name]) => fabric?.[name] > 0).map(([name, words]) => [
+                words,
+                number(fabric[name]),
+            ]),
+        ]),
+    );
+}
+
+// Tables of the script's own, as JSON in lines.
+function recordedValue(v) {
+    if (Array.isArray(v) && v.every((one) => typeof one !== "object")) return v.map(value).join(", ");
+    return typeof v === "object" ? element("pre", {}, JSON.stringify(v, null, 1)) : value(v);
+}
+
+function recorded(result) {
+    const pairs = Object.entries(result.recorded ?? {});
+    if (pairs.length === 0) return null;
+    const rows = pairs.map(([name, v]) =>
+        element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, recordedValue(v))),
+    );
+    return element(
+        "section",
+        { class: "card" },
+        element("h2", {}, "Recorded"),
+        element("table", {}, element("tbody", {}, rows)),
+    );
+}
+
+function setting(run) {
+    const { result } = run;
+    const parameters = Object.entries(result.parameters ?? {}).map(([name, v]) => [name, value(v)]);
+    const { host = {}, versions = {} } = result;
+    return element(
+        "section",
+        { class: "card" },
+        element("h2", {}, "Set-up"),
+        terms([
+            ["file", result.file],
+            ["arguments", list(result.args).join(" ")],
+            ...parameters.map(([name, v]) => [`--param ${name}`, v]),
+            ["seed", result.seed],
+            ["qemunet", versions.qemunet],
+            ["QEMU", versions.qemu],
+            ["accelerator", versions.accelerator],
+            ["guest's kernel", versions.guest_kernel],
+            ["Lua", versions.lua?.replace?.("Lua ", "")],
+            ["host's kernel", host.kernel],
+            ["processors", host.cpus ? `${host.cpus} (${host.machine})` : null],
+            ["memory", host.memory ? bytes(host.memory) : null],
+        ]),
+    );
+}
+
+// A relative address, part by part, so that a name cannot be more than a name.
+const address = (path) => `./${path.split("/").map(encodeURIComponent).join("/")}`;
+
+function files(run) {
+    if (run.files.length === 0) return null;
+    const links = run.files.map((path) =>
+        element("li", {}, element("a", { href: address(String(path)) }, path)),
+    );
+    return element(
+        "section",
+        { class: "card" },
+        element("h2", {}, "Files"),
+        element("ul", { class: "files" }, links),
+    );
+}
+
+const OUTCOMES = { passed: "good", failed: "bad", skipped: "warn" };
+
+function tests(result) {
+    const all = list(result.tests);
+    if (all.length === 0) return null;
+    const count = (outcome) => all.filter((test) => test.outcome === outcome).length;
+    const rows = all.map((test) =>
+        element(
+            "tr",
+            {},
+            element("td", {}, String(test.number ?? "")),
+            element("td", {}, badge(test.outcome, OUTCOMES[test.outcome] ?? "warn")),
+            element(
+                "td",
+                { class: "wide" },
+                test.name,
+                test.why ? element("span", { class: "soft" }, ` (${visible(test.why)})`) : null,
+            ),
+            element("td", { class: "figure" }, seconds(test.duration ?? 0, 3)),
+        ),
+    );
+    const head = ["#", "outcome", "test", "took"].map((text) => element("th", { scope: "col" }, text));
+    return element(
+        "section",
+        { class: "card tests" },
+        element(
+            "h2",
+            {},
+            `Tests: ${count("passed")} passed, ${count("failed")} failed, ${count("skipped")} skipped`,
+        ),
+        element(
+            "div",
+            { class: "scroll", tabindex: "0", role: "region", "aria-label": "Tests" },
+            element("table", {}, element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows)),
+        ),
+    );
+}
+
+// What a page cannot hold it says that it does not.
+function notes(run) {
+    const { events = {}, series = {} } = run.about;
+    const texts = [];
+    if (events.left_out > 0)
+        texts.push(
+            `${counted(events.left_out, "event")} of ${events.total.toLocaleString("en")} are left out here, successful commands, console lines and packets first: events.jsonl has them all.`,
+        );
+    if (series.every > 1)
+        texts.push(
+            `Of ${series.total.toLocaleString("en")} values of series, the least and the greatest of each ${series.every} are shown: series.csv has them all.`,
+        );
+    if (run.result.verdict === "unfinished")
+        texts.push("There is no result.json: the run did not come to its end.");
+    return texts.length
+        ? element(
+              "ul",
+              { class: "notes", role: "note" },
+              texts.map((text) => element("li", {}, text)),
+          )
+        : null;
+}
+
+const add = (container, ...parts) => container.append(...parts.flat().filter(Boolean));
+
+export function showHead(container, run) {
+    add(container, headline(run), notes(run), failures(run.result));
+}
+export function showCards(container, run) {
+    add(container, fidelity(run.result), recorded(run.result), tests(run.result), setting(run), files(run));
+}

@@ -1,0 +1,216 @@
+-- SPDX-License-Identifier: MIT
+-- report.html as it is written: nothing from a guest gets out of its place, what is much is bounded, and a run's folder has all
+-- that the page needs. How it looks is for tests/report.
+
+local core = require "qemunet.core"
+local excerpt = require "qemunet.report.excerpt"
+local report = require "qemunet.report.report"
+local thinning = require "qemunet.report.thinning"
+
+local folder = os.tmpname()
+os.remove(folder)
+assert(os.execute(("mkdir -p %s/console"):format(folder)))
+teardown(function() os.execute(("rm -rf %s && mkdir -p %s/console"):format(folder, folder)) end)
+
+local ATTACK = "</script><script>alert('&amp;')</script><!-- \u{2028}\u{2029} \1\27[2J"
+
+local function write(name, text)
+    local file <close> = assert(io.open(folder .. "/" .. name, "wb"))
+    assert(file:write(text))
+end
+
+local function read(path)
+    local file <close> = assert(io.open(path, "rb"))
+    return file:read("a")
+end
+
+local function lines(list) return table.concat(list, "\n") .. "\n" end
+
+-- The text of one of the page's blocks of data.
+local function block(page, id)
+    return page:match(('<script type="application/json" id="%s">(.-)</script>'):format(id))
+end
+
+local function need_page()
+    if not core.report_page() then skip "the program was built without npm" end
+end
+
+local function written()
+    need_page()
+    return read(assert(report.write(folder)))
+end
+
+-- What excerpt has recorded while fn ran.
+local function events_of(fn)
+    local list, event = {}, core.event
+    core.event = function(e) list[#list + 1] = e end
+    local ok, why = pcall(fn)
+    core.event = event
+    excerpt.reset()
+    if not ok then error(why, 0) end
+    return list
+end
+
+test("what is escaped is the same JSON, without what HTML could read", function()
+    local json = core.json_encode { [ATTACK] = ATTACK }
+    local escaped = report.escape(json)
+    check.equal(core.json_decode(escaped), core.json_decode(json))
+    for _, bad in ipairs { "<", ">", "&", "\u{2028}", "\u{2029}" } do check.equal(escaped:find(bad, 1, true), nil) end
+end)
+
+test("hostile records stay in their block", function()
+    local event = core.json_encode { t = 1, kind = "command", node = ATTACK, cmd = ATTACK, stdout = ATTACK }
+    write("events.jsonl", lines { event, '{"broken":', event })
+    write("result.json", core.json_encode { verdict = ATTACK, recorded = { [ATTACK] = ATTACK } })
+    write("series.csv", lines { "t,series,unit,value", ('1.0,"%s",%s,2'):format(ATTACK:gsub('"', '""'), ATTACK), "x,y" })
+    write("links.csv", lines { "t,interval,link,dir,sent,delivered,bytes,lost,queue,delay_mean,delay_max",
+        ('0.1,0.1,"%s",ba,1,1,64,0,0,0.01,0.01'):format(ATTACK) })
+    local page = written()
+    local _, scripts = page:gsub("<script", "")
+    local _, own = core.report_page():gsub("<script", "")
+    check.equal(scripts, own + 4)
+    check.equal(select(2, block(page, "events"):gsub("\n", "")), 2)
+    local run = core.json_decode(block(page, "run"))
+    check.equal(run.result.verdict, ATTACK)
+    check.equal(run.series.list[1].name, ATTACK)
+    check.equal(run.links, { ATTACK })
+    check.equal(core.json_decode(block(page, "series")), { { 0, 1.0, 2 } })
+    check.equal(core.json_decode(block(page, "links")), { { 0.1, 0.1, 0, 1, 1, 1, 64, 0, 0, 0.01, 0.01 } })
+end)
+
+test("a policy allows one script and one style, and no address", function()
+    need_page()
+    local policy = core.report_page():match('Security%-Policy" content="([^"]*)"')
+    check.match(policy, "^default%-src 'none'; script%-src 'sha256%-[^']+'; style%-src 'sha256%-[^']+';")
+    check.equal(policy:find("unsafe", 1, true), nil)
+    check.less(#core.report_page(), 2e6)
+end)
+
+test("a run that was killed has a report as well", function()
+    write("events.jsonl", '{"t":1,"kind":"mark","text":"x"}\n{"t":2,"ki')
+    local page = written()
+    check.equal(core.json_decode(block(page, "run")).result.verdict, "unfinished")
+    check.equal(block(page, "events"), '{"t":1,"kind":"mark","text":"x"}\n')
+end)
+
+test("the page links to what is in the folder", function()
+    write("events.jsonl", lines { core.json_encode { t = 1, kind = "capture", path = folder .. "/a.pcapng" },
+        core.json_encode { t = 1, kind = "capture", path = "/etc/passwd" } })
+    write("a.pcapng", "")
+    write("console/a.log", "")
+    write("result.json", core.json_encode { verdict = "passed", topology = { nodes = { { name = "a" }, { name = "../../b" } } } })
+    check.equal(core.json_decode(block(written(), "run")).files, { "result.json", "events.jsonl", "console/a.log", "a.pcapng" })
+end)
+
+test("a report that cannot be written says why, and leaves nothing", function()
+    need_page()
+    write("events.jsonl", "")
+    os.execute(("ln -s /dev/full %s/report.html.part"):format(folder))
+    local path, why = report.write(folder)
+    check.equal(path, nil)
+    check.match(why, "No space left")
+    check.equal(core.stat(folder .. "/report.html.part"), nil)
+    check.match(select(2, report.write(folder .. "/none")), "No such file")
+end)
+
+test("of too many events those are left out that can be many, and no failure", function()
+    local list = { core.json_encode { t = 0, kind = "mark", text = "first" } }
+    for i = 1, 2000 do
+        list[#list + 1] = core.json_encode { t = i, kind = "command", cmd = "true", status = i % 100 == 0 and 1 or 0 }
+    end
+    write("events.jsonl", lines(list))
+    local whole = thinning.EVENTS
+    thinning.EVENTS = 40000
+    local kept = {}
+    local ok, total, left_out = pcall(thinning.events, folder .. "/events.jsonl", function(line) kept[#kept + 1] = line end)
+    thinning.EVENTS = whole
+    check.equal({ ok, total }, { true, 2001 })
+    check.equal(#kept + left_out, 2001)
+    check.less(#table.concat(kept), 40000)
+    check.less(500, #kept)
+    check.equal(kept[1], list[1])
+    local failures = 0
+    for _, line in ipairs(kept) do failures = failures + (core.json_decode(line).status == 1 and 1 or 0) end
+    check.equal(failures, 20)
+end)
+
+test("of too many values the least and the greatest stay", function()
+    local list = { "t,series,unit,value" }
+    for i = 1, 1000 do list[#list + 1] = ('%d,"a, \nb",ms,%d'):format(i, i == 501 and -7 or i == 502 and 99 or i % 3) end
+    list[#list + 1] = "5,other,,0.5"
+    write("series.csv", lines(list))
+    local whole = thinning.VALUES
+    thinning.VALUES = 100
+    local values, low, high = 0, math.huge, -math.huge
+    local ok, series, total, every = pcall(thinning.series, folder .. "/series.csv", function(number, _, value)
+        values = values + 1
+        if number == 0 then low, high = math.min(low, value), math.max(high, value) end
+    end)
+    thinning.VALUES = whole
+    check.equal({ ok, total, every }, { true, 1001, 21 })
+    check.equal({ low, high }, { -7, 99 })
+    check.less(values, 110)
+    check.equal({ series[1].name, series[1].unit, series[1].count }, { "a, \nb", "ms", 1000 })
+    check.equal({ series[2].name, series[2].unit, series[2].count }, { "other", "", 1 })
+end)
+
+test("an output is kept in full, or its beginning and its end", function()
+    check.equal(table.pack(excerpt.of("")), { n = 1 })
+    check.equal({ excerpt.of("short") }, { "short" })
+    local long = ("a"):rep(4095) .. "é" .. ("b"):rep(10000) .. "é" .. ("c"):rep(4095)
+    local head, tail = excerpt.of(long)
+    check.equal({ head, tail }, { ("a"):rep(4095), ("c"):rep(4095) })
+    local all = ("x"):rep(8192)
+    for _ = 1, excerpt.RUN // #all do excerpt.of(all) end
+    check.equal(excerpt.of(all), nil)
+    excerpt.reset()
+    check.equal(excerpt.of("x"), "x")
+end)
+
+test("a console's lines are events, readable and not too many", function()
+    local list = events_of(function()
+        excerpt.console("a", "first\r\n\27[1;31mse")
+        excerpt.console("a", "cond\27[0m\7\n   \n")
+        excerpt.console("b", "other\npartial")
+        excerpt.console("a", ("x"):rep(2000) .. "\n")
+    end)
+    check.equal(#list, 4)
+    check.equal({ list[1].text, list[2].text, list[3].node, #list[4].text }, { "first", "second", "b", excerpt.LINE + 4 })
+    list = events_of(function()
+        for i = 1, 10000 do excerpt.console("a", "line " .. i .. "\n") end
+    end)
+    check.less(#list, excerpt.LINES_AT_ONCE + 100)
+end)
+
+test("a run's folder has what the page needs", function()
+    local script = folder .. "/script.lua"
+    write("script.lua", [[
+local a, b = host("a"), host("b")
+local cable = link(a, b, { delay = "2ms", ab = { loss = "1%" } })
+boot()
+a:succeed("ping -c 2 -i 0.01 b")
+a:run("echo out; echo err >&2; head -c 100000 /dev/zero; exit 3")
+cable:set { delay = "3ms" }
+record { answer = 42 }
+]])
+    local program = "/proc/" .. read("/proc/self/stat"):match("^%d+") .. "/exe"
+    assert(os.execute(("%s run -q --out %s/run %s"):format(program, folder, script)))
+    local result = core.json_decode(read(folder .. "/run/result.json"))
+    local node, cable = result.topology.nodes[1], result.topology.links[1]
+    check.equal({ node.name, node.kind, cable.a, cable.b }, { "a", "host", "a", "b" })
+    check.near(cable.ab.delay, 0.003, 1e-9)
+    local commands = {}
+    for line in io.lines(folder .. "/run/events.jsonl") do
+        local event = core.json_decode(line)
+        if event.kind == "command" and not event.internal then commands[#commands + 1] = event end
+    end
+    check.match(commands[1].stdout, "2 packets transmitted")
+    local failed = commands[2]
+    check.equal({ failed.status, failed.stderr, failed.stdout:sub(1, 4), #failed.stdout_tail }, { 3, "err\n", "out\n", 4096 })
+    check.match(read(folder .. "/run/links.csv"), "\n[0-9.]+,[0-9.]+,a%-%-b,ab,[0-9]+,")
+    if core.report_page() then
+        check.match(read(folder .. "/run/report.html"), "2 packets transmitted")
+    else
+        check.equal(core.stat(folder .. "/run/report.html"), nil)
+    end
+end)

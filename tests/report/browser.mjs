@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+// What a person sees of reports, and what does no harm:  browser.mjs MODULES CHROMIUM QEMUNET FOLDER [pictures]
+// With "pictures", screenshots and prints are left in FOLDER.
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const [modules, executablePath, qemunet, folder, pictures] = process.argv.slice(2);
+const require = createRequire(join(modules, "here.js"));
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+
+const PATIENCE = 60000;
+let passed = 0,
+    failed = 0;
+
+function check(what, ok, shown = "") {
+    ok ? passed++ : failed++;
+    console.log(`${ok ? "ok" : "not ok"} ${passed + failed} - ${what}${ok ? "" : `: ${shown}`}`);
+}
+
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+
+/** A run's report, and what must not happen in it. */
+async function open(name, options = {}) {
+    const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
+    page.setDefaultTimeout(PATIENCE);
+    page.harm = [];
+    page.on("dialog", (dialog) => {
+        page.harm.push(`dialog ${dialog.message()}`);
+        dialog.dismiss();
+    });
+    page.on("console", (message) => page.harm.push(`console: ${message.text()}`));
+    page.on("pageerror", (error) => page.harm.push(`error: ${error.stack}`));
+    const address = pathToFileURL(join(folder, name, "report.html")).href;
+    page.on("request", (request) => request.url() === address || page.harm.push(`request: ${request.url()}`));
+    await page.goto(address, { timeout: PATIENCE });
+    await page.waitForSelector("html[data-ready]", { state: "attached" });
+    return page;
+}
+
+const readResult = (name) => JSON.parse(readFileSync(join(folder, name, "result.json"), "utf8"));
+const list = (value) => (Array.isArray(value) ? value : []);
+const said = (page) => page.locator("#timeline .said").textContent();
+
+/** The lanes, as somebody hears them who goes from one to the next by keyboard. */
+async function lanesByKeyboard(page) {
+    const names = new Set();
+    await page.focus(".lanes");
+    await page.keyboard.press("Home");
+    for (let before = null; ;) {
+        const text = await said(page);
+        names.add(text.replace(/, \d.*$/s, ""));
+        if (text === before) return names;
+        before = text;
+        await page.keyboard.press("ArrowDown");
+    }
+}
+
+/** Moves the mouse over the lanes until the tip says what is wanted, and clicks. */
+async function clickOn(page, wanted) {
+    const box = await page.locator(".lanes .u-over").boundingBox();
+    for (let y = box.y + 4; y < box.y + box.height; y += 7) {
+        for (let x = box.x + 2; x < box.x + box.width; x += box.width / 150) {
+            await page.mouse.move(x, y);
+            const tip = await page.evaluate(() => {
+                const tip = document.querySelector(".tip");
+                return tip.hidden ? "" : tip.textContent;
+            });
+            if (!tip.includes(wanted)) continue;
+            await page.mouse.click(x, y);
+            return true;
+        }
+    }
+    return false;
+}
+
+async function axeProblems(page) {
+    await page.evaluate(axe);
+    const { violations } = await page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
+    return violations.map(
+        ({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`,
+    );
+}
+
+async function takePictures(page, name) {
+    if (!pictures) return;
+    for (const colorScheme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme });
+        await page.screenshot({ path: join(folder, `${name}-${colorScheme}.png`), fullPage: true });
+    }
+    await page.pdf({ path: join(folder, `${name}.pdf`), format: "A4" });
+}
+
+async function checkExperiment(name, command, output) {
+    const page = await open(name);
+    const result = readResult(name);
+    const verdict = await page.locator(".verdict .badge").textContent();
+    check(`${name}: the verdict`, verdict.includes(result.verdict), verdict);
+    const expected = 1 + list(result.topology.nodes).length + list(result.topology.links).length;
+    const lanes = await lanesByKeyboard(page);
+    check(
+        `${name}: a lane for the experiment, each node and each link`,
+        lanes.size === expected,
+        `${lanes.size} of ${expected}: ${[...lanes]}`,
+    );
+    check(`${name}: a command can be pointed at`, await clickOn(page, `command ${command}`));
+    const sheet = await page.locator("#sheet").textContent();
+    check(`${name}: and its output be read`, sheet.includes(output), sheet.slice(0, 300));
+    await page.keyboard.press("Escape");
+    check(`${name}: Escape closes it`, await page.locator("#sheet").isHidden());
+    const plots = await page.locator("figure.plot").count();
+    check(`${name}: plots of its links`, plots >= 2, String(plots));
+    await takePictures(page, name);
+    for (const colorScheme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme });
+        const problems = await axeProblems(page);
+        check(`${name}: accessible, ${colorScheme}`, problems.length === 0, problems.join("\n  "));
+    }
+    check(`${name}: no harm`, page.harm.length === 0, page.harm.join("\n  "));
+    await page.close();
+}
+
+async function checkKeyboard() {
+    const page = await open("hello");
+    await page.focus(".lanes");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowDown");
+    for (let i = 0; i < 20 && !(await said(page)).includes("command ping -c 1 b"); i++)
+        await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("Enter");
+    const sheet = await page.locator("#sheet").textContent();
+    check("Enter shows the item", sheet.includes("1 packets transmitted"), sheet.slice(0, 300));
+    await page.keyboard.press("Escape");
+    check("the focus comes back", await page.evaluate(() => document.activeElement.className === "lanes"));
+    await page.locator("#commands button").first().click();
+    check("the table of commands shows them too", !(await page.locator("#sheet").isHidden()));
+    await page.close();
+}
+
+async function checkHostile() {
+    const page = await open("hostile");
+    const result = readResult("hostile");
+    check(
+        "hostile: the verdict",
+        (await page.locator(".verdict .badge").textContent()).includes(result.verdict),
+    );
+    check(
+        "hostile: the failed test's message",
+        (await page.locator(".failure").first().textContent()).includes('<script>alert("ran")</script>'),
+    );
+    for (const [command, wanted] of [
+        ["printf '%s", "end of attack"],
+        ["printf '\\001", "\u27e8U+202E\u27e9 control"],
+        ["yes", "Only its beginning and its end were kept"],
+    ]) {
+        await page.getByRole("button", { name: command }).first().click();
+        const sheet = await page.locator("#sheet").textContent();
+        check(`hostile: the output of ${command}`, sheet.includes(wanted), sheet.slice(0, 400));
+        await page.keyboard.press("Escape");
+    }
+    const size = readFileSync(join(folder, "hostile", "report.html")).length;
+    check("hostile: 10 MB of output are not in the page", size < 500000, String(size));
+    const elements = await page.evaluate(() => [
+        document.scripts.length,
+        document.images.length,
+        document.title,
+    ]);
+    check("hostile: nothing became an element", elements[0] === 5 && elements[1] === 0, String(elements));
+    check("hostile: no harm", page.harm.length === 0, page.harm.join("\n  "));
+    await takePictures(page, "hostile");
+    await page.close();
+}
+
+// A run of many events, as no experiment makes it in a second.
+function makeLarge(n) {
+    const nodes = Array.from({ length: 24 }, (_, i) => ({
+        name: `n${i + 1}`,
+        kind: "vm",
+        state: "up",
+        mem: 2 ** 28,
+    }));
+    const links = nodes
+        .slice(1)
+        .map((node, i) => ({
+            name: `n${i + 1}--${node.name}`,
+            a: `n${i + 1}`,
+            b: node.name,
+            up: true,
+            ab: { delay: 0.01 },
+            ba: { delay: 0.01 },
+        }));
+    const duration = 600,
+        events = nodes.map(({ name }, i) => ({ t: 0.1 + i * 0.01, kind: "vm", node: name, state: "up" }));
+    for (let i = events.length; i < n; i++) {
+        const t = 1 + (i / n) * (duration - 2),
+            node = nodes[i % nodes.length].name;
+        if (i % 3 === 0) events.push({ t, kind: "console", node, text: `line ${i}` });
+        else
+            events.push({
+                t,
+                kind: "command",
+                node,
+                cmd: `ping -c 1 n${i % 7}`,
+                status: i % 211 ? 0 : 1,
+                started: t - 0.02 - (i % 17) * 0.01,
+                finished: t,
+                stdout_bytes: 20,
+                stdout: `64 bytes from ${i}`,
+                stderr_bytes: 0,
+            });
+    }
+    const rows = ["t,interval,link,dir,sent,delivered,bytes,lost,queue,delay_mean,delay_max"];
+    for (let t = 1; t < duration; t += 0.5) {
+        for (const { name } of links)
+            rows.push(
+                `${t.toFixed(4)},0.5000,${name},ab,10,10,${Math.round(1000 + 900 * Math.sin(t))},0,3,0.01,0.012`,
+            );
+    }
+    mkdirSync(join(folder, "large", "console"), { recursive: true });
+    writeFileSync(
+        join(folder, "large", "events.jsonl"),
+        events.map((event) => `${JSON.stringify(event)}\n`).join(""),
+    );
+    writeFileSync(join(folder, "large", "links.csv"), `${rows.join("\n")}\n`);
+    writeFileSync(
+        join(folder, "large", "result.json"),
+        JSON.stringify({
+            verdict: "passed",
+            file: "large.lua",
+            duration,
+            topology: { nodes, links, others: [] },
+        }),
+    );
+}
+
+async function checkLarge(n) {
+    makeLarge(n);
+    const written = Date.now();
+    execFileSync(qemunet, ["report", join(folder, "large")]);
+    console.log(`# ${n} events: the report took ${Date.now() - written} ms to write`);
+    const started = Date.now();
+    const page = await open("large");
+    const opened = Date.now() - started;
+    const frames = await page.evaluate(async () => {
+        const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+        const lanes = document.querySelector(".lanes"),
+            times = [];
+        const press = (key, shiftKey) =>
+            lanes.dispatchEvent(new KeyboardEvent("keydown", { key, shiftKey, bubbles: true }));
+        for (let i = 0; i < 40; i++) {
+            const t = performance.now();
+            if (i < 12) press("+");
+            else if (i < 28) press("ArrowRight", true);
+            else press("-");
+            await frame();
+            times.push(performance.now() - t);
+        }
+        return times.sort((a, b) => a - b);
+    });
+    const figures = `opened in ${opened} ms; zooming and panning, ${Math.round(frames[20])} ms a frame (median), ${Math.round(frames.at(-1))} ms at most`;
+    console.log(`# ${n} events: ${figures}`);
+    check("50,000 events: opened in 10 s, and moves", opened < 10000 && frames[20] < 500, figures);
+    check("50,000 events: no harm", page.harm.length === 0, page.harm.join("\n  "));
+    await takePictures(page, "large");
+    await page.close();
+}
+
+await checkExperiment("hello", "ping -c 20", "20 packets transmitted");
+await checkExperiment("faults", "echo", "ended");
+await checkExperiment("suite", "ping", "packets transmitted");
+await checkKeyboard();
+await checkHostile();
+await checkLarge(50000);
+await browser.close();
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);

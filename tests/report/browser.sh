@@ -1,0 +1,31 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Runs experiments and looks at their reports in a headless Chromium: browser.mjs.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+root=$here/../..
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+case $QEMUNET in
+/*) ;;
+*) QEMUNET=$(pwd)/$QEMUNET ;;
+esac
+
+skip() {
+    echo "ok 1 - reports in a browser # SKIP $*"
+    echo "0 passed, 0 failed, 1 skipped"
+    exit 0
+}
+
+chromium=$(command -v chromium) || skip "no chromium: install the package of that name"
+npm=$(command -v npm) || skip "no npm: install the package of that name"
+modules=$(sh "$root/stdlib/report/page/modules.sh" "$npm" "$here") || skip "npm could not install playwright-core"
+
+cd "$folder" || exit 2
+for name in hello faults suite; do
+    "$QEMUNET" run -q "$root/experiments/$name.lua" --out "$name" >"$name.log" 2>&1 ||
+        { cat "$name.log"; echo "not ok - $name"; }
+done
+"$QEMUNET" run -q "$here/hostile.lua" --out hostile >hostile.log 2>&1
+[ -e hello/report.html ] || skip "no report.html: the program was built without npm"
+NODE_PATH=$modules node "$here/browser.mjs" "$modules" "$chromium" "$QEMUNET" "$folder" "${1:-}"
