@@ -99,6 +99,7 @@ end
 --- c:call(name, request, fd) -> its reply. Raises what the simulation has against it, at the script's line, behind `where` if
 --- the request has one.
 function Child:call(name, request, fd)
+    if self.closing then errors.raise(("ns3: %s was closed"):format(self.name)) end
     if self.ended then errors.machinery(self.ended) end
     request = request or {}
     self.last = self.last + 1
@@ -121,7 +122,8 @@ function Child:close()
     self.process:close()
 end
 
---- child.start(name, options, on_event) -> c. `name`: the simulation's; `options`: those of the program; on_event(event) is called for each event.
+--- child.start(name, options, on_event) -> c. `name`: the simulation's; `options`: those of the program; on_event(event) is
+--- called for each event.
 function child.start(name, options, on_event)
     local program, absent = child.find_program()
     if not program then errors.machinery(ABSENT:format(absent)) end
