@@ -7,6 +7,7 @@
 #include "runtime/fabric/tap.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
