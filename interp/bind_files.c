@@ -114,14 +114,10 @@ static int sum_text(lua_State *L)
 
 void files_bind(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"stat", file_stat},
-                                         {"chmod", file_chmod},
-                                         {"make_folder", make_folder},
-                                         {"real_path", real_path},
-                                         {"is_link", is_link},
-                                         {"names", folder_names},
-                                         {"sum", new_sum},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"stat", file_stat},      {"chmod", file_chmod}, {"make_folder", make_folder},
+        {"real_path", real_path}, {"is_link", is_link},  {"names", folder_names},
+        {"sum", new_sum},         {NULL, NULL}};
     static const luaL_Reg methods[] = {{"add", add_to_sum}, {"text", sum_text}, {NULL, NULL}};
     bind_type(L, SUM, methods, NULL);
     luaL_setfuncs(L, functions, 0);

@@ -271,14 +271,19 @@ static int open_process(lua_State *L)
     return push_outcome(L, err);
 }
 
-/* process:write(data) -> true, or nil and why: to its standard input, with on_message */
+/* process:write(data, fd) -> true, or nil and why: to its standard input, with on_message; with a
+ * copy of the descriptor, if one is given: then all that was written before has to be taken */
 static int write_message(lua_State *L)
 {
     size_t n;
     const struct lua_process *process = luaL_checkudata(L, 1, PROCESS);
     const char *data = luaL_checklstring(L, 2, &n);
+    lua_Integer fd = luaL_optinteger(L, 3, -1);
     struct stream *stream = process->sources[MESSAGES].stream;
-    return push_outcome(L, stream ? stream_write(stream, data, n) : -EPIPE);
+    if (!stream)
+        return push_outcome(L, -EPIPE);
+    return push_outcome(L, fd < 0 ? stream_write(stream, data, n)
+                                  : stream_send_fd(stream, data, n, (int)fd));
 }
 
 /* process:stop(): ask it to end, as by SIGTERM; on_end is called when it has */

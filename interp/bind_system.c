@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -30,6 +31,24 @@ static int now(lua_State *L)
 static int wall_start(lua_State *L)
 {
     lua_pushnumber(L, (double)clock_wall_at_start() / CLOCK_NS_PER_S);
+    return 1;
+}
+
+/* core.monotonic_start() -> experiment second 0 by CLOCK_MONOTONIC, in nanoseconds */
+static int monotonic_start(lua_State *L)
+{
+    lua_pushinteger(L, clock_to_monotonic(0));
+    return 1;
+}
+
+/* core.program() -> the path of this program's file; nil if it cannot be told */
+static int program(lua_State *L)
+{
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
+    if (n <= 0 || n == sizeof(path))
+        return 0;
+    lua_pushlstring(L, path, (size_t)n);
     return 1;
 }
 
@@ -290,6 +309,8 @@ void system_bind(lua_State *L)
     static const luaL_Reg functions[] = {
         {"now", now},
         {"wall_start", wall_start},
+        {"monotonic_start", monotonic_start},
+        {"program", program},
         {"wall", wall},
         {"isolate", isolate},
         {"finish", finish},

@@ -153,14 +153,15 @@ static int remember(lua_State *L)
 static int take_keys(lua_State *L)
 {
     struct lua_terminal *self = check_terminal(L);
-    progress_edit(self->host->progress, hide, self);
+    progress_hold(self->host->progress, true);
     return push_outcome(L, terminal_take_keys(self->terminal));
 }
 
+/* core.give_keys(): idempotent */
 static int give_keys(lua_State *L)
 {
     struct lua_terminal *self = check_terminal(L);
-    progress_edit(self->host->progress, NULL, NULL);
+    progress_hold(self->host->progress, false);
     terminal_give_keys(self->terminal);
     return 0;
 }

@@ -8,7 +8,7 @@
 struct host;
 
 /** Add the functions of the prompt to the table on top of the stack; see
- * stdlib/program/terminal.lua. May raise. */
+ * stdlib/repl/terminal.lua. May raise. */
 void terminal_bind(lua_State *L);
 
 /** Return: whether a line is asked for, which terminal_serve() is to read. */

@@ -15,12 +15,14 @@
 #include "runtime/timers.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 /* The machinery failed: see the exit statuses in the README. */
 #define STATUS_MACHINERY 3
@@ -55,6 +57,17 @@ static void raise_limit(void)
         return;
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* What is opened later is not to be taken for the standard streams. */
+static void hold_standard_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= 2);
+    if (fd > 2)
+        close(fd);
 }
 
 static int count_descriptors(void)
@@ -98,7 +111,8 @@ static void close_host(struct host *host)
     scheduler_close(host);
     timers_close(host->timers);
     uv_walk(&host->loop, report_leak, &leaked);
-    uv_run(&host->loop, UV_RUN_DEFAULT);
+    while (uv_run(&host->loop, UV_RUN_DEFAULT))
+        ; /* it was asked to stop before */
     uv_loop_close(&host->loop);
     uv_library_shutdown();
     if (leaked && host->status == 0)
@@ -156,8 +170,9 @@ int main(int argc, char **argv)
 {
     struct host host = {0};
     bool check_leaks = getenv("QEMUNET_CHECK_LEAKS") != NULL; /* set by the tests */
-    int descriptors = check_leaks ? count_descriptors() : 0;
     (void)argc;
+    hold_standard_streams();
+    int descriptors = check_leaks ? count_descriptors() : 0;
     raise_limit();
     clock_start();
     int err = open_host(&host);

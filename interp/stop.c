@@ -173,6 +173,8 @@ void stop_after(double seconds)
 void stop_within(unsigned seconds)
 {
     grace = (sig_atomic_t)seconds;
+    if (asked)
+        alarm(seconds);
 }
 
 static void stop_because(struct host *host, int reason)

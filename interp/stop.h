@@ -17,8 +17,8 @@ void stop_close(struct host *host);
 /** Make @L, and every coroutine made from it, look for a stop now and then. */
 void stop_hook(lua_State *L);
 
-/** Whether a SIGINT from now on interrupts the edited line or the foreground's task, and not the run:
- * there is a prompt to go back to. */
+/** Whether a SIGINT from now on interrupts the edited line or the foreground's task, and not the
+ * run: there is a prompt to go back to. */
 void stop_calls_only(bool only);
 
 /** Ask for a stop after @seconds of wall-clock time. */

@@ -29,6 +29,7 @@ struct progress {
     bool terminal, colour;
     int drawn;      /* live lines now on the screen */
     bool open_line; /* standard output has not ended its last line */
+    bool held;      /* no live lines */
     void (*hide)(void *arg);
     void *hide_arg;
     struct wait *waits;
@@ -107,7 +108,7 @@ static void tell(struct progress *progress)
 
 static void draw(struct progress *progress)
 {
-    if (progress->level < 0 || progress->hide)
+    if (progress->level < 0 || progress->held)
         return;
     if (!progress->terminal) {
         tell(progress);
@@ -212,6 +213,14 @@ void progress_edit(struct progress *progress, void (*hide)(void *arg), void *arg
         end_line(progress);
     progress->hide = hide;
     progress->hide_arg = arg;
+    progress->held = hide != NULL;
+}
+
+void progress_hold(struct progress *progress, bool hold)
+{
+    erase(progress);
+    fflush(stderr);
+    progress->held = hold;
 }
 
 void progress_close(struct progress *progress)

@@ -31,4 +31,7 @@ void progress_print(struct progress *progress, FILE *to, const char *data, size_
  * screen, before each output, and draw no live lines. NULL: no more. */
 void progress_edit(struct progress *progress, void (*hide)(void *arg), void *arg);
 
+/** Whether another has the screen: no live lines are drawn. */
+void progress_hold(struct progress *progress, bool hold);
+
 #endif

@@ -94,10 +94,12 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 static void listen_to_keys(struct terminal *terminal)
 {
-    if (terminal->input)
+    if (terminal->input) {
         uv_poll_start(terminal->input, UV_READABLE, on_readable);
-    else
+    } else {
         read_keys(terminal);
+        uv_stop(terminal->loop); /* it has nothing to wait for */
+    }
 }
 
 static bool is_over(const struct terminal *terminal)
@@ -127,7 +129,7 @@ static bool next_byte(struct terminal *terminal, char *byte)
     while (terminal->n == 0 && !is_over(terminal)) {
         show(terminal);
         listen_to_keys(terminal);
-        if (terminal->input && !terminal->handler->turn(terminal->arg)) {
+        if (!terminal->handler->turn(terminal->arg)) {
             terminal->stopping = true;
             terminal->outcome = TERMINAL_STOPPED;
         }
@@ -233,6 +235,7 @@ void terminal_hide(struct terminal *terminal)
     fputs("\r\033[J", stdout);
     fflush(stdout);
     terminal->hidden = true;
+    uv_stop(terminal->loop); /* it is not to wait before the line is back */
 }
 
 static void on_resized(uv_signal_t *signal, int number)
@@ -249,12 +252,14 @@ static void on_resized(uv_signal_t *signal, int number)
 static void on_suspended(uv_signal_t *signal, int number)
 {
     struct terminal *terminal = signal->data;
+    struct termios now;
     (void)number;
     terminal_hide(terminal);
-    el_set(terminal->editor, EL_PREP_TERM, 0);
+    if (tcgetattr(INPUT, &now))
+        return;
+    terminal_restore();
     kill(getpid(), SIGSTOP);
-    if (terminal->editing)
-        el_set(terminal->editor, EL_PREP_TERM, 1);
+    tcsetattr(INPUT, TCSADRAIN, &now);
 }
 
 /* What is typed already goes through the editor as if it were typed now. */
@@ -277,24 +282,24 @@ static char *edit(struct terminal *terminal, const char *text)
     return strndup(line, (size_t)n);
 }
 
+/* A line that is longer than may be comes in parts. */
 static char *read_plain(struct terminal *terminal)
 {
-    char *line = NULL, byte;
+    char *line = NULL, byte = 0;
     size_t n = 0, room = 0;
-    while (next_byte(terminal, &byte) && byte != '\n') {
-        if (n + 1 >= room && room < LINE_MAX_SIZE) {
+    while (n < LINE_MAX_SIZE && next_byte(terminal, &byte)) {
+        if (n + 1 >= room) {
             char *larger = realloc(line, room = room * 2 + 256);
             if (!larger)
                 break;
             line = larger;
         }
-        if (n + 1 < room)
-            line[n++] = byte;
+        line[n++] = byte;
+        if (byte == '\n')
+            break;
     }
-    if (!line && !is_over(terminal))
-        return strdup("");
     if (line)
-        line[n] = '\0';
+        line[byte == '\n' ? n - 1 : n] = '\0';
     return line;
 }
 
@@ -463,11 +468,15 @@ static int open_input(struct terminal *terminal)
         return -errno;
     if (epoll_ctl(terminal->watch, EPOLL_CTL_ADD, INPUT, &event))
         return errno == EPERM ? 0 : -errno; /* EPERM: a plain file, of which there are no events */
-    terminal->input = malloc(sizeof(*terminal->input));
-    if (!terminal->input)
-        return -ENOMEM;
-    terminal->input->data = terminal;
-    return uv_poll_init(terminal->loop, terminal->input, terminal->watch);
+    uv_poll_t *poll = malloc(sizeof(*poll));
+    int err = poll ? uv_poll_init(terminal->loop, poll, terminal->watch) : -ENOMEM;
+    if (err) {
+        free(poll);
+        return err;
+    }
+    poll->data = terminal;
+    terminal->input = poll;
+    return 0;
 }
 
 int terminal_open(struct terminal **out, uv_loop_t *loop, const struct terminal_handler *handler,

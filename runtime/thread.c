@@ -31,10 +31,10 @@ bool thread_become_urgent(void)
     struct sched_param param = {.sched_priority = PRIORITY};
     prctl(PR_SET_TIMERSLACK, 1);
     return has_processors_to_choose() &&
-           pthread_setschedparam(pthread_self(), SCHED_RR, &param) == 0;
+           sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &param) == 0;
 }
 
 void thread_become_ordinary(void)
 {
-    pthread_setschedparam(pthread_self(), SCHED_OTHER, &(struct sched_param){0});
+    sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &(struct sched_param){0});
 }

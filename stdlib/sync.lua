@@ -7,7 +7,6 @@ local node = require "qemunet.nodes.node"
 local options = require "qemunet.options"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
-local trigger = require "qemunet.network.trigger"
 local units = require "qemunet.units"
 
 local sync = {}
@@ -109,11 +108,31 @@ local function release_after(fn, jobs)
     release_all(jobs)
 end
 
+-- What tells at once of what happens, with its time: a packet trigger, or an event of a simulation. Its metatable has
+-- listen(handle, fn(happening)) -> a function that ends it.
+local function tells_time(v)
+    local class = type(v) == "table" and getmetatable(v)
+    return type(class) == "table" and rawget(class, "listen") ~= nil
+end
+
+-- What the next sync of a task is to wait for: {[task]=handle}; see expect.
+local awaited = setmetatable({}, { __mode = "k" })
+
+--- Has the calling task's next sync wait for the handle, unless that has an `on` of its own.
+function sync.expect(handle) awaited[core.current()] = handle end
+
+--- What the calling task's next sync would wait for, which it does not any more.
+function sync.expected()
+    local handle = awaited[core.current()]
+    awaited[core.current()] = nil
+    return handle
+end
+
 -- Has the commands released with the handle's next packet, without a turn of the loop in between; `ready` says whether all
 -- are armed. The packet is in what this returns, as `packet`, and its `future` is set.
 local function catch_packet(handle, jobs)
     local self = { future = core.future(), ready = false, packet = false }
-    local stop = trigger.listen(handle, function(pkt)
+    local stop = getmetatable(handle).listen(handle, function(pkt)
         if self.packet then return end
         self.packet = pkt
         if self.ready then release_all(jobs) end
@@ -153,11 +172,11 @@ end
 -- passes before is killed unstarted. A result's `started` is when the node's word that its command begins came here. It does not
 -- raise for what the commands do.
 -- @option on       what releases them: an event that is set, a barrier that opens (all of them count as one that waits), a task
---   that is done, a function that returns, a packet trigger that fires: the first packet from now on counts, also while the nodes
---   get ready, or the last one when it fires no more
+--   that is done, a function that returns, a packet trigger that fires or an event of ns-3's: the first packet or event from now
+--   on counts, also while the nodes get ready, or the last one when there will be no more
 -- @option timeout  of each command (default: defaults.timeout)
 -- @return  { [node] = result }, by what the commands were given by: nodes or their names; the seconds between the first start and
---   the last; and with a packet trigger that packet, the results' `offset` being the time from it to their starts
+--   the last; and with a packet trigger that packet, or that event, the results' `offset` being the time from it to their starts
 -- @error   what is no node
 -- @example vm
 --   local a, b = host("a"), host("b")
@@ -166,14 +185,14 @@ end
 --   print(results[b].stdout, spread)
 function sync.sync(commands)
     if type(commands) ~= "table" then error("sync: want a table, sync{ [node] = command }", 2) end
-    local own, opts, on, handle = {}, {}, nil, nil
+    local own, opts, on, handle = {}, {}, nil, sync.expected()
     for key, value in pairs(commands) do
         if key == "timeout" then
             opts.timeout = units.duration(value, "timeout", 2)
-        elseif key == "on" and trigger.is(value) then
+        elseif key == "on" and tells_time(value) then
             handle = value
         elseif key == "on" then
-            on = waiting_function(value)
+            on, handle = waiting_function(value), nil
         else
             own[key] = value
         end
@@ -199,7 +218,10 @@ function sync.sync(commands)
     local spread, summary = spread_of(results), summary_of(results)
     local pkt = caught and caught.packet or nil
     summary.spread = spread
-    if pkt then summary.link, summary.packet, summary.offsets = handle.link.name, pkt.time, offsets_of(results, pkt) end
+    if pkt then
+        summary.link, summary.source = handle.link and handle.link.name or nil, rawget(pkt, "source")
+        summary.packet, summary.offsets = pkt.time, offsets_of(results, pkt)
+    end
     core.event(summary)
     return results, spread, pkt
 end

@@ -66,7 +66,7 @@ check_tree() { # check_tree FOLDER
     rule 'pcre2 in one file' "$(in_one_file 'pcre2')"
     rule 'netlink in one file' "$(in_one_file 'netlink/|linux/netlink|linux/rtnetlink')"
     # shellcheck disable=SC2046 # one folder a word
-    rule 'every C file is listed' "$(unlisted .c $(source_folders))"
+    rule 'every C file is listed' "$(unlisted .c $(source_folders) && unlisted .cc $(source_folders))"
     # shellcheck disable=SC2046 # one folder a word
     rule 'every Lua file is listed' "$(unlisted .lua $(find stdlib -type d) tests/lua tests/vm)"
     rule 'every shell script is listed' "$(unlisted .sh tests/vm vmctl/recipes vmctl/recipes/* runtime/guest)"

@@ -6,7 +6,7 @@ local core = require "qemunet.core"
 local limit = require "qemunet.program.limit"
 local messages = require "qemunet.batch.messages"
 local re = require "qemunet.re"
-local recorder = require "qemunet.program.recorder"
+local recorder = require "qemunet.record.recorder"
 local run = require "qemunet.program.run"
 local shuffle = require "qemunet.batch.shuffle"
 local tails = require "qemunet.batch.tails"
@@ -142,9 +142,9 @@ end
 
 --- Runs the file that the parent orders. Returns the exit status; nil and why when there is no parent.
 function child.run()
+    core.stop_within(messages.GRACE)
     local line, why = open_line()
     if not line then return nil, why end
-    core.stop_within(messages.GRACE)
     if core.wait({ line.order, line.gone }, PATIENCE) ~= 1 then return nil, "no order came" end
     local status = run_file(line, line.order:values())
     line.stream:close()

@@ -16,7 +16,7 @@ Job.__index = Job
 --- self.all), or nil.
 function job.new(order, show)
     return setmetatable({ file = order.file, order = order, show = show, memory = budget.LEAST, spool = false, all = {},
-        latest = {}, runs = 0, duration = 0, ended = false }, Job)
+        latest = {}, runs = 0, duration = 0, started = 0 }, Job)
 end
 
 local function put(self, kind, data)
@@ -91,6 +91,7 @@ end
 --- Runs it, and what fails of it again, at most `retries` times. It has taken its memory of the `bank`, a budget.
 function Job:run(retries, bank)
     local began = core.now()
+    self.started = os.time()
     self.spool = spool.new()
     local guard <close> = setmetatable({}, { __close = function()
         core.waiting(self.file)
@@ -104,7 +105,6 @@ function Job:run(retries, bank)
         run_once(self, bank)
         drop_own_failure(self)
     end
-    self.ended = true
 end
 
 --- Whether a test of it, or itself, has failed.

@@ -71,6 +71,7 @@ end
 local function kind_of(result)
     if result.status == status.MACHINERY then return "machinery" end
     if result.status == status.TIMED_OUT then return "timeout" end
+    if result.status == status.UNSOUND then return "fidelity" end
     return result.crashed and "crash" or "check"
 end
 
@@ -103,8 +104,8 @@ function junit.new(path)
     local part, why = io.open(path .. ".part", "wb")
     if not part then return nil, why end
     part:close()
-    return setmetatable({ path = path, suites = assert(io.tmpfile()), tests = 0, failures = 0, errors = 0, skipped = 0, time = 0.0 },
-        Report)
+    local self = { path = path, suites = assert(io.tmpfile()), tests = 0, failures = 0, errors = 0, skipped = 0, time = 0.0 }
+    return setmetatable(self, Report)
 end
 
 local function count(results)
@@ -122,7 +123,7 @@ function Report:add(job)
     local results = job:results()
     local sums = count(results)
     self.suites:write(open_tag("testsuite", "name", job.file, "tests", #results, "failures", sums.failures, "errors", sums.errors,
-        "skipped", sums.skipped, "time", job.duration + 0.0, "timestamp", os.date("!%Y-%m-%dT%H:%M:%S")), "\n")
+        "skipped", sums.skipped, "time", job.duration + 0.0, "timestamp", os.date("!%Y-%m-%dT%H:%M:%S", job.started)), "\n")
     for _, result in ipairs(results) do self.suites:write(testcase(result)) end
     for name, stream in pairs { ["system-out"] = "stdout", ["system-err"] = "stderr" } do
         sums[name] = element(name, job.spool:text(stream, MOST_OUTPUT))
@@ -144,8 +145,8 @@ function Report:finish()
     local part = self.path .. ".part"
     local file, why = io.open(part, "wb")
     if not file then return why end
-    file:write('<?xml version="1.0" encoding="UTF-8"?>\n', open_tag("testsuites", "name", "qemunet", "tests", self.tests, "failures",
-        self.failures, "errors", self.errors, "skipped", self.skipped, "time", self.time), "\n")
+    file:write('<?xml version="1.0" encoding="UTF-8"?>\n', open_tag("testsuites", "name", "qemunet", "tests", self.tests,
+        "failures", self.failures, "errors", self.errors, "skipped", self.skipped, "time", self.time), "\n")
     copy(self.suites, file)
     local written, problem = file:write("</testsuites>\n")
     local closed, trouble = file:close()

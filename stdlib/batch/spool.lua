@@ -37,16 +37,17 @@ end
 function Spool:add(kind, data)
     if data == "" then return end
     if self.last > 0 or self.in_file + #data > spool.HEAD then return add_to_tail(self, kind, data) end
-    assert(self.file:write(string.pack("<s1s4", kind, data)))
+    if not self.file:write(string.pack("<s1s4", kind, data)) then return add_to_tail(self, kind, data) end
     self.in_file = self.in_file + #data
 end
 
+-- A piece that a full disk has cut is the last.
 local function read_piece(file)
     local size = file:read(1)
-    if not size then return nil end
-    local kind = file:read(size:byte())
-    local data = file:read((string.unpack("<I4", file:read(4))))
-    return kind, data
+    local kind = size and file:read(size:byte())
+    local length = kind and file:read(4)
+    local data = length and #length == 4 and file:read((string.unpack("<I4", length)))
+    if data then return kind, data end
 end
 
 --- Calls fn(kind, data) for each piece; a gap is said to be one in "stderr".

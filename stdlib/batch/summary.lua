@@ -32,6 +32,7 @@ function summary.command(result, opts)
     for _, name in ipairs(names) do add("--param", ("%s=%s"):format(name, opts.params[name])) end
     if opts.accel then add("--accel", opts.accel) end
     if opts.no_templates then add "--no-templates" end
+    if opts.strict then add "--strict" end
     if opts.allow_host then add "--allow-host" end
     if opts.strict then add "--strict" end
     if #opts.args > 0 then add("--", table.unpack(opts.args)) end

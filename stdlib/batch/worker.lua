@@ -17,8 +17,9 @@ local LATE = 5
 -- A process that was asked to end is killed after this: it should have seen to it itself.
 local GRACE = messages.GRACE + 2
 
-local SIGNALS = { [1] = "SIGHUP", [2] = "SIGINT", [3] = "SIGQUIT", [4] = "SIGILL", [6] = "SIGABRT", [7] = "SIGBUS", [8] = "SIGFPE",
-    [9] = "SIGKILL", [11] = "SIGSEGV", [13] = "SIGPIPE", [14] = "SIGALRM", [15] = "SIGTERM", [24] = "SIGXCPU", [31] = "SIGSYS" }
+local SIGNALS = { [1] = "SIGHUP", [2] = "SIGINT", [3] = "SIGQUIT", [4] = "SIGILL", [6] = "SIGABRT", [7] = "SIGBUS",
+    [8] = "SIGFPE", [9] = "SIGKILL", [11] = "SIGSEGV", [13] = "SIGPIPE", [14] = "SIGALRM", [15] = "SIGTERM", [24] = "SIGXCPU",
+    [31] = "SIGSYS" }
 
 local Worker = {}
 Worker.__index = Worker
@@ -115,8 +116,8 @@ end
 
 local function end_text(code, signal)
     if signal == 0 then return ("its process ended with status %d"):format(code) end
-    local memory = signal == 9 and ", as when memory is short" or ""
-    return ("its process was ended by signal %d%s%s"):format(signal, SIGNALS[signal] and " (" .. SIGNALS[signal] .. ")" or "", memory)
+    local name = SIGNALS[signal] and (" (%s)"):format(SIGNALS[signal]) or ""
+    return ("its process was ended by signal %d%s%s"):format(signal, name, signal == 9 and ", as when memory is short" or "")
 end
 
 -- Why it failed, beside its tests: message, traceback, the exit status for it, whether it is a crash; or nothing.
@@ -145,13 +146,13 @@ local function report_end(self, overdue)
     if not message then return end
     local test = self.current or { number = 0, name = self.order.file, began = self.began }
     self.watch.result { kind = "result", number = test.number, name = test.name, line = test.line, outcome = "failed",
-        message = message .. left_out(self), traceback = trace, status = code, crashed = crashed, duration = core.now() - test.began,
-        consoles = tails.read(self.folder) }
+        message = message .. left_out(self), traceback = trace, status = code, crashed = crashed,
+        duration = core.now() - test.began, consoles = tails.read(self.folder) }
 end
 
 --- Runs the file of an `order` (as child.run takes it, and file_timeout=). `watch`: functions that are told of it:
---- output(data, "stdout" or "stderr"), started(name), result(message), tests(list), claim(bytes, granted), and is_known(number) -> whether a
---- test has a result. Returns the run's folder, if it made one. When the calling task is cancelled, it is ended.
+--- output(data, "stdout" or "stderr"), started(name), result(message), tests(list), claim(bytes, granted), and is_known(number)
+--- -> whether a test has a result. Returns the run's folder, if it made one. When the calling task is cancelled, it is ended.
 function worker.run(order, watch)
     local self = setmetatable({ order = order, watch = watch, ended = core.future(), news = core.future(), claims = 0,
         began = core.now() }, Worker)

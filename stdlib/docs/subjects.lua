@@ -10,6 +10,7 @@ subjects.LIST = {
         classes = "node vm host responder image result job console" },
     { title = "Network", names = "link switch lan hub nat radio mobility partition capture_all topology",
         classes = "link direction switch radio mobility trigger packet partition capture topology" },
+    { title = "ns-3", names = "ns3", classes = "net medium simulated application tracer" },
     { title = "Traffic", names = "source sink voice video", classes = "source sink voice video" },
     { title = "Time and tasks", names = "now sleep after at every go all any event barrier sync timeout eventually always",
         classes = "task event barrier" },
@@ -24,15 +25,17 @@ subjects.LIST = {
 -- Why a method of a class is none of the language's.
 local INTERNAL = {
     { "what all{}, any{} and join ask of what can be waited for", {
-        task = "outcome", event = "outcome", job = "outcome", trigger = "outcome", storm = "outcome", mobility = "outcome" } },
+        task = "outcome", event = "outcome", job = "outcome", trigger = "outcome", storm = "outcome", mobility = "outcome",
+        tracer = "outcome" } },
     { "how the library boots and ends a node", {
-        vm = "power_on power_off close commander", host = "power_on power_off close commander", responder = "close",
+        vm = "power_on power_off close commander", host = "power_on power_off close commander", responder = "close", simulated = "close",
         node = "start_up channel cut taking_file console_tail" } },
     { "how a link adds and removes interfaces", { node = "add_nic remove_nic plug set_carrier", link = "carrier" } },
     { "how a node learns of other nodes' names", { node = "update_hosts" } },
     { "how what a job does is held back until all are ready", { job = "release" } },
     { "how an image is built and found", { image = "files" } },
-    { "how links leave what they are plugged into", { switch = "forget close", radio = "forget" } },
+    { "how links leave what they are plugged into", { switch = "forget close", radio = "forget", medium = "forget" } },
+    { "how the simulation is asked", { net = "call names_changed" } },
 }
 
 --- Why a method is not for experiments: the reason, or nil for one that is. `class_names`: its class, and the class's kinds.

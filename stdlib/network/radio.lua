@@ -68,16 +68,33 @@ function meta.__tostring(self) return ("radio %s (%d members)"):format(self.name
 -- the node.
 local places = setmetatable({}, { __mode = "k" })
 
+-- Media whose members have places, by their metatables: {[metatable]={ has_places=fn(medium), move=fn(link, motion),
+-- place_of=fn(link) -> x, y }}.
+local kinds = {
+    [meta] = {
+        has_places = function() return true end,
+        move = function(l, m) core.radio_move(l.switch.id, l.id, m.x, m.y, m.vx, m.vy, m.start, m.duration) end,
+        place_of = function(l) return core.radio_position(l.switch.id, l.id) end,
+    },
+}
+
+--- Makes another kind of medium one whose members have places.
+function radio.add_kind(of, functions) kinds[of] = functions end
+
+local function kind_of(medium) return type(medium) == "table" and kinds[getmetatable(medium)] end
+
 -- A node's links to radios.
 local function links_of(self)
     local list = {}
     for _, nic in ipairs(self.nics) do
-        if not nic.link.removed and radio.is(nic.link.switch) then list[#list + 1] = nic.link end
+        local medium = nic.link.switch
+        local kind = not nic.link.removed and kind_of(medium)
+        if kind and kind.has_places(medium) then list[#list + 1] = nic.link end
     end
     return list
 end
 
-local function apply(l, m) core.radio_move(l.switch.id, l.id, m.x, m.y, m.vx, m.vy, m.start, m.duration) end
+local function apply(l, m) kind_of(l.switch).move(l, m) end
 
 --- Has a node move so, in all its radios. A motion that starts later than now follows those that start before it, and
 --- replaces those that were to start later. The fabric keeps radio.PLANNED of them, the present one included.
@@ -111,7 +128,7 @@ function radio.has_place(self) return #links_of(self) > 0 end
 --- Where a node is; nil when it is in no radio.
 function radio.place_of(self)
     local l = links_of(self)[1]
-    if l then return core.radio_position(l.switch.id, l.id) end
+    if l then return kind_of(l.switch).place_of(l) end
 end
 
 -- One coordinate; `where` begins the error.
@@ -208,6 +225,9 @@ local function move_at_once(self, motion)
     radio.set_motion(self, motion)
     radio.drive(self, nil)
 end
+
+--- Puts the node at a link's end somewhere, in all its radios.
+function radio.place(l, x, y) move_at_once(l.a, radio.standing(x, y, core.now())) end
 
 --- radio:join(node, place, opts) -> link: puts a node at a place, and joins it (end a) to the radio (end b).
 -- A node is at one place in all its radios.

@@ -207,6 +207,7 @@ function trigger.listen(self, fn)
     self.listeners[fn] = true
     return function() self.listeners[fn] = nil end
 end
+meta.listen = trigger.listen
 
 local function check_arguments(filter, opts, fn, level)
     if type(filter) ~= "string" then error('on: want a filter in pcap\'s syntax, as "tcp port 80"', level + 1) end

@@ -5,6 +5,7 @@
 
 local accelerator = require "qemunet.nodes.accelerator"
 local boot = require "qemunet.nodes.boot"
+local child = require "qemunet.ns3.child"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local nat = require "qemunet.network.nat"
@@ -114,6 +115,12 @@ function checks.aarch64()
     local version = output("qemu-system-aarch64 --version"):match("version (%S+)")
     if version then return ok("QEMU aarch64", version .. ': machines with arch="aarch64", emulated') end
     return warning("QEMU aarch64", "qemu-system-aarch64 is there but does not run", install "--reinstall qemu-system-arm")
+end
+
+function checks.ns3()
+    local path = child.find_program()
+    if path then return ok("ns-3", path .. ": ns3{} joins nodes through a simulation") end
+    return warning("ns-3", "this qemunet was built without it: no ns3{}", install("libns3-dev", "g++") .. ", and build it again")
 end
 
 function checks.cache(known)
@@ -310,7 +317,7 @@ end
 
 -- The report ----------------------------------------------------------------------------------------------------------
 
-local ORDER = { "processors", "memory", "files", "processes", "qemu", "aarch64", "cache", "image", "image_tools", "kvm",
+local ORDER = { "processors", "memory", "files", "processes", "qemu", "aarch64", "ns3", "cache", "image", "image_tools", "kvm",
     "namespaces", "tun", "machine" }
 
 --- Does all checks. Returns the findings, in order.

@@ -21,6 +21,7 @@ local LIMITS = options.register({
     loop_lag = { type = "duration", default = 0.1, min = 0 },
     drift = { type = "duration", default = 0.01, min = 0 },
     losses = { type = "fraction", default = 1e-5 },
+    ns3_lateness = { type = "duration", default = 0.01, min = 0 },
 }, "fidelity")
 
 local limits = options.check({}, LIMITS)
@@ -34,6 +35,7 @@ function fidelity.reset() limits = options.check({}, LIMITS) end
 -- @option loop_lag  the control loop, which runs the script and its timers, is this late for 1 % of the time
 -- @option drift     a guest's clock goes this far from this machine's, from its boot to the run's end
 -- @option losses    of all frames, this share is lost to this machine's slowness
+-- @option ns3_lateness  of the events of an ns-3 simulation, 99 of 100 are simulated within this of when they are due
 -- @error  an unknown option, a wrong unit
 -- @example
 --   fidelity { lateness = "200us", loop_lag = "1s" }
@@ -113,6 +115,18 @@ function measures.losses(counters)
     return { value = math.min(lost / frames, 1), t = lost > 0 and totals.lost_at or nil, counts = counts }
 end
 
+-- The simulation that is worst by p99.
+function measures.ns3_lateness(counters)
+    local worst
+    for name, stats in pairs(counters.ns3 or {}) do
+        local late = stats.lateness
+        if late.count >= fidelity.SAMPLE and (not worst or late.p99 > worst.value) then
+            worst = { value = late.p99, max = late.max, t = late.max_at, simulation = name }
+        end
+    end
+    return worst
+end
+
 local texts = {}
 
 function texts.lateness(m)
@@ -133,11 +147,15 @@ function texts.losses(m)
     return table.concat(list, ", ")
 end
 
+function texts.ns3_lateness(m)
+    return ("the simulation %s was late, 99%% of its events by up to %s"):format(m.simulation, units.format_duration(m.value))
+end
+
 local function reason(what, measure, threshold)
     if not measure or measure.value <= threshold then return nil end
     local severe = measure.value > fidelity.SEVERE * threshold
-    return { what = what, verdict = severe and "unsound" or "doubtful", value = measure.value, threshold = threshold, t = measure.t,
-        link = measure.link, node = measure.node, text = texts[what](measure) }
+    return { what = what, verdict = severe and "unsound" or "doubtful", value = measure.value, threshold = threshold,
+        t = measure.t, link = measure.link, node = measure.node, text = texts[what](measure) }
 end
 
 local JSON_ARRAY = { __jsontype = "array" } -- also when it is empty

@@ -15,15 +15,16 @@ local link = require "qemunet.network.link"
 local mobility = require "qemunet.network.mobility"
 local nat = require "qemunet.network.nat"
 local node = require "qemunet.nodes.node"
+local ns3 = require "qemunet.ns3.ns3"
 local options = require "qemunet.options"
 local partition = require "qemunet.network.partition"
 local radio = require "qemunet.network.radio"
 local random = require "qemunet.random"
 local re = require "qemunet.re"
-local recorder = require "qemunet.program.recorder"
+local recorder = require "qemunet.record.recorder"
 local repetition = require "qemunet.repetition"
 local responder = require "qemunet.nodes.responder"
-local series = require "qemunet.program.series"
+local series = require "qemunet.record.series"
 local sandbox = require "qemunet.program.sandbox"
 local stats = require "qemunet.stats"
 local sync = require "qemunet.sync"
@@ -75,7 +76,11 @@ local voice = require "qemunet.traffic.voice"
 --- check: assertions, which raise with what was found and what was wanted.
 -- @example
 --   check.equal(1 + 1, 2)
+
 local language = {}
+
+--- The globals of the script that runs.
+language.globals = false
 
 options.register({ width = { type = "number", default = 100 }, depth = { type = "integer", default = 6 },
     max = { type = "integer", default = 2000 }, string = { type = "integer", default = 4096 },
@@ -132,7 +137,7 @@ end
 local function show_help(...) return require "qemunet.docs.help".help(...) end
 
 -- The prompt is loaded when one is opened.
-local function open_prompt() return require "qemunet.program.breakpoint".breakpoint() end
+local function open_prompt() return require "qemunet.repl.breakpoint".breakpoint() end
 
 -- A table of functions that the library uses itself: what a script changes in it is the script's alone.
 local function own_copy(value)
@@ -149,6 +154,7 @@ function language.names(suite, args)
         responder = responder.responder, boot = boot.boot,
         link = link.link, switch = link.switch, hub = link.hub, lan = link.lan, nat = nat.nat,
         partition = partition.partition, faults = faults.faults, radio = radio.radio, mobility = mobility.mobility,
+        ns3 = ns3.ns3,
         capture_all = capture.all, topology = topology,
         source = traffic.source, sink = traffic.sink, voice = voice.voice, video = video.video,
         now = core.now, sleep = tasks.sleep, after = tasks.after, at = tasks.at, every = tasks.every, go = tasks.go,
@@ -172,6 +178,7 @@ function language.environment(names, folder)
     local env = sandbox.environment(names, folder)
     package.loaded.qemunet = names
     env.os.exit = exit.exit
+    language.globals = env
     local function known()
         local list = {}
         for name in pairs(env) do list[#list + 1] = name end

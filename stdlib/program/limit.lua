@@ -39,6 +39,7 @@ function limit.run(seconds, fn)
         tasks.show_waits()
         fn()
     end)
+    local shown <close> = setmetatable({}, { __close = tasks.show_waits })
     local waited, ended = pcall(wait_for, task.done, seconds)
     if waited and ended then return true end
     task:cancel()

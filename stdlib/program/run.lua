@@ -17,16 +17,15 @@ local limit = require "qemunet.program.limit"
 local modules = require "qemunet.program.modules"
 local nat = require "qemunet.network.nat"
 local paths = require "qemunet.paths"
-local recorder = require "qemunet.program.recorder"
+local recorder = require "qemunet.record.recorder"
 local report_page = require "qemunet.report.report"
 local runner = require "qemunet.program.runner"
-local series = require "qemunet.program.series"
+local series = require "qemunet.record.series"
 local status = require "qemunet.program.status"
 local strain = require "qemunet.program.strain"
 local suite = require "qemunet.program.suite"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
-local trace = require "qemunet.program.trace"
 local vm = require "qemunet.nodes.vm"
 
 local run = {}
@@ -164,6 +163,7 @@ local function run_main(fn)
         thrown = thrown or other
         main:cancel()
     end
+    if core.stop_reason() then main:cancel() end -- a stop cancels the tasks that there are
     core.wait { main.done }
     if thrown then return thrown end
     if failure then return failure end
@@ -215,7 +215,7 @@ end
 local function passed() return { verdict = "passed", status = run.PASSED } end
 
 -- What opens a prompt, which few runs want.
-local function breakpoints() return require "qemunet.program.breakpoint" end
+local function breakpoints() return require "qemunet.repl.breakpoint" end
 
 -- A prompt where it failed, while all of it is still there.
 local function show_failure(env, failure)
@@ -234,7 +234,8 @@ local function run_chunk(chunk, registry, opts, env)
             chunk()
             if #registry.tests > 0 then
                 summary = runner.run(registry, { print = function(line) core.print(line .. "\n") end, clock = core.now,
-                    limit = limit.run, told = tell_test })
+                    limit = limit.run, told = tell_test, on_failure = opts.repl_on_failure and
+                        function(each) breakpoints().at_failure(env, each) end or nil })
             end
         end
     end)
@@ -295,8 +296,6 @@ function run.file(opts)
     end
     core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
     recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up, topology or nil)
-    local untraced = recorder.made() and trace.write(recorder.made())
-    if untraced then core.log(-1, "cannot write trace.json: " .. untraced) end
     write_report()
     if not opts.suite then report(verdict) end
     return verdict, summary

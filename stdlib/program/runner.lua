@@ -41,7 +41,8 @@ end
 local function failure_of(err)
     local skipped = suite.skipped(err)
     if skipped then return { skip = skipped, raised = err } end
-    return { message = suite.text_of(err), raised = err, traceback = trim_traceback(debug.traceback("", 2)) }
+    local seen = errors.look(2)
+    return { message = suite.text_of(err), raised = err, traceback = trim_traceback(debug.traceback("", 2)), frames = seen }
 end
 
 -- Runs fn. Returns nil when it returned; else { skip = why } or { message =, traceback = }, and raised = the error.
@@ -106,6 +107,8 @@ local function run_body(registry, entry, opts)
         local found = attempt_all(registry.setups) or attempt(entry.fn)
         return { found }
     end)[1]
+    local failed = failure and not failure.skip and not registry.fatal(failure.raised)
+    if failed and opts.on_failure then opts.on_failure(failure) end
     local after = within(seconds, opts.limit, function() return attempt_each(registry.teardowns) end)
     raise_if_fatal(registry, { failure }, opts.on_fatal)
     raise_if_fatal(registry, after, opts.on_fatal)
@@ -178,8 +181,9 @@ end
 --              function(entry), on_result = function(result), which is then not printed; print = function(line) (default
 --              print); first = number of the first printed (default 1); plan = true prints "1..N" first; fail_fast = true
 --              to end behind the first that fails; limit = function(seconds, fn) -> whether fn ended in time, and timeout =
---              the seconds for a test that does not say; on_fatal = function(failure), before one is raised; told =
---              function(result), as well as on_result; clock = function() -> seconds, for the results' durations (default
+--              the seconds for a test that does not say; on_fatal = function(failure), before one is raised; on_failure =
+--              function(failure), before the teardowns; told = function(result), as well as on_result; clock = function()
+--              -> seconds, for the results' durations (default
 --              os.clock, processor time)
 -- @return { passed =, failed =, skipped = (counts), results = { { number = (of its registration), name =, outcome = "passed",
 --         "failed" or "skipped", message =, traceback =, machinery =, why = (of a skip), duration = (seconds), file =,

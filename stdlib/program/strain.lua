@@ -4,6 +4,7 @@
 
 local core = require "qemunet.core"
 local identity = require "qemunet.nodes.identity"
+local ns3 = require "qemunet.ns3.ns3"
 local testbed = require "qemunet.testbed"
 local vm = require "qemunet.nodes.vm"
 
@@ -84,7 +85,8 @@ end
 
 --- strain.collect() -> { links = {[name] = { ab =, ba = }}, those that were removed as they were, fabric = totals since the
 --- last call, or nil where there is no fabric, loop = lateness, waits = {[machine] = { watched =, waited =, worst =, worst_at =
---- }}, drifts = {[machine] = { drift =, doubt = }} }, the last three nil where nothing was emulated; ends the measuring.
+--- }}, drifts = {[machine] = { drift =, doubt = }}, ns3 = {[simulation] = net:stats()} }, the last four nil where nothing was
+--- emulated; ends the measuring.
 function strain.collect()
     local found = { links = links_stats(), drifts = not core.stop_reason() and drifts() or nil }
     for node in pairs(pids) do unwatch(node) end
@@ -92,6 +94,7 @@ function strain.collect()
     found.waits, waits = found.loop and waits, {}
     local totals = core.fabric_totals()
     found.fabric = totals and since_before(totals)
+    found.ns3 = ns3.collect()
     return found
 end
 

@@ -29,7 +29,12 @@ usage: qemunet COMMAND ...
       [--junit FILE] [--param NAME=VALUE]... [--seed N] [--accel A]
       [--no-templates] [--strict] [--allow-host] [-q|-v] [-- ARGS]
                       run test files, each in a process of its own; of folders,
-                      test_*.lua and *_test.lua (without PATH: of tests, or here)
+                      test_*.lua and *_test.lua (without PATH: of tests, or here);
+                      --filter: tests whose NAME, or "FILE: NAME", matches (PCRE2);
+                      --retries: what failed runs again, and is flaky if it passes;
+                      --test-timeout 10m, --file-timeout 1h, --jobs as many as there
+                      are processors, and memory for; --tap and --junit: reports for
+                      programs
   report DIR          write report.html into the folder of an earlier run
   image list          the images in the cache
   image build NAME [--packages "A B"] [--run SCRIPT] [--add PATH[:PLACE]]...

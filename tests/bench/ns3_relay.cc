@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// ns3_relay FD FD - joins two taps through an ns-3 simulation in real time: each is a device of a node that
-// bridges it to a link of 10 Gbit/s, 10 ms and 0.1 % loss. For `qemunet bench fabric`, by QEMUNET_BENCH_NS3.
-// The link is of SimpleNetDevice: point-to-point devices cannot be bridged, and a CSMA channel carries one frame
-// at a time, so that with 10 ms of delay it takes 100 frames a second.
+// ns3_relay FD FD - joins two taps through an ns-3 simulation in real time: each is a device of a
+// node that bridges it to a link of 10 Gbit/s, 10 ms and 0.1 % loss. For `qemunet bench fabric`, by
+// QEMUNET_BENCH_NS3. The link is of SimpleNetDevice: point-to-point devices cannot be bridged, and
+// a CSMA channel carries one frame at a time, so that with 10 ms of delay it takes 100 frames a
+// second.
 #include <cstdio>
 #include <cstdlib>
 #include <ns3/bridge-helper.h>

@@ -49,7 +49,8 @@ test("links, and what happens on them", function()
 end)
 
 test("faults", function()
-    local faults <close> = faults { { "cut", link = cable, at = 0, lasts = "20ms" }, { "slow", link = cable, at = "5ms", lasts = "30ms", delay = "1ms" },
+    local faults <close> = faults { { "cut", link = cable, at = 0, lasts = "20ms" },
+        { "slow", link = cable, at = "5ms", lasts = "30ms", delay = "1ms" },
         { "pause", node = b, at = "10ms", lasts = "10ms" }, { "crash", node = b, at = "30ms", lasts = "20ms" } }
     faults:start()
     faults:wait(10)

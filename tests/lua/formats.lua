@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- What stdlib/program/FORMATS.md says, and whether a run's folder keeps to it, for the tests: require "formats".
+-- What stdlib/record/FORMATS.md says, and whether a run's folder keeps to it, for the tests: require "formats".
 
 local core = require "qemunet.core"
 local qemunet = require "qemunet"
-local recorder = require "qemunet.program.recorder"
+local recorder = require "qemunet.record.recorder"
 
 local check, json, re = qemunet.check, qemunet.json, qemunet.re
 
@@ -53,7 +53,9 @@ local function problem_of(object, ...)
             known[field] = true
             local value = object[field]
             if value == nil and not rule.optional then return ("%s is missing"):format(field) end
-            if value ~= nil and not TYPES[rule.type](value) then return ("%s is no %s: %s"):format(field, rule.type, tostring(value)) end
+            if value ~= nil and not TYPES[rule.type](value) then
+                return ("%s is no %s: %s"):format(field, rule.type, tostring(value))
+            end
         end
     end
     for field in pairs(object) do
@@ -62,14 +64,15 @@ local function problem_of(object, ...)
 end
 
 local here = debug.getinfo(1, "S").source:match("^@?(.*)/[^/]*$")
-local document = read(here .. "/../../stdlib/program/FORMATS.md")
+local document = read(here .. "/../../stdlib/record/FORMATS.md")
 
 --- Runs an experiment, beside this file or with a path of its own, in a process. Returns its folder and its exit status.
 function formats.run(path)
     local folder = ("%s/%s"):format(recorder.folder(), path:match("([^/]*)%.lua$"))
     local ended = core.future()
-    local process = assert(core.process { "/proc/self/exe", "run", path:find("/", 1, true) and path or here .. "/" .. path, "-q", "--seed", "1",
-        "--out", folder, output = recorder.folder() .. "/output", on_end = function(status) ended:set(status) end })
+    local script = path:find("/", 1, true) and path or here .. "/" .. path
+    local process = assert(core.process { "/proc/self/exe", "run", script, "-q", "--seed", "1", "--out", folder,
+        output = recorder.folder() .. "/output", on_end = function(status) ended:set(status) end })
     local guard <close> = setmetatable({}, { __close = function()
         process:stop()
         core.wait({ ended }, 5)
@@ -144,9 +147,8 @@ function formats.check_trace(folder)
     local names, slices, open, instants, counters, last = {}, {}, {}, {}, {}, {}
     for i, e in ipairs(file.traceEvents) do
         local key = ("%s %s"):format(e.pid, e.tid)
-        if not PHASES[e.ph] or math.type(e.pid) ~= "integer" or math.type(e.tid) ~= "integer" or type(e.ts) ~= "number" or e.ts < 0 then
-            error(("trace event %d: %s"):format(i, json.encode(e)))
-        end
+        local placed = math.type(e.pid) == "integer" and math.type(e.tid) == "integer" and type(e.ts) == "number" and e.ts >= 0
+        if not PHASES[e.ph] or not placed then error(("trace event %d: %s"):format(i, json.encode(e))) end
         slices[key], open[key] = slices[key] or {}, open[key] or {}
         if e.ph ~= "E" then check.is_true(type(e.name) == "string") end
         if e.ph == "M" then

@@ -4,7 +4,7 @@
 local core = require "qemunet.core"
 local frames = require "frames"
 local pcapng = require "pcapng"
-local recorder = require "qemunet.program.recorder"
+local recorder = require "qemunet.record.recorder"
 
 local a, b = responder("a"), responder("b")
 local cable = link(a, b)

@@ -282,7 +282,7 @@ test("help: a function, a method, an object, a name", function()
     check.match(help_of.about("vm:run"), "^node:run%(cmd, opts%) %-> result\n")
     check.match(help_of.about("host:crash"), "^node:crash%(%)\n")
     check.match(select(2, help_of.about "burst"), 'no documentation of "burst"') -- an option has no name of its own
-    check.match(help_of.about("stop"), "^capture:stop.*\n\nmobility:stop.*\n\nsink:stop")
+    check.match(help_of.about("stop"), "^application:stop.*\n\ncapture:stop.*\n\nmobility:stop.*\n\nsink:stop")
     check.match(help_of.about("link"), "^link%(a, b, opts%).*\n\nlink\na cable, whose")
     check.match(help_of.about(rng), "^rng%(%.%.%.%) %-> number\n")
     check.match(help_of.about(help), "^help%(x%)\n")

@@ -121,11 +121,13 @@ end)
 
 test("each measure is judged by how far it is beyond its limit, with where and when", function()
     local reasons, result = judged("unsound", { links = { x = lateness(100, 0.002), y = lateness(500, 0.008) },
-        waits = { a = { watched = 10, waited = 3, worst = 1, worst_at = 2 }, b = { watched = 10, waited = 2.5, worst = 1, worst_at = 1 } },
+        waits = { a = { watched = 10, waited = 3, worst = 1, worst_at = 2 },
+            b = { watched = 10, waited = 2.5, worst = 1, worst_at = 1 } },
         drifts = { a = { drift = -0.02, doubt = 0.005 } }, loop = { p99 = 0.2, max = 0.4, max_at = 4.25 } })
     check.equal(reasons, { "cpu_wait doubtful a 2.0", "lateness unsound y 3.0", "loop_lag doubtful - 4.25", "drift doubtful a -" })
-    check.equal(fidelity.words(result), "unsound: machine a waited for a processor 30% of its time (worst at 2.0 s); the frames of link y " ..
-        "were late, 99% of them by up to 8 ms (worst at 3.0 s); the control loop was up to 400 ms late (worst at 4.2 s); " ..
+    check.equal(fidelity.words(result), "unsound: machine a waited for a processor 30% of its time (worst at 2.0 s); " ..
+        "the frames of link y were late, 99% of them by up to 8 ms (worst at 3.0 s); " ..
+        "the control loop was up to 400 ms late (worst at 4.2 s); " ..
         "the clock of a drifted by 15 ms")
     check.near(result.reasons[4].value, 0.015, 1e-12)
     check.equal(result.reasons[1].threshold, 0.25)

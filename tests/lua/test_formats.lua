@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- A run's folder holds what stdlib/program/FORMATS.md says, and nothing else.
+-- A run's folder holds what stdlib/record/FORMATS.md says, and nothing else.
 
 local formats = require "formats"
 

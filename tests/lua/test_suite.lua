@@ -150,6 +150,21 @@ test("filters, numbering and the plan", function()
     check.equal(summary.results[1].name, "tcp")
 end)
 
+test("a test's own time limit, or that of all, holds for it and for its teardowns", function()
+    local limits = {}
+    local summary = run(function(g)
+        g.test("own", { timeout = "20ms" }, function() end)
+        g.test("other", function() error("not reached", 0) end)
+    end, { timeout = 5, limit = function(seconds, fn)
+        limits[#limits + 1] = seconds
+        if seconds < 1 then fn() end
+        return seconds < 1
+    end })
+    check.equal(limits, { 0.02, 0.02, 5, 5 })
+    check.equal(summary.passed, 1)
+    inner.match(summary.results[2].message, ":%d+: timed out after 5 s\nand in teardown: timed out after 5 s$")
+end)
+
 test("tests, setups and raises may yield", function()
     local seen = {}
     local runner = coroutine.wrap(function()
@@ -207,6 +222,9 @@ test("registering wrongly is misuse", function()
     blames(function() g.test("name") end, "test: want a function, got nil")
     blames(function() g.test(function() end) end, "test: want a name, got <function "
         .. debug.getinfo(1, "S").short_src .. ":" .. debug.getinfo(1, "l").currentline - 1 .. ">")
+    blames(function() g.test("name", { timout = 1 }, function() end) end, 'test: unknown option "timout"; did you mean "timeout"?')
+    blames(function() g.test("name", { timeout = "soon" }, function() end) end,
+        'test: timeout: bad duration "soon" (want seconds or "200us", "20ms", "1.5s", "2m")')
     blames(function() g.setup() end, "setup: want a function, got nil")
     blames(function() g.skip(5) end, "skip: want a reason as text, got 5")
     local summary = run(function(h) h.test("outer", function() h.test("inner", function() end) end) end)

@@ -9,6 +9,9 @@ local session = {}
 
 local PTY, QEMUNET = os.getenv("PTY"), os.getenv("QEMUNET")
 
+-- What is there already need not be made again.
+local CACHE = os.getenv("XDG_CACHE_HOME") or os.getenv("HOME") .. "/.cache"
+
 local Session = {}
 Session.__index = Session
 
@@ -31,8 +34,8 @@ end
 function session.start(folder, ...)
     count = count + 1
     local name = ("qemunet-tty-%s-%d"):format(folder:match("[^/]*$"), count)
-    local words = { PTY, name, "/usr/bin/env", "-C", folder, "XDG_STATE_HOME=" .. folder, "HOME=" .. folder, "TERM=xterm",
-        "NO_COLOR=1", QEMUNET, ... }
+    local words = { PTY, name, "/usr/bin/env", "-C", folder, "XDG_STATE_HOME=" .. folder, "HOME=" .. folder,
+        "XDG_CACHE_HOME=" .. CACHE, "TERM=xterm", "NO_COLOR=1", QEMUNET, ... }
     local self = setmetatable({ screen = console.stream("terminal"), over = core.future() }, Session)
     words.output, words.on_end = folder .. "/pty.log", function(...) self.over:set(...) end
     self.process = assert(core.process(words))

@@ -41,7 +41,7 @@ judge() { # judge STATUS NAME KEY
 name=none
 known=''
 for path in "$here"/../../experiments/*.lua; do known="$known $(basename "$path" .lua)"; done
-[ "$known" = ' convergence crowd faults handshake hello ospf radio raft routing steps suite voip' ]
+[ "$known" = ' convergence crowd faults handshake hello ns3_csma ns3_release ns3_walk ospf radio raft routing steps suite voip' ]
 verdict $? "each experiment has its line here"
 
 # Mostly it waits for timers: beside the others.
@@ -56,6 +56,14 @@ run radio last_answer_s
 run routing recovery_s --param rounds=3
 run steps capacity
 run suite tests
+# Where this was built with ns-3.
+if [ -e "${QEMUNET_NS3:-$(dirname "$QEMUNET")/qemunet-ns3}" ]; then
+    run ns3_csma rtt_ms
+    run ns3_release offsets --param rounds=2
+    run ns3_walk last_answer_s
+else
+    echo "skipped: the experiments with ns-3, which this was built without"
+fi
 run voip mos --param seconds=2
 run raft acknowledged --param members=3 --param repetitions=1
 wait $ospf

@@ -4,7 +4,7 @@
 package.path = debug.getinfo(1, "S").source:match("^@(.*)vm/") .. "lua/?.lua;" .. package.path
 
 local formats = require "formats"
-local recorder = require "qemunet.program.recorder"
+local recorder = require "qemunet.record.recorder"
 
 local SCRIPT = [[
 local a, b = vm("a"), vm("b")

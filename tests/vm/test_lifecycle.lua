@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- How machines start and end, and what is said about it. Each machine here meets another end.
 
-local recorder = require "qemunet.program.recorder"
+local recorder = require "qemunet.record.recorder"
 
 local SMALL = { mem = "128M" }
 -- A name that no other process has on its command line.

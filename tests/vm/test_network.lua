@@ -248,7 +248,7 @@ test("a trigger delays one packet, and a capture tells of it", function()
         if p.comment and p.comment:find("held") then held[#held + 1] = p.comment end
     end
     check.equal({ dirs, #held }, { { ab = 3, ba = 3 }, 1 })
-    check.match(held[1], "^held by a trigger, entered %d+%.%d+ ms before$")
+    check.match(held[1], "^held by a trigger, delayed by a trigger, entered %d+%.%d+ ms before$")
 end)
 
 test("a trigger changes a packet's bytes, and the guest takes it", function()

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#include "clock.hh"
+
+#include <cmath>
+#include <ctime>
+#include <ns3/realtime-simulator-impl.h>
+#include <ns3/simulator.h>
+
+namespace qn
+{
+
+static int64_t real_now()
+{
+    auto simulator =
+        ns3::DynamicCast<ns3::RealtimeSimulatorImpl>(ns3::Simulator::GetImplementation());
+    return simulator->RealtimeNow().GetNanoSeconds();
+}
+
+void Clock::Start()
+{
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    m_began = now.tv_sec * 1000000000LL + now.tv_nsec - m_origin - real_now();
+}
+
+double Clock::Seconds(ns3::Time t) const
+{
+    return static_cast<double>(t.GetNanoSeconds() + m_began) / 1e9;
+}
+
+ns3::Time Clock::At(double seconds) const
+{
+    return ns3::NanoSeconds(std::llround(seconds * 1e9) - m_began);
+}
+
+int64_t Clock::Sample()
+{
+    int64_t now = real_now(), late = now - ns3::Simulator::Now().GetNanoSeconds();
+    urgency_note(&m_urgency, 1, now);
+    m_lateness.Add(late, Seconds(ns3::Simulator::Now()));
+    return late;
+}
+
+} // namespace qn

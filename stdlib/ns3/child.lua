@@ -1,0 +1,135 @@
+-- SPDX-License-Identifier: MIT
+-- The process that simulates, qemunet-ns3, and what is said to it: requests with their replies, and events. Lines of JSON; see
+-- runtime/ns3/control.hh.
+
+local core = require "qemunet.core"
+local errors = require "qemunet.errors"
+local tasks = require "qemunet.tasks"
+local text = require "qemunet.text"
+
+local child = {}
+
+-- A reply may take so long; so may the first, until the libraries are loaded.
+local DEADLINE, START = 10, 30
+-- A line has at most so many bytes, and of what the process says on its standard error the last so many are kept.
+local LINE_MAX, SAID_MAX = 1 << 20, 1 << 14
+
+local PROGRAM = "qemunet-ns3"
+local ABSENT = "ns3: this qemunet was built without ns-3: there is no %s. On Debian: apt-get install libns3-dev g++, " ..
+    "and build it again"
+
+local function folder_of(path) return path:match("^(.*)/[^/]*$") or "." end
+
+--- The program: beside our own while building, in libexec when installed. Returns its path, or nil and where it is not.
+function child.find_program()
+    local told = os.getenv "QEMUNET_NS3"
+    local folder = folder_of(core.program() or "")
+    local places = told and { told } or { folder .. "/" .. PROGRAM, folder .. "/../libexec/qemunet/" .. PROGRAM }
+    for _, path in ipairs(places) do
+        if core.stat(path) == "file" then return path end
+    end
+    return nil, table.concat(places, ", nor ")
+end
+
+local Child = {}
+Child.__index = Child
+
+local function said(self)
+    local words = text.tail(self.said, 20, "\n    ")
+    return words == "" and "" or ":\n    " .. words
+end
+
+-- All who wait hear of the end; unless it was asked for, the run ends with it.
+local function fail(self, why)
+    if self.ended then return end
+    self.ended = ("ns-3 %s%s"):format(why, said(self))
+    for _, waiting in pairs(self.waiting) do waiting:set() end
+    core.event { t = core.now(), kind = "ns3", net = self.name, event = "ended", why = self.ended }
+    if self.closing then return end
+    tasks.detach(function() errors.machinery(self.ended) end)
+end
+
+local function how(status, signal)
+    if signal == 6 then return "ended the simulation" end -- SIGABRT: what its fatal errors do
+    return signal ~= 0 and ("was killed by signal %d"):format(signal) or ("ended with status %d"):format(status)
+end
+
+local function take_line(self, line)
+    local message, why = core.json_decode(line)
+    if type(message) ~= "table" then
+        self.process:kill()
+        return fail(self, ("answered what is not JSON, %q: %s"):format(line:sub(1, 80), tostring(why)))
+    end
+    if message.event then return self.on_event(message) end
+    local waiting = self.waiting[message.id]
+    if waiting then waiting:set(message) end
+end
+
+local function take(self, data)
+    local buffer, from = self.input .. data, 1
+    while true do
+        local at = buffer:find("\n", from, true)
+        if not at then break end
+        take_line(self, buffer:sub(from, at - 1))
+        from = at + 1
+    end
+    self.input = buffer:sub(from)
+    if #self.input <= LINE_MAX or self.ended then return end
+    self.process:kill()
+    fail(self, ("answered with a line of more than %d bytes"):format(LINE_MAX))
+end
+
+-- The descriptor goes with the line, as soon as what was written before has been taken.
+local function send(self, line, fd)
+    local deadline = core.now() + DEADLINE
+    while true do
+        local sent, why = self.process:write(line, fd)
+        if sent or self.ended then return end
+        if core.now() > deadline then errors.machinery("ns3: cannot hand over a request: " .. why) end
+        core.wait({}, 0.001)
+    end
+end
+
+--- c:call(name, request, fd) -> its reply. Raises what the simulation has against it, at the script's line, behind `where` if
+--- the request has one.
+function Child:call(name, request, fd)
+    if self.ended then errors.machinery(self.ended) end
+    request = request or {}
+    self.last = self.last + 1
+    local id, where, reply = self.last, request.where or name, core.future()
+    request.id, request.call, request.fd, request.where = id, name, fd ~= nil, nil
+    self.waiting[id] = reply
+    local forget <close> = setmetatable({}, { __close = function() self.waiting[id] = nil end })
+    send(self, assert(core.json_encode(request)) .. "\n", fd)
+    core.wait({ reply }, name == "hello" and START or DEADLINE)
+    local message = reply:values()
+    if self.ended then errors.machinery(self.ended) end
+    if not message then errors.machinery(("ns3: %s: the simulation did not answer within %d s"):format(where, DEADLINE)) end
+    if message.error then errors.raise(("%s: %s"):format(where, message.error)) end
+    return message.value
+end
+
+--- c:close(): ends the simulation in good order: its files are complete then.
+function Child:close()
+    self.closing = true
+    self.process:close()
+end
+
+--- child.start(name, options, on_event) -> c. `name`: the simulation's; `options`: those of the program; on_event(event) is called for each event.
+function child.start(name, options, on_event)
+    local program, absent = child.find_program()
+    if not program then errors.machinery(ABSENT:format(absent)) end
+    local self = setmetatable({ name = name, on_event = on_event, input = "", said = "", last = 0, waiting = {}, ended = false,
+        closing = false }, Child)
+    local process, why = core.process {
+        program, assert(core.json_encode(options)),
+        on_message = function(data) take(self, data) end,
+        on_output = function(data) self.said = (self.said .. data):sub(-SAID_MAX) end,
+        on_end = function(status, signal) fail(self, how(status, signal)) end,
+    }
+    if not process then errors.machinery("ns3: cannot start the simulation: " .. why) end
+    self.process = process
+    return self
+end
+
+return child

@@ -1,0 +1,130 @@
+-- SPDX-License-Identifier: MIT
+-- What a run leaves behind: its folder, events, what the script recorded, and the result.
+
+local core = require "qemunet.core"
+local errors = require "qemunet.errors"
+local trace = require "qemunet.record.trace"
+
+local recorder = {}
+
+--- Of events.jsonl, series.csv, result.json and trace.json; see FORMATS.md.
+recorder.FORMAT = 1
+
+local state
+
+--- Starts anew for a run. `opts`: {name=, out= folder or nil, seed=, params=, file=}. The folder is made at once, or at
+--- the first recorder.folder() when `lazy`.
+function recorder.start(opts)
+    state = { opts = opts, recorded = {}, marks = {}, asked = {} }
+    if not opts.lazy then recorder.folder() end
+end
+
+--- The run's folder, made if need be.
+function recorder.folder()
+    if state.folder then return state.folder end
+    local folder, why = core.record_open(state.opts.out, state.opts.name)
+    if not folder then
+        errors.machinery(("cannot make the run's folder %s: %s"):format(state.opts.out or "under runs/", why))
+    end
+    state.folder = folder
+    core.event { t = core.now(), kind = "start", format = recorder.FORMAT, file = state.opts.file, seed = state.opts.seed }
+    recorder.on_folder(folder)
+    return folder
+end
+
+--- Called with the run's folder when it was made.
+recorder.on_folder = function() end
+
+--- The folder if it was made.
+function recorder.made() return state.folder end
+
+--- record{ key=value, ... }: puts values into the run's result.json.
+-- @param values  texts, numbers, booleans, and tables of these; a key that comes again replaces the value
+-- @example
+--   record { outage_s = 1.24, rounds = { 1.2, 1.3 } }
+function recorder.record(values)
+    if type(values) ~= "table" then error("record: want a table, record{ key = value }", 2) end
+    for key, value in pairs(values) do
+        if type(key) ~= "string" then error("record: the keys must be names", 2) end
+        local text, why = core.json_encode(value)
+        if not text then error(("record: %s: %s"):format(key, why), 2) end
+        state.recorded[key] = value
+    end
+    recorder.folder()
+    core.event { t = core.now(), kind = "record", values = values }
+end
+
+--- mark(text): notes a moment worth finding again in events.jsonl and in the report.
+-- @param text  any text
+-- @example
+--   mark("the path is cut")
+function recorder.mark(text)
+    if type(text) ~= "string" then error("mark: want a text", 2) end
+    core.event { t = core.now(), kind = "mark", text = text }
+end
+
+local function convert(name, text, default)
+    if type(default) == "number" then
+        local number = tonumber(text)
+        if not number then error(("--param %s=%s: want a number"):format(name, text), 3) end
+        return number
+    end
+    if type(default) == "boolean" then
+        if text ~= "true" and text ~= "false" then error(("--param %s=%s: want true or false"):format(name, text), 3) end
+        return text == "true"
+    end
+    return text
+end
+
+--- param(name, default) -> value: what was given with --param name=value, else the default.
+-- @param name     as it is given on the command line
+-- @param default  its type, number or boolean, is what the given text is read as; without one, the parameter must be given
+-- @error  a text that does not fit the default's type; no value and no default
+-- @example
+--   local rounds = param("rounds", 10)
+--   check.equal(rounds, 10)
+function recorder.param(name, default)
+    if type(name) ~= "string" then error("param: want a name", 2) end
+    local given = state.opts.params[name]
+    local value = default
+    if given ~= nil then value = convert(name, given, default) end
+    if given == nil and default == nil then error(("param: %s is needed: give --param %s=VALUE"):format(name, name), 2) end
+    state.asked[name] = value
+    return value
+end
+
+--- The names given with --param that the script never asked for.
+function recorder.unused_params()
+    local list = {}
+    for name in pairs(state.opts.params) do
+        if state.asked[name] == nil then list[#list + 1] = name end
+    end
+    table.sort(list)
+    return list
+end
+
+-- A copy that is an array in JSON also when it is empty.
+local function list_of(values)
+    return setmetatable(table.move(values or {}, 1, #(values or {}), 1, {}), { __jsontype = "array" })
+end
+
+--- Writes result.json and trace.json, if there is a folder, and ends the records: another file of a suite has its own. `verdict`:
+--- {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}; `series`: series.summary(); `fidelity`:
+--- fidelity.judge(); `topology`: inventory.collect().
+function recorder.finish(verdict, versions, counters, series, fidelity, topology)
+    if not state.folder then return end
+    local result, why = core.result {
+        format = recorder.FORMAT, verdict = verdict.verdict, status = verdict.status, error = verdict.error,
+        trace = verdict.trace, tests = verdict.tests, topology = topology, file = state.opts.file, args = list_of(state.opts.args), parameters = state.asked,
+        seed = state.opts.seed, recorded = state.recorded,
+        started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
+        duration = core.now(), host = core.host_facts(), versions = versions, fabric = counters.fabric,
+        links = counters.links, ns3 = counters.ns3, series = series, fidelity = fidelity,
+    }
+    if not result then core.log(-1, "cannot write result.json: " .. why) end
+    core.record_close()
+    why = trace.write(state.folder)
+    if why then core.log(-1, "cannot write trace.json: " .. why) end
+end
+
+return recorder

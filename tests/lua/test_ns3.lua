@@ -1,0 +1,363 @@
+-- SPDX-License-Identifier: MIT
+-- Simulations of ns-3's with hosts and simulated nodes: what passes, what is known, what is told of, and what goes wrong.
+
+local core = require "qemunet.core"
+
+local possible, why = pcall(function()
+    boot(host("probe"))
+    return ns3()
+end)
+if not possible then
+    for _, lacking in ipairs { "libns3-dev", "namespaces", "/dev/net/tun" } do
+        if tostring(why):find(lacking, 1, true) then skip(tostring(why)) end
+    end
+    error(why, 0)
+end
+
+local count = 0
+
+-- Nodes with names of their own.
+local function new_host()
+    count = count + 1
+    return host("h" .. count)
+end
+
+local function new_node(net)
+    count = count + 1
+    return net:node("s" .. count)
+end
+
+-- Whether a node, or what has an address, answers.
+local function ping(from, to, opts)
+    if type(to) == "table" then boot(to) end
+    return from:ok(("ping -c 1 -W 2 %s %s"):format(opts or "", type(to) == "table" and to.name or to))
+end
+
+local function raises(pattern, fn, ...)
+    local args = table.pack(...)
+    local ok, problem = pcall(function()
+        fn(table.unpack(args, 1, args.n))
+        return true
+    end)
+    check.is_true(not ok, "it did not raise: " .. pattern)
+    check.match(tostring(problem), pattern)
+    check.match(tostring(problem), "test_ns3%.lua:%d+: ")
+end
+
+test("csma: hosts and a simulated node ping each other, by their names", function()
+    local net = ns3 { seed = 1 }
+    local a, b, c = new_host(), new_host(), new_node(net)
+    local bus = net:csma { a, b, c, rate = "100mbit", delay = "1us" }
+    check.is_true(ping(a, b) and ping(a, c) and ping(b, c))
+    check.equal({ a:ip(bus), b:ip(bus) }, { a:ip(), b:ip() })
+    check.match(c:run("true").error, "simulated by ns%-3: it takes no commands")
+    local counters = net:counters(c)[bus]
+    check.less(1, counters.rx_packets)
+    check.equal(counters.drops, 0)
+    check.equal(net:counters(a)[bus].uncarried, 0)
+end)
+
+test("csma: one frame at a time, at its rate", function()
+    local net = ns3()
+    local a, b = new_host(), new_host()
+    net:csma { a, b, rate = "1mbit", delay = 0 }
+    ping(a, b)
+    -- 1000 bytes of payload, 8 of ICMP, 20 of IP, 18 of Ethernet, there and back.
+    local rtt = tonumber(a:succeed("ping -c 1 -s 1000 " .. b.name):match("time=([%d.]+)"))
+    check.less(2 * 1046 * 8 / 1e6 * 1000 - 0.01, rtt)
+end)
+
+test("p2p: IP passes, with its delay, and a ghost answers for who is at the other end", function()
+    local net = ns3()
+    local a, b = new_host(), new_host()
+    local link = net:p2p(a, b, { rate = "10mbit", delay = "5ms" })
+    ping(a, b)
+    local rtt = tonumber(a:succeed("ping -c 1 " .. b.name):match("time=([%d.]+)"))
+    check.less(10, rtt)
+    check.match(a:succeed("ip neigh show " .. b:ip(link)), b.nics[1].mac)
+    local own = b:succeed("ip -6 addr show dev eth0"):match("fe80:[%x:]+")
+    if own then check.is_true(a:ok(("ping -6 -c 1 -W 5 %s%%eth0"):format(own))) end
+    raises("want two nodes", net.p2p, net, a)
+    raises("want two nodes", net.p2p, net, a, a)
+end)
+
+test("simulated nodes route, and run applications", function()
+    local net = ns3()
+    local a, b, r, s = new_host(), new_host(), new_node(net), new_node(net)
+    local left = net:p2p(a, r)
+    local middle = net:p2p(r, s)
+    local right = net:p2p(s, b)
+    local function subnet(node, medium) return (node:ip(medium):gsub("%d+$", "0/24")) end
+    r:route(subnet(b, right), s)
+    s:route(subnet(a, left), r)
+    a:succeed("ip route add default via " .. r:ip(left))
+    b:succeed("ip route add default via " .. s:ip(right))
+    boot(b)
+    check.is_true(ping(a, b:ip()))
+    local routes = net:routes(r)
+    check.equal(routes[#routes].network .. "/" .. routes[#routes].prefix, subnet(b, right))
+    check.equal(net:routes(a)[1].via, r:ip(left))
+    raises("is on none of the node's subnets", r.route, r, "10.250.0.0/24", "10.250.0.1")
+    raises("want a network", r.route, r, "nowhere", s)
+
+    local sink = s:sink { port = 5000, protocol = "tcp" }
+    check.is_true(a:ok("head -c 100000 /dev/zero | nc -N -w 5 " .. s:ip(right) .. " 5000"))
+    check.equal(sink:report().rx_bytes, 100000)
+    s:echo()
+    check.equal(a:succeed("echo hello | nc -u -w 1 " .. s:ip(middle) .. " 7"), "hello\n")
+    local flow = s:on_off { to = r, rate = "1mbit", size = 500 }
+    local heard = r:sink()
+    eventually(10, function() return heard:report().rx_packets > 10 end)
+    flow:stop()
+    local after = flow:report().tx_packets
+    check.less(0, after)
+    sleep("20ms")
+    check.equal(flow:report().tx_packets, after)
+    local bulk_sink = r:sink { port = 6000, protocol = "tcp" }
+    s:bulk_send { to = r, port = 6000, size = 50000 }
+    eventually(10, function() return bulk_sink:report().rx_bytes == 50000 end)
+    raises("ns%-3 has no type ns3::Nothing", s.application, s, "ns3::Nothing")
+    raises("has no attribute Rat; it has: ", s.application, s, "ns3::OnOffApplication", { attributes = { Rat = 1 } })
+    raises("did you mean", s.on_off, s, { to = r, rte = 1 })
+end)
+
+test("wifi, ad hoc: heard within the range, by the model's power; a node moves out of it", function()
+    local net = ns3()
+    local a, b = new_host(), new_host()
+    local air = net:wifi { a, b, positions = { { 0, 0 }, [b.name] = { 20, 0 } }, loss = { "log-distance", exponent = 3 } }
+    check.is_true(ping(a, b))
+    check.near(net:power(a, b), 16.0206 - 46.6777 - 30 * math.log(20, 10), 0.01)
+    check.equal({ b:position() }, { 20, 0 })
+    local turns = net:on("course_change", { node = b })
+    check.near(b:move(60, 0, { over = "0.2s" }), 0.2, 1e-6)
+    check.is_true(turns:wait().time <= now())
+    repeat until turns:wait(5).vx == 0 -- it has come to its end
+    check.equal({ b:position() }, { 60, 0 })
+    check.is_true(not ping(a, b))
+    b:move(10, 0)
+    check.is_true(ping(a, b))
+    check.equal(net:queues(a)[air].packets, 0)
+    raises("is on no Wi%-Fi medium", net.position, net, new_node(net))
+end)
+
+test("wifi with an access point, which is one of the nodes", function()
+    local net = ns3()
+    local a, b, ap = new_host(), new_host(), new_node(net)
+    net:wifi { a, b, ap, mode = "infrastructure", ap = ap, standard = "802.11n", loss = { "range", range = 100 } }
+    eventually(20, function() return ping(a, ap) and ping(a, b) end)
+    raises("is not among the nodes", net.wifi, net, { a, mode = "infrastructure", ap = b })
+    raises('ap= goes with mode="infrastructure"', net.wifi, net, { a, ap = a })
+    raises("did you mean", net.wifi, net, { a, loss = "log-distanc" })
+    raises("802.11z", net.wifi, net, { a, standard = "802.11z" })
+end)
+
+test("attributes by their paths, and what is wrong with them", function()
+    local net = ns3()
+    local a, b = new_host(), new_host()
+    net:wifi { a, b }
+    local phy = ("/Names/%s/DeviceList/*/$ns3::WifiNetDevice/Phy/"):format(a.name)
+    check.equal(net:set(phy .. "TxPowerEnd", 10), 1)
+    check.equal(net:set("/NodeList/*/DeviceList/*/$ns3::WifiNetDevice/Phy/TxPowerStart", "10"), 2)
+    check.equal({ net:get(phy .. "TxPowerEnd") }, { 10.0, { 10.0 } })
+    check.near(net:power(a, b), 10 - 46.6777 - 30 * math.log(5, 10), 0.01)
+    check.equal(net:set("ns3::CsmaChannel::Delay", "1ms"), 1)
+    raises("has no attribute TxPower; it has: ", net.set, net, phy .. "TxPower", 1)
+    raises("no object has the path /NodeList/99", net.set, net, "/NodeList/99/Id", 1)
+    raises("ns%-3 has no type ns3::WifiNetDevce", net.set, net, "/NodeList/0/DeviceList/0/$ns3::WifiNetDevce/Mtu", 1)
+    raises("bad value ten for ns3::YansWifiPhy::TxPowerEnd: want ns3::DoubleValue", net.set, net, phy .. "TxPowerEnd", "ten")
+    raises("bad value 5 parsecs for ns3::CsmaChannel::Delay: want ns3::TimeValue", net.set, net, "ns3::CsmaChannel::Delay",
+        "5 parsecs")
+    raises("no global value Nothing", net.set, net, "Nothing", 1)
+    raises("bad path", net.get, net, "/NodeList")
+    raises("want a string, a number or a boolean", net.set, net, phy .. "TxPowerEnd", {})
+end)
+
+test("on: tx, rx, drop, a trace path; nth, count, cancel, wait", function()
+    local net = ns3()
+    local a, b = new_host(), new_node(net)
+    local bus = net:csma { a, b }
+    local path_events = {}
+    net:on("/NodeList/*/$ns3::Ipv4L3Protocol/Drop", function(e) path_events[#path_events + 1] = e end)
+    local first = net:on("rx", { node = b, count = 1 })
+    local all = net:on("tx", { node = a })
+    ping(a, b)
+    local event = first:wait(5)
+    check.equal({ event.node, event.source, event.event, event.last }, { b.name, "MacRx", "rx", true })
+    check.less(event.time, now())
+    check.less(60, all:wait(5).size + all:wait(5).size)
+    check.equal({ first:wait(1) }, { nil, "rx: no event: it has happened as often as it was to", "ended" })
+    all:cancel()
+    local before = all.count
+    ping(a, b)
+    check.equal(all.count, before)
+
+    a:succeed("ip route add 10.251.0.0/16 via " .. b:ip(bus))
+    ping(a, "10.251.0.1")
+    eventually(5, function() return path_events[1] end)
+    check.equal({ path_events[1].reason, path_events[1].node, path_events[1].to }, { "no route", b.name, "10.251.0.1" })
+    local flood = b:on_off { to = a, rate = "200mbit", size = 1400 }
+    local drop = net:on("drop", { node = b, nth = 2 }):wait(20)
+    flood:stop()
+    check.match(drop.source, "Drop")
+    raises("has no trace source Nothing; it has: ", net.on, net, "/NodeList/*/$ns3::Ipv4L3Protocol/Nothing")
+    raises("no object has the path", net.on, net, "/NodeList/*/$ns3::TcpL4Protocol/SocketList/*/CongState")
+    raises('not ctx; did you mean "tx"', net.on, net, "ctx")
+end)
+
+test("a queueing discipline's sources that are registered with another type", function()
+    local net = ns3()
+    local a, b = new_host(), new_node(net)
+    net:csma { a, b }
+    local discipline = "/NodeList/*/$ns3::TrafficControlLayer/RootQueueDiscList/*/"
+    check.is_true(net:on(discipline .. "DropBeforeEnqueue") ~= nil)
+    local waiting = net:on(discipline .. "PacketsInQueue")
+    check.is_true(ping(a, b))
+    check.is_true(waiting:wait(5).value ~= nil)
+end)
+
+test("schedule and at: instants of the simulation", function()
+    local net = ns3()
+    local a, b = new_host(), new_host()
+    net:csma { a, b }
+    boot(a, b)
+    local t = now() + 0.05
+    local called = event("called")
+    local handle = net:schedule(t, function(e) called:set(e) end)
+    check.near(called:wait(5).time, t, 1e-6)
+    check.equal(handle.ended, "it has happened as often as it was to")
+    t = now() + 0.3
+    local results, spread, happened = net:at(t, { [a] = "echo a", [b] = "echo b" }):join()
+    check.equal({ results[a].stdout, results[b].stdout }, { "a\n", "b\n" })
+    check.near(happened.time, t, 1e-6)
+    check.near(results[a].started - t, results[a].offset, 1e-6)
+    check.is_true(spread >= 0 and results[a].offset > 0 and results[b].offset > 0)
+    check.is_true(net:schedule(0, function() end):wait(5) ~= nil, "at once when it has passed")
+end)
+
+test("release: commands start with an event; sync{} as its argument, or the table alone", function()
+    local net = ns3()
+    local a, b = new_host(), new_node(net)
+    local bus = net:csma { a, b }
+    boot(a)
+    for _, way in ipairs { function(h) return h:release(sync { [a] = "echo go" }) end,
+        function(h) return h:release { [a] = "echo go" } end,
+        function(h) return sync { [a] = "echo go", on = h } end } do
+        local begun = now()
+        local sent = net:on("tx", { node = b, count = 1 })
+        local flow = go(function()
+            sleep("0.2s")
+            return b:on_off { to = a, rate = "100kbit" }
+        end)
+        local results, _, happened = way(sent)
+        flow:join():stop()
+        check.equal(results[a].stdout, "go\n")
+        check.less(begun + 0.2, happened.time)
+        check.near(results[a].offset, results[a].started - happened.time, 1e-6)
+        check.less(0, results[a].offset)
+    end
+    check.equal(sync { [a] = "echo alone" }[a].stdout, "alone\n") -- waits for nothing
+    check.is_true(net:counters(b)[bus].tx_packets > 0)
+end)
+
+test("a link to a medium: captured, cut, removed; nodes join later", function()
+    local net = ns3()
+    local a, b, c = new_host(), new_host(), new_host()
+    local bus = net:csma { a, b }
+    check.is_true(ping(a, b))
+    local seen = bus.links[1]:on("icmp", { count = 1 })
+    bus:join(c)
+    check.is_true(ping(a, c))
+    check.is_true(seen:wait(5) ~= nil)
+    bus.links[2]:down()
+    check.is_true(not ping(a, b, "-W 1"))
+    bus.links[2]:up()
+    check.is_true(ping(a, b))
+    bus.links[2]:remove()
+    check.equal(#bus.links, 2)
+    check.equal(#b.nics, 0)
+    check.is_true(ping(a, c))
+    raises("is on .* already", bus.join, bus, a)
+    raises("net:csma, net:p2p and net:wifi join it", link, new_node(net), a)
+    raises("is not a node", net.csma, net, { a, "nobody" })
+end)
+
+test("its lateness is measured", function()
+    local net = ns3()
+    net:csma { new_host(), new_host() }
+    eventually(5, function() return net:stats().lateness.count > 10 end)
+    local late = net:stats().lateness
+    check.is_true(late.p50 <= late.p99 and late.p99 <= late.max and late.mean > 0 and #late.histogram > 0)
+    raises("did you mean", ns3, { sed = 1 })
+end)
+
+-- Runs that fail ----------------------------------------------------------------------------------------------------------
+
+-- Runs a script by itself. Returns its exit status, and what it said.
+local function run(script, environment)
+    local path = os.tmpname()
+    local file <close> = assert(io.open(path, "w"))
+    file:write(script)
+    file:close()
+    local out = path .. "-run"
+    local program = core.real_path("/proc/self/exe")
+    local said <close> = assert(io.popen(("%s '%s' run -q --allow-host '%s' --out '%s' 2>&1; echo $?"):format(environment or "",
+        program, path, out)))
+    local text = said:read("a")
+    local files = assert(io.popen(("ls '%s'; rm -rf '%s' '%s'"):format(out, out, path))):read("a")
+    return tonumber(text:match("(%d+)\n$")), text, files
+end
+
+test("what ns-3 itself finds wrong ends the run, with its words", function()
+    local status, said = run [[
+        local net = ns3 { hard_limit = "1us" }
+        net:csma { host("a"), host("b") }
+        sleep(20)
+    ]]
+    check.equal(status, 3)
+    check.match(said, "Hard real%-time limit exceeded")
+end)
+
+test("a simulation that dies, or says what is not JSON, ends the run", function()
+    local status, said = run [[
+        local net = ns3()
+        net:csma { host("a"), host("b") }
+        net.child.process:kill()
+        net:stats()
+    ]]
+    check.equal(status, 3)
+    check.match(said, "ns%-3 was killed by signal 9")
+    status, said = run("ns3()", "QEMUNET_NS3=/bin/cat")
+    check.equal(status, 3)
+    check.match(said, "ns%-3 ended with status 1:\n.*/bin/cat: ")
+    local path = os.tmpname()
+    local file <close> = assert(io.open(path, "w"))
+    file:write("#!/bin/sh\necho nonsense >&0\nexec sleep 10\n")
+    file:close()
+    os.execute("chmod +x " .. path)
+    status, said = run("ns3()", "QEMUNET_NS3=" .. path)
+    os.remove(path)
+    check.equal(status, 3)
+    check.match(said, 'ns%-3 answered what is not JSON, "nonsense"')
+end)
+
+test("a qemunet without ns-3 says what it needs", function()
+    local status, said = run("ns3()", "QEMUNET_NS3=/nonexistent")
+    check.equal(status, 3)
+    check.match(said, "apt%-get install libns3%-dev")
+end)
+
+test("pcap: each device's file is complete", function()
+    local status, said, files = run [[
+        local net = ns3 { pcap = true }
+        local a, b, c = host("a"), host("b"), net:node("c")
+        net:csma { a, b, c }
+        net:p2p(a, c)
+        net:wifi { a, b }
+        boot()
+        check.is_true(a:ok("ping -c 1 b"))
+    ]]
+    check.equal({ status, said:match("rror.*") }, { 0 })
+    for _, name in ipairs { "ns3%-csma1%-a", "ns3%-csma1%-b", "ns3%-csma1%-c", "ns3%-p2p2%-a", "ns3%-wifi3%-b" } do
+        check.match(files, name .. "%.pcap")
+    end
+end)
