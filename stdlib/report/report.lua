@@ -150,7 +150,7 @@ end
 --- report.write(folder) -> path; or nil and why: writes report.html into a run's folder, whole or not at all.
 function report.write(folder)
     local page = core.report_page()
-    if not page then return nil, "the program was built without npm" end
+    if not page then return nil, "the program was built without the page, which needs npm" end
     local at, behind = page:find(MARKER, 1, true)
     local path, part = folder .. "/report.html", folder .. "/report.html.part"
     local file, why = io.open(part, "wb")
