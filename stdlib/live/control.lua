@@ -108,11 +108,26 @@ testbed.on_state(function(node)
     end
 end)
 
+--- control.pids() -> list of the processes whose sockets are there, in no order. Removes those that killed runs have left.
+function control.pids()
+    local list = {}
+    for _, name in ipairs(core.names(control.FOLDER) or {}) do
+        local pid, path = name:match("^%d+$") and math.tointeger(tonumber(name)), control.FOLDER .. "/" .. name
+        local stream, _, is_gone
+        -- A process in a container that shares the folder is there though it cannot be seen.
+        if pid and not core.is_process(pid) then stream, _, is_gone = core.control_connect(path, function() end) end
+        if stream then stream:close() end
+        if is_gone then os.remove(path) elseif pid then list[#list + 1] = pid end
+    end
+    return list
+end
+
 --- Lets the run in that folder be asked. Where that cannot be, the run goes on without, and says so.
 function control.open(folder)
     local why
     run_folder = folder
     if socket then return end
+    control.pids()
     socket, why = core.control_open(control.FOLDER, on_data)
     if not socket then core.log(0, ("qemunet ps will not know of this run: %s: %s"):format(control.FOLDER, why)) end
 end

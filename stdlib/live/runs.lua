@@ -75,7 +75,6 @@ Connection.__close = Connection.close
 local function look(pid)
     local path = ("%s/%d"):format(control.FOLDER, pid)
     local connection <close>, why, gone = runs.connect(path)
-    if gone and not core.is_process(pid) then os.remove(path) end
     if not connection then return not gone and { pid = pid, path = path, problem = why } or nil end
     local state
     state, why = connection:ask { want = "state" }
@@ -84,16 +83,13 @@ local function look(pid)
 end
 
 --- runs.list() -> list of { pid=, path= of the socket, state= see state.collect(), problem= why there is none }, the oldest
---- first. Removes what killed runs have left. Raises for errors.try() if others may have had their hands in there.
+--- first. Raises for errors.try() if others may have had their hands in there.
 function runs.list()
     local ok, why, is_missing = core.control_check(control.FOLDER)
     if is_missing then return {} end
     if not ok then errors.problem(("%s: want a folder of this user alone: %s"):format(control.FOLDER, why)) end
     local looks = {}
-    for _, name in ipairs(core.names(control.FOLDER) or {}) do
-        local pid = name:match("^%d+$") and math.tointeger(tonumber(name))
-        if pid then looks[#looks + 1] = tasks.go(look, pid) end
-    end
+    for i, pid in ipairs(control.pids()) do looks[i] = tasks.go(look, pid) end
     local list = {}
     for _, each in ipairs(looks) do list[#list + 1] = each:join() end
     table.sort(list, function(a, b)
