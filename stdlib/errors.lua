@@ -48,17 +48,17 @@ end
 --- Whether `err` was raised by errors.machinery, and nothing was put before or behind it since.
 function errors.is_machinery(err) return machinery[err] == true end
 
+--- The text of an error of any type; whatever its metamethods do, it raises nothing.
+function errors.text(err)
+    return type(err) == "string" and err or type(err) == "number" and tostring(err) or inspect(err)
+end
+
 --- Where a frame of the stack is, as a line of a trace. `info`: of debug.getinfo, with "Sln".
 function errors.describe(info)
     local name = info.what == "main" and "in the file's main part" or info.name and ("in %s '%s'"):format(
         info.namewhat ~= "" and info.namewhat or "function", info.name) or
         ("in the function at line %d"):format(info.linedefined)
     return ("    %s:%d: %s"):format(info.short_src, info.currentline, name)
-end
-
---- The text of an error of any type.
-function errors.text_of(err)
-    return type(err) == "string" and err or type(err) == "number" and tostring(err) or inspect(err)
 end
 
 --- Raises `err`, which was caught, as it is.
@@ -106,7 +106,7 @@ end
 
 -- The trace of a task's failure, and behind it where the task was started, and the one that started it.
 local function full_trace(trace, origin)
-    local parts = { trace }
+    local parts = { trace ~= "" and trace or nil }
     while origin do
         if origin.trace ~= "" then parts[#parts + 1] = "  in a task started at:\n" .. origin.trace end
         origin = origin.parent
