@@ -2,6 +2,7 @@
 -- The prompt, through a pseudo-terminal.
 
 package.path = debug.getinfo(1, "S").source:match("^@(.*/)") .. "../tty/?.lua;" .. package.path
+local completion = require "qemunet.repl.completion"
 local session = require "session"
 
 local folder
@@ -82,6 +83,15 @@ test("Tab completes", function()
     p:see("(?s):att.*ach")
     p:type(CTRL_C)
     leave(p)
+end)
+
+test("of an object, Tab offers what is documented, and nothing of the library's own", function()
+    local gamma = host("gamma")
+    local scope = { look_up = function() return gamma end }
+    local function offered(before) return (completion.candidates(before, scope, {})) end
+    check.equal(offered("h:wait_"), { "wait_file", "wait_port", "wait_shutdown", "wait_until" })
+    check.equal({ offered("h:power"), offered("h:add_n"), offered("h.mach") }, { {}, {}, {} })
+    check.equal(offered("h.sta"), { "state" })
 end)
 
 test("lines of earlier sessions come back", function()
