@@ -125,7 +125,7 @@ test("time limits: of a test that waits, of one that does not, of a file, of all
     write("test_2.lua", [[test("computes", function() while true do end end)]])
     run = batch("test_2.lua", "--file-timeout", "1s")
     expect(run, 4, "0 passed, 1 failed")
-    has(run.stdout, "not ok 1 - computes\n  # timed out after 1 s (--file-timeout)\n  # stack traceback:\n  # \ttest_2.lua:1: in")
+    has(run.stdout, "not ok 1 - computes\n  # timed out after 1 s (--file-timeout)\n  #     test_2.lua:1: in")
     run = batch("--timeout", "0.3", "test_2.lua")
     expect(run, 4, "0 passed, 0 failed")
     has(run.stdout, "ended early: timed out")
