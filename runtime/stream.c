@@ -15,6 +15,7 @@ struct stream {
     const struct stream_handler *handler;
     void *arg;
     bool ended, closed;
+    uv_shutdown_t shutdown;
     char buffer[STREAM_READ_SIZE];
 };
 
@@ -119,12 +120,19 @@ int stream_send_fd(struct stream *stream, const void *data, size_t n, int pass)
     ssize_t sent = sendmsg(stream_fd(stream), &message, MSG_NOSIGNAL);
     if (sent < 0)
         return -errno;
-    return (size_t)sent == n ? 0 : -EIO;
+    if ((size_t)sent == n)
+        return 0;
+    return stream_write(stream, (const char *)data + sent, n - (size_t)sent);
 }
 
 size_t stream_pending(const struct stream *stream)
 {
     return uv_stream_get_write_queue_size((const uv_stream_t *)&stream->pipe);
+}
+
+int stream_finish(struct stream *stream)
+{
+    return uv_shutdown(&stream->shutdown, (uv_stream_t *)&stream->pipe, NULL);
 }
 
 int stream_fd(const struct stream *stream)

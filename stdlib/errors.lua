@@ -2,6 +2,7 @@
 -- How errors find the script's line, and which of them are the machinery's rather than the experiment's.
 
 local core = require "qemunet.core"
+local inspect = require "qemunet.inspect"
 
 local errors = {}
 
@@ -47,6 +48,11 @@ end
 --- Whether `err` was raised by errors.machinery, and nothing was put before or behind it since.
 function errors.is_machinery(err) return machinery[err] == true end
 
+--- The text of an error of any type; whatever its metamethods do, it raises nothing.
+function errors.text(err)
+    return type(err) == "string" and err or type(err) == "number" and tostring(err) or inspect(err)
+end
+
 --- Where a frame of the stack is, as a line of a trace. `info`: of debug.getinfo, with "Sln".
 function errors.describe(info)
     local name = info.what == "main" and "in the file's main part" or info.name and ("in %s '%s'"):format(
@@ -58,6 +64,9 @@ end
 --- Raises `err`, which was caught, as it is.
 function errors.again(err) error(err, 0) end
 
+-- More lines are those of a function that calls itself.
+local MOST_LINES = 20
+
 -- The script's own lines of the stack, innermost first.
 local function script_trace(from)
     local lines = {}
@@ -65,6 +74,10 @@ local function script_trace(from)
         local info = debug.getinfo(level, "Sln")
         if not info then break end
         if is_script(info) and info.currentline > 0 then lines[#lines + 1] = errors.describe(info) end
+        if #lines > MOST_LINES then
+            lines[#lines] = "    ..."
+            break
+        end
     end
     return table.concat(lines, "\n")
 end
@@ -93,7 +106,7 @@ end
 
 -- The trace of a task's failure, and behind it where the task was started, and the one that started it.
 local function full_trace(trace, origin)
-    local parts = { trace }
+    local parts = { trace ~= "" and trace or nil }
     while origin do
         if origin.trace ~= "" then parts[#parts + 1] = "  in a task started at:\n" .. origin.trace end
         origin = origin.parent

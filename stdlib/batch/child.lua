@@ -3,12 +3,13 @@
 -- and ends, and asks for memory before machines boot. See messages and worker.
 
 local core = require "qemunet.core"
-local limit = require "qemunet.program.limit"
+local limit = require "qemunet.suite.limit"
 local messages = require "qemunet.batch.messages"
 local re = require "qemunet.re"
 local recorder = require "qemunet.record.recorder"
 local run = require "qemunet.program.run"
 local shuffle = require "qemunet.batch.shuffle"
+local status = require "qemunet.program.status"
 local tails = require "qemunet.batch.tails"
 local testbed = require "qemunet.testbed"
 
@@ -126,7 +127,7 @@ end
 
 local function run_file(line, order)
     core.progress_open(order.level)
-    recorder.on_folder = function(folder) line:send { kind = "folder", path = folder } end
+    recorder.on_folder(function(folder) line:send { kind = "folder", path = folder } end)
     local verdict = run.file {
         file = order.file, params = order.params, args = order.args, seed = order.seed, accel = order.accel,
         no_templates = order.no_templates, allow_host = order.allow_host, strict = order.strict, lazy = true,
@@ -134,7 +135,7 @@ local function run_file(line, order)
         claim = function(bytes) line:claim(bytes) end,
     }
     -- Not that of its tests.
-    local own = verdict.status == run.UNSOUND or not verdict.tests and verdict.status ~= run.PASSED
+    local own = verdict.status == status.UNSOUND or not verdict.tests and verdict.status ~= status.PASSED
     line:tell { kind = "end", status = verdict.status, message = own and messages.clip(verdict.error) or nil,
         traceback = own and messages.clip(verdict.trace or line.cut_short or nil) or nil }
     return verdict.status

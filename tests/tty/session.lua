@@ -35,7 +35,7 @@ function session.start(folder, ...)
     count = count + 1
     local name = ("qemunet-tty-%s-%d"):format(folder:match("[^/]*$"), count)
     local words = { PTY, name, "/usr/bin/env", "-C", folder, "XDG_STATE_HOME=" .. folder, "HOME=" .. folder,
-        "XDG_CACHE_HOME=" .. CACHE, "TERM=xterm", "NO_COLOR=1", QEMUNET, ... }
+        "XDG_CACHE_HOME=" .. CACHE, "XDG_RUNTIME_DIR=" .. folder, "TERM=xterm", "NO_COLOR=1", QEMUNET, ... }
     local self = setmetatable({ screen = console.stream("terminal"), over = core.future() }, Session)
     words.output, words.on_end = folder .. "/pty.log", function(...) self.over:set(...) end
     self.process = assert(core.process(words))
