@@ -26,6 +26,9 @@
  * and write without end. */
 #define DRAIN_MAX (1 << 20)
 
+/* More is not queued for one that does not read. */
+#define PENDING_MAX (1 << 20)
+
 /* What is read of it: its outputs, and its messages, by a socket that is its standard input. */
 enum { OUTPUT, ERRORS, MESSAGES, SOURCES };
 
@@ -271,8 +274,9 @@ static int open_process(lua_State *L)
     return push_outcome(L, err);
 }
 
-/* process:write(data, fd) -> true, or nil and why: to its standard input, with on_message; with a
- * copy of the descriptor, if one is given: then all that was written before has to be taken */
+/* process:write(data, fd) -> true, or nil and why: to its standard input, with on_message, as long
+ * as it takes what is written; with a copy of the descriptor, if one is given: then all that was
+ * written before has to be taken */
 static int write_message(lua_State *L)
 {
     size_t n;
@@ -282,6 +286,8 @@ static int write_message(lua_State *L)
     struct stream *stream = process->sources[MESSAGES].stream;
     if (!stream)
         return push_outcome(L, -EPIPE);
+    if (stream_pending(stream) > PENDING_MAX)
+        return push_outcome(L, -ENOBUFS);
     return push_outcome(L, fd < 0 ? stream_write(stream, data, n)
                                   : stream_send_fd(stream, data, n, (int)fd));
 }

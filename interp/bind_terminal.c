@@ -105,7 +105,8 @@ static void hide(void *arg)
 }
 
 /* core.edit(prompt, text, fn): have a line read, with the text typed already, as soon as the loop
- * turns. Calls fn(how, line): "line", "end" (of the input), "interrupted", "stopped". */
+ * turns. Calls fn(how, line): "line", "end" (of the input), "interrupted", "stopped", "too long".
+ */
 static int edit(lua_State *L)
 {
     struct lua_terminal *self = check_terminal(L);
@@ -186,18 +187,22 @@ bool terminal_wanted(const struct host *host)
     return host->terminal && host->terminal->prompt && !host->terminal->editing;
 }
 
-static void tell(struct host *host, enum terminal_outcome outcome, const char *line)
+static void tell(struct host *host, enum terminal_outcome outcome, const char *line, size_t size)
 {
     static const char *const names[] = {
         [TERMINAL_LINE] = "line",
         [TERMINAL_END] = "end",
         [TERMINAL_INTERRUPTED] = "interrupted",
         [TERMINAL_STOPPED] = "stopped",
+        [TERMINAL_TOO_LONG] = "too long",
     };
     lua_State *L = host->L;
     lua_rawgetp(L, LUA_REGISTRYINDEX, &line_key);
     lua_pushstring(L, names[outcome]);
-    lua_pushstring(L, line);
+    if (line)
+        lua_pushlstring(L, line, size);
+    else
+        lua_pushnil(L);
     host_call(host, 2);
 }
 
@@ -205,15 +210,16 @@ void terminal_serve(struct host *host, void (*turn)(struct host *host))
 {
     struct lua_terminal *self = host->terminal;
     char *line = NULL, *prompt = self->prompt, *text = self->text;
+    size_t size;
     self->prompt = self->text = NULL;
     self->turn = turn;
     self->editing = true;
     if (terminal_is_there())
         progress_edit(host->progress, hide, self);
-    enum terminal_outcome outcome = terminal_edit(self->terminal, prompt, text, &line);
+    enum terminal_outcome outcome = terminal_edit(self->terminal, prompt, text, &line, &size);
     progress_edit(host->progress, NULL, NULL);
     self->editing = false;
-    tell(host, outcome, line);
+    tell(host, outcome, line, size);
     free(prompt);
     free(text);
     free(line);

@@ -19,6 +19,9 @@
 /* Virtual machine instructions between two looks: some tens of microseconds. */
 #define HOOK_COUNT 10000
 
+/* Thirty years: a longer limit is none. */
+#define LIMIT_MAX_S 1e9
+
 /* A signal handler reaches nothing but globals. */
 static volatile sig_atomic_t asked;       /* the signal that asked; 0: none; or one of below */
 static volatile sig_atomic_t undelivered; /* asked, and nothing was raised for it yet */
@@ -126,6 +129,14 @@ static void on_watch_freed(uv_handle_t *handle)
     free(handle);
 }
 
+/* Who starts us with SIGHUP ignored, as nohup(1) does, wants the run to go on. */
+static void handle_hangup(const struct sigaction *action)
+{
+    struct sigaction before;
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, action, NULL);
+}
+
 int stop_open(struct host *host)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
@@ -138,20 +149,27 @@ int stop_open(struct host *host)
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
+    handle_hangup(&action);
     sigaction(SIGQUIT, &action, NULL);
     sigaction(SIGALRM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     return 0;
 }
 
+static void let_go(int sig)
+{
+    struct sigaction now;
+    if (sigaction(sig, NULL, &now) == 0 && now.sa_handler == on_signal)
+        signal(sig, SIG_DFL);
+}
+
 void stop_close(struct host *host)
 {
     (void)host;
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGHUP, SIG_DFL);
-    signal(SIGQUIT, SIG_DFL);
+    let_go(SIGINT);
+    let_go(SIGTERM);
+    let_go(SIGHUP);
+    let_go(SIGQUIT);
     signal(SIGALRM, SIG_IGN);
     if (watch)
         uv_close((uv_handle_t *)watch, on_watch_freed);
@@ -166,9 +184,10 @@ void stop_calls_only(bool only)
 
 void stop_after(double seconds)
 {
-    double whole = floor(seconds);
-    struct itimerval limit = {.it_value = {.tv_sec = (time_t)whole,
-                                           .tv_usec = (suseconds_t)((seconds - whole) * 1e6) + 1}};
+    if (asked && grace)
+        return; /* the timer is that of the grace */
+    int64_t us = (int64_t)(fmin(seconds, LIMIT_MAX_S) * 1e6) + 1;
+    struct itimerval limit = {.it_value = {.tv_sec = us / 1000000, .tv_usec = us % 1000000}};
     setitimer(ITIMER_REAL, &limit, NULL);
 }
 

@@ -19,20 +19,23 @@
 #define WAIT_MAX_S (366.0 * 86400)
 
 /* READY -> RUNNING -> WAITING -> READY ... -> ENDED. A task that is not ENDED is anchored in the
- * registry under its address; one that is WAITING is in the waiters of each future that it waits
- * for, and those futures are kept alive by the table on its own stack. */
+ * registry under its address; one that is WAITING is in the queue of each future that it waits for,
+ * and those futures are kept alive by the table on its own stack. */
 enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_ENDED };
 
+/* A task's place in the queue of a future. It is the task's, which frees it; either may go first: a
+ * script can close a coroutine inside which a task waits. */
 struct waiter {
     struct task *task;
-    int place;
+    struct future *future; /* NULL: in no queue any more */
+    int place;             /* of the future in the awaited list */
+    struct waiter *prev, *next;
 };
 
 /* User value 1: the values that it was set to, once it is. */
 struct future {
     bool set;
-    struct waiter *waiters;
-    int n_waiters, room;
+    struct waiter *first, *last;
 };
 
 /* A task is a future too, set when it ends; user value 1 is its coroutine until then. */
@@ -41,12 +44,14 @@ struct task {
     struct host *host;
     lua_State *co;
     enum task_state state;
-    int n_args;     /* on co's stack for the next resume */
-    bool cancelled; /* raise CANCEL at the next resume */
-    bool unwinding; /* it was raised */
-    bool waited;    /* at least once */
-    bool quiet;     /* what it does is not activity */
-    int woken_by;   /* place in the awaited list of the future that woke it; 0: the timer */
+    int n_args;             /* on co's stack for the next resume */
+    bool cancelled;         /* raise CANCEL at the next resume */
+    bool unwinding;         /* it was raised */
+    bool waited;            /* at least once */
+    bool quiet;             /* what it does is not activity */
+    int woken_by;           /* place in the awaited list of the future that woke it; 0: the timer */
+    struct waiter *waiters; /* one for each future that it waits for */
+    int n_waiters;
     struct timer timer;
     struct task *next_ready;
     struct task *prev, *next; /* all that have not ended */
@@ -112,49 +117,53 @@ static int new_future(lua_State *L)
     return 1;
 }
 
-/* May raise (memory). */
-static void add_waiter(lua_State *L, struct future *future, struct task *task, int place)
+static void enter_queue(struct waiter *waiter)
 {
-    if (!future->waiters || future->n_waiters == future->room) {
-        int room = future->room * 2 + 2;
-        struct waiter *waiters = realloc(future->waiters, (size_t)room * sizeof(*waiters));
-        if (!waiters)
-            return (void)luaL_error(L, "out of memory");
-        future->waiters = waiters;
-        future->room = room;
-    }
-    struct waiter *waiter = future->waiters + future->n_waiters++;
-    *waiter = (struct waiter){task, place};
+    struct future *future = waiter->future;
+    waiter->prev = future->last;
+    if (future->last)
+        future->last->next = waiter;
+    else
+        future->first = waiter;
+    future->last = waiter;
 }
 
-static void remove_waiter(struct future *future, const struct task *task)
+static void leave_queue(struct waiter *waiter)
 {
-    int kept = 0;
-    for (int i = 0; i < future->n_waiters; i++) {
-        if (future->waiters[i].task != task)
-            future->waiters[kept++] = future->waiters[i];
-    }
-    future->n_waiters = kept;
+    struct future *future = waiter->future;
+    if (!future)
+        return;
+    if (waiter->prev)
+        waiter->prev->next = waiter->next;
+    else
+        future->first = waiter->next;
+    if (waiter->next)
+        waiter->next->prev = waiter->prev;
+    else
+        future->last = waiter->prev;
+    waiter->future = NULL;
 }
 
-static void forget_waiters(struct future *future)
+static void forget_waits(struct task *task)
 {
-    free(future->waiters);
-    future->waiters = NULL;
-    future->n_waiters = future->room = 0;
+    for (int i = 0; i < task->n_waiters; i++)
+        leave_queue(&task->waiters[i]);
+    free(task->waiters);
+    task->waiters = NULL;
+    task->n_waiters = 0;
 }
 
 static void wake_waiters(struct future *future)
 {
     future->set = true;
-    for (int i = 0; i < future->n_waiters; i++) {
-        struct waiter *waiter = &future->waiters[i];
-        if (waiter->task->state != TASK_WAITING)
+    for (struct waiter *waiter; (waiter = future->first);) {
+        struct task *task = waiter->task;
+        leave_queue(waiter);
+        if (task->state != TASK_WAITING)
             continue;
-        waiter->task->woken_by = waiter->place;
-        make_ready(waiter->task);
+        task->woken_by = waiter->place;
+        make_ready(task);
     }
-    forget_waiters(future);
 }
 
 /* future:set(...) -> whether it was not set before */
@@ -202,7 +211,9 @@ static int future_values(lua_State *L)
 
 static int future_gc(lua_State *L)
 {
-    forget_waiters(check_future(L, 1));
+    struct future *future = check_future(L, 1);
+    while (future->first)
+        leave_queue(future->first);
     return 0;
 }
 
@@ -229,16 +240,6 @@ static int find_set(lua_State *L, int list)
     return 0;
 }
 
-static void forget_waiter(lua_State *L, int list, const struct task *task)
-{
-    int n = (int)lua_rawlen(L, list);
-    for (int i = 1; i <= n; i++) {
-        lua_rawgeti(L, list, i);
-        remove_waiter(check_future(L, -1), task);
-        lua_pop(L, 1);
-    }
-}
-
 static int raise_cancel(lua_State *L, struct task *task)
 {
     task->cancelled = false;
@@ -247,13 +248,13 @@ static int raise_cancel(lua_State *L, struct task *task)
     return lua_error(L);
 }
 
-/* Stack: the list at 1. Serves the wait that ended at once and the one that was resumed. */
+/* Serves the wait that ended at once and the one that was resumed. */
 static int finish_wait(lua_State *L, int status, lua_KContext ctx)
 {
     struct task *task = running_task(L);
+    (void)status;
     (void)ctx;
-    if (status == LUA_YIELD)
-        forget_waiter(L, 1, task);
+    forget_waits(task);
     if (task->cancelled)
         return raise_cancel(L, task);
     if (task->woken_by)
@@ -270,6 +271,24 @@ static void on_wait_timer(void *arg)
     make_ready(task);
 }
 
+/* Have the task wait for the futures of the list at 1. May raise (memory). */
+static void begin_waits(lua_State *L, struct task *task)
+{
+    int n = (int)lua_rawlen(L, 1);
+    forget_waits(task);
+    task->waiters = calloc((size_t)n + 1, sizeof(*task->waiters));
+    if (!task->waiters)
+        return (void)luaL_error(L, "out of memory");
+    for (; task->n_waiters < n; task->n_waiters++) {
+        int place = task->n_waiters + 1;
+        lua_rawgeti(L, 1, place);
+        struct waiter *waiter = &task->waiters[task->n_waiters];
+        *waiter = (struct waiter){.task = task, .future = check_future(L, -1), .place = place};
+        enter_queue(waiter);
+        lua_pop(L, 1);
+    }
+}
+
 /* core.wait(list of futures, seconds or nil) -> place of the first that is set, or nil when the
  * time has passed */
 static int task_wait(lua_State *L)
@@ -281,16 +300,11 @@ static int task_wait(lua_State *L)
     task->woken_by = find_set(L, 1);
     if (task->woken_by || task->cancelled)
         return finish_wait(L, LUA_OK, 0);
+    begin_waits(L, task);
     if (seconds < WAIT_MAX_S &&
         timer_start(task->host->timers, &task->timer,
                     clock_now() + (int64_t)(fmax(seconds, 0) * (double)CLOCK_NS_PER_S)))
         return luaL_error(L, "out of memory");
-    int n = (int)lua_rawlen(L, 1);
-    for (int i = 1; i <= n; i++) {
-        lua_rawgeti(L, 1, i);
-        add_waiter(L, check_future(L, -1), task, i);
-        lua_pop(L, 1);
-    }
     task->state = TASK_WAITING;
     task->waited = true;
     lua_pushlightuserdata(L, (void *)&wait_sentinel);
@@ -326,6 +340,12 @@ static int is_outermost(lua_State *L)
 static struct task *check_task(lua_State *L, int arg)
 {
     return luaL_checkudata(L, arg, TASK);
+}
+
+static int task_gc(lua_State *L)
+{
+    forget_waits(check_task(L, 1));
+    return future_gc(L);
 }
 
 static void link_task(struct task *task)
@@ -458,6 +478,7 @@ static void tell_end(struct task *task, int n_results)
 static void end_task(lua_State *L, struct task *task)
 {
     timer_stop(task->host->timers, &task->timer);
+    forget_waits(task);
     task->state = TASK_ENDED;
     unlink_task(task);
     if (task->host->scheduler->foreground == task)
@@ -607,5 +628,5 @@ void task_bind(lua_State *L)
     lua_setfield(L, -2, "CANCEL");
     static const luaL_Reg task_methods[] = {{"is_set", future_is_set}, {NULL, NULL}};
     bind_type(L, FUTURE, future_methods, future_gc);
-    bind_type(L, TASK, task_methods, future_gc);
+    bind_type(L, TASK, task_methods, task_gc);
 }

@@ -38,15 +38,19 @@ static int write_all(int fd, const char *data, size_t n)
     return lseek(fd, 0, SEEK_SET) < 0 ? -errno : 0;
 }
 
-/* Older kernels do not know @flag, and need none. */
+/* Nobody can write to it: root in a container has its first process's program, /proc/1/exe, which
+ * is that of the other containers too. Older kernels do not know @flag, and need none. */
 static int make_file(const char *name, unsigned flag, const void *data, size_t n)
 {
-    int fd = memfd_create(name, MFD_CLOEXEC | flag);
+    const int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | flag);
     if (fd < 0 && errno == EINVAL)
-        fd = memfd_create(name, MFD_CLOEXEC);
+        fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return -errno;
     int err = write_all(fd, data, n);
+    if (!err && fcntl(fd, F_ADD_SEALS, seals))
+        err = -errno;
     if (err)
         close(fd);
     return err ? err : fd;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A container: processes of this machine set apart by namespaces (processes, mounts, host name,
  * IPC, and the network stack that it is given), under a first process of ours (guest/init.c) that
- * starts commands. User identities and files are the
- * machine's; a confined one's commands cannot write these, and being root in it gives no rights
- * outside. It lives from one start to the next
+ * starts commands. User identities and files are the machine's; a confined one's commands cannot
+ * write these, and being root in it gives no rights outside. It lives from one start to the next
  * end; whatever runs in it ends with it, and it ends with us, however we end. */
 #ifndef QN_RUNTIME_CONTAINER_H
 #define QN_RUNTIME_CONTAINER_H

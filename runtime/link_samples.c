@@ -168,8 +168,9 @@ int link_samples_write(const struct link_samples *s, const char *path,
         if (cell)
             write_row(file, &s->rows[i], cell);
     }
-    bool failed = ferror(file);
-    return fclose(file) || failed ? -EIO : 0;
+    int err = fflush(file) || ferror(file) ? -errno : 0;
+    fclose(file);
+    return err;
 }
 
 static void free_samples(uv_handle_t *timer)

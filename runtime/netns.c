@@ -111,13 +111,17 @@ static void go_home(int home)
 /* Namespaces made by a child, because a process with several threads cannot enter a user namespace.
  */
 
-/* In the child: system calls only. Says how it went, and waits to be killed. */
-_Noreturn static void settle(int users, int flags, int out)
+/* In the child: system calls only. Says how it went, and waits to be killed. A change of the user
+ * namespace can undo what was asked for at the parent's death, and the parent may have died before
+ * that was asked for. */
+_Noreturn static void settle(int users, int flags, pid_t parent, int out)
 {
     int err = 0;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if ((users >= 0 && setns(users, CLONE_NEWUSER)) || unshare(flags))
+    if ((users >= 0 && setns(users, CLONE_NEWUSER)) || unshare(flags) ||
+        prctl(PR_SET_PDEATHSIG, SIGKILL))
         err = errno;
+    if (getppid() != parent)
+        _exit(1);
     ssize_t told = write(out, &err, sizeof(err));
     while (told == sizeof(err) && !err)
         pause();
@@ -148,9 +152,9 @@ static pid_t settle_child(int users, int flags)
     int told[2], err = ECHILD;
     if (pipe2(told, O_CLOEXEC))
         return -errno;
-    pid_t pid = fork_quietly();
+    pid_t parent = getpid(), pid = fork_quietly();
     if (pid == 0)
-        settle(users, flags, told[1]);
+        settle(users, flags, parent, told[1]);
     int failed = pid < 0 ? errno : 0;
     close(told[1]);
     if (!failed && read(told[0], &err, sizeof(err)) != sizeof(err))

@@ -134,9 +134,10 @@ int record_result(struct record *record, json_t *result)
     char *path = join(record->folder, "result.json"),
          *part = join(record->folder, "result.json.part");
     int err = path && part ? 0 : -ENOMEM;
+    errno = EIO; /* for a value that is no JSON */
     if (!err &&
         json_dump_file(result, part, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(15)))
-        err = -EIO;
+        err = -errno;
     if (!err && rename(part, path))
         err = -errno;
     free(path);

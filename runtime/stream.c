@@ -120,7 +120,9 @@ int stream_send_fd(struct stream *stream, const void *data, size_t n, int pass)
     ssize_t sent = sendmsg(stream_fd(stream), &message, MSG_NOSIGNAL);
     if (sent < 0)
         return -errno;
-    return (size_t)sent == n ? 0 : -EIO;
+    if ((size_t)sent == n)
+        return 0;
+    return stream_write(stream, (const char *)data + sent, n - (size_t)sent);
 }
 
 size_t stream_pending(const struct stream *stream)

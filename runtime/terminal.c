@@ -16,7 +16,6 @@
 
 #define INPUT 0
 #define KEYS_SIZE 4096
-#define LINE_MAX_SIZE (1 << 20)
 #define HISTORY_SIZE 1000
 
 struct terminal {
@@ -28,6 +27,7 @@ struct terminal {
     int watch;        /* an epoll of standard input alone: libuv would make that non-blocking, and
                          with it what else has the terminal open */
     uv_poll_t *input; /* NULL: a file, which can always be read */
+    uv_idle_t *busy;  /* while it runs, the loop serves what is there and does not wait */
     uv_signal_t *resized, *suspended;
     const char *prompt;
     bool editing, hidden;
@@ -50,9 +50,11 @@ bool terminal_is_there(void)
     return isatty(INPUT) && isatty(1);
 }
 
+/* In the background the terminal is another's, with its own modes, and who sets them is stopped. */
 void terminal_restore(void)
 {
-    if (modes_known)
+    pid_t owner = tcgetpgrp(INPUT);
+    if (modes_known && (owner < 0 || owner == getpgrp()))
         tcsetattr(INPUT, TCSANOW, &modes);
 }
 
@@ -92,13 +94,25 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         uv_poll_start(poll, UV_READABLE, on_readable);
 }
 
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle;
+}
+
+/* The loop is not to wait before the edit goes on. Not by uv_stop(): with that, what comes again
+ * and again would keep it from looking at anything else, such as signals. */
+static void hurry(struct terminal *terminal)
+{
+    uv_idle_start(terminal->busy, on_idle);
+}
+
 static void listen_to_keys(struct terminal *terminal)
 {
     if (terminal->input) {
         uv_poll_start(terminal->input, UV_READABLE, on_readable);
     } else {
         read_keys(terminal);
-        uv_stop(terminal->loop); /* it has nothing to wait for */
+        hurry(terminal);
     }
 }
 
@@ -133,6 +147,7 @@ static bool next_byte(struct terminal *terminal, char *byte)
             terminal->stopping = true;
             terminal->outcome = TERMINAL_STOPPED;
         }
+        uv_idle_stop(terminal->busy);
     }
     keep_text(terminal);
     if (is_over(terminal))
@@ -235,7 +250,7 @@ void terminal_hide(struct terminal *terminal)
     fputs("\r\033[J", stdout);
     fflush(stdout);
     terminal->hidden = true;
-    uv_stop(terminal->loop); /* it is not to wait before the line is back */
+    hurry(terminal);
 }
 
 static void on_resized(uv_signal_t *signal, int number)
@@ -269,7 +284,7 @@ static void push_text(struct terminal *terminal, const char *text)
         el_push(terminal->editor, text);
 }
 
-static char *edit(struct terminal *terminal, const char *text)
+static char *edit(struct terminal *terminal, const char *text, size_t *size)
 {
     int n = 0;
     push_text(terminal, text);
@@ -279,27 +294,25 @@ static char *edit(struct terminal *terminal, const char *text)
         return NULL;
     while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
         n--;
+    *size = (size_t)n;
     return strndup(line, (size_t)n);
 }
 
-/* A line that is longer than may be comes in parts. */
-static char *read_plain(struct terminal *terminal)
+/* Return: the line, with a byte more than may be when it is too long; NULL at the end. */
+static char *read_plain(struct terminal *terminal, size_t *size)
 {
     char *line = NULL, byte = 0;
     size_t n = 0, room = 0;
-    while (n < LINE_MAX_SIZE && next_byte(terminal, &byte)) {
-        if (n + 1 >= room) {
+    while (byte != '\n' && n <= LINE_MAX_SIZE && next_byte(terminal, &byte)) {
+        if (n == room) {
             char *larger = realloc(line, room = room * 2 + 256);
             if (!larger)
                 break;
             line = larger;
         }
         line[n++] = byte;
-        if (byte == '\n')
-            break;
     }
-    if (line)
-        line[byte == '\n' ? n - 1 : n] = '\0';
+    *size = n > 0 && line[n - 1] == '\n' ? n - 1 : n;
     return line;
 }
 
@@ -314,23 +327,27 @@ static void leave_line(struct terminal *terminal)
 }
 
 enum terminal_outcome terminal_edit(struct terminal *terminal, const char *prompt, const char *text,
-                                    char **line)
+                                    char **line, size_t *size)
 {
+    *size = 0;
     terminal->prompt = prompt;
     terminal->stopping = terminal->hidden = false;
     terminal->outcome = TERMINAL_END;
     terminal->editing = true;
-    *line = terminal->editor ? edit(terminal, text) : read_plain(terminal);
+    *line = terminal->editor ? edit(terminal, text, size) : read_plain(terminal, size);
     if (terminal->stopping) {
         free(*line);
         *line = terminal->text;
+        *size = *line ? strlen(*line) : 0;
         terminal->text = NULL;
     } else if (*line) {
-        terminal->outcome = TERMINAL_LINE;
+        bool too_long = !terminal->editor && *size > LINE_MAX_SIZE;
+        terminal->outcome = too_long ? TERMINAL_TOO_LONG : TERMINAL_LINE;
     }
     if (terminal->editor && terminal->outcome != TERMINAL_LINE)
         leave_line(terminal);
     terminal->editing = false;
+    uv_idle_stop(terminal->busy);
     if (terminal->input)
         uv_poll_stop(terminal->input);
     return terminal->outcome;
@@ -343,7 +360,7 @@ static bool end_edit(struct terminal *terminal, enum terminal_outcome outcome)
     if (!terminal->stopping)
         terminal->outcome = outcome;
     terminal->stopping = true;
-    uv_stop(terminal->loop); /* it is not to wait any more for what comes */
+    hurry(terminal);
     return true;
 }
 
@@ -479,6 +496,12 @@ static int open_input(struct terminal *terminal)
     return 0;
 }
 
+static int open_busy(struct terminal *terminal)
+{
+    terminal->busy = malloc(sizeof(*terminal->busy));
+    return terminal->busy ? uv_idle_init(terminal->loop, terminal->busy) : -ENOMEM;
+}
+
 int terminal_open(struct terminal **out, uv_loop_t *loop, const struct terminal_handler *handler,
                   void *arg)
 {
@@ -488,7 +511,10 @@ int terminal_open(struct terminal **out, uv_loop_t *loop, const struct terminal_
     terminal->loop = loop;
     terminal->handler = handler;
     terminal->arg = arg;
-    int err = open_input(terminal);
+    terminal->watch = -1;
+    int err = open_busy(terminal);
+    if (!err)
+        err = open_input(terminal);
     if (!err && terminal_is_there())
         err = open_on_terminal(terminal);
     if (err) {
@@ -503,6 +529,7 @@ void terminal_close(struct terminal *terminal)
 {
     if (!terminal)
         return;
+    close_handle(terminal->busy);
     close_handle(terminal->input);
     close_handle(terminal->resized);
     close_handle(terminal->suspended);

@@ -19,9 +19,18 @@ struct terminal_handler {
     void (*keys)(void *arg, const char *data, size_t n);
 };
 
+/* No line of a plain input may be longer. */
+#define LINE_MAX_SIZE (1 << 20)
+
 /* How an edit ended: with a line; at the end of the input (Ctrl-D); by terminal_interrupt(); by
- * terminal_stop(). */
-enum terminal_outcome { TERMINAL_LINE, TERMINAL_END, TERMINAL_INTERRUPTED, TERMINAL_STOPPED };
+ * terminal_stop(); with a line that is too long, of which the next edit would get the rest. */
+enum terminal_outcome {
+    TERMINAL_LINE,
+    TERMINAL_END,
+    TERMINAL_INTERRUPTED,
+    TERMINAL_STOPPED,
+    TERMINAL_TOO_LONG
+};
 
 /** Return: whether standard input and output are both terminals. */
 bool terminal_is_there(void);
@@ -33,15 +42,15 @@ int terminal_open(struct terminal **out, uv_loop_t *loop, const struct terminal_
 /** Put the terminal's modes back, close and free. NULL is allowed. */
 void terminal_close(struct terminal *terminal);
 
-/** Put the terminal's modes back as terminal_open() found them, until the next edit; for signal
- * handlers too. */
+/** Put the terminal's modes back as terminal_open() found them, until the next edit, if the
+ * terminal is ours now; for signal handlers too. */
 void terminal_restore(void);
 
 /** Read a line behind @prompt, with @text typed already, while the loop turns. @line gets what was
- * typed, without its newline: the caller frees it; NULL at the end of the input. Not from within
- * the loop. */
+ * typed, @size bytes without its newline: the caller frees it; NULL at the end of the input. Not
+ * from within the loop. */
 enum terminal_outcome terminal_edit(struct terminal *terminal, const char *prompt, const char *text,
-                                    char **line);
+                                    char **line, size_t *size);
 
 /** End the edit, if there is one: the line is discarded. Return: whether there was one. */
 bool terminal_interrupt(struct terminal *terminal);

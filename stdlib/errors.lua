@@ -2,6 +2,7 @@
 -- How errors find the script's line, and which of them are the machinery's rather than the experiment's.
 
 local core = require "qemunet.core"
+local inspect = require "qemunet.inspect"
 
 local errors = {}
 
@@ -55,8 +56,16 @@ function errors.describe(info)
     return ("    %s:%d: %s"):format(info.short_src, info.currentline, name)
 end
 
+--- The text of an error of any type.
+function errors.text_of(err)
+    return type(err) == "string" and err or type(err) == "number" and tostring(err) or inspect(err)
+end
+
 --- Raises `err`, which was caught, as it is.
 function errors.again(err) error(err, 0) end
+
+-- More lines are those of a function that calls itself.
+local MOST_LINES = 20
 
 -- The script's own lines of the stack, innermost first.
 local function script_trace(from)
@@ -65,6 +74,10 @@ local function script_trace(from)
         local info = debug.getinfo(level, "Sln")
         if not info then break end
         if is_script(info) and info.currentline > 0 then lines[#lines + 1] = errors.describe(info) end
+        if #lines > MOST_LINES then
+            lines[#lines] = "    ..."
+            break
+        end
     end
     return table.concat(lines, "\n")
 end

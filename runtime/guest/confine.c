@@ -119,12 +119,13 @@ static bool is_kept(const struct kept *kept, const char *path)
 
 static void keep(struct kept *kept, const char *path)
 {
-    if (kept->n == KEPT_MAX || strlen(path) >= sizeof(kept->path[0]) || is_kept(kept, path))
+    size_t size = strlen(path) + 1;
+    if (kept->n == KEPT_MAX || size > sizeof(kept->path[0]) || is_kept(kept, path))
         return;
     int tree = take_tree(path);
     if (tree < 0)
         return;
-    strcpy(kept->path[kept->n], path);
+    memcpy(kept->path[kept->n], path, size);
     kept->tree[kept->n++] = tree;
 }
 

@@ -3,12 +3,13 @@
 -- and ends, and asks for memory before machines boot. See messages and worker.
 
 local core = require "qemunet.core"
-local limit = require "qemunet.program.limit"
+local limit = require "qemunet.suite.limit"
 local messages = require "qemunet.batch.messages"
 local re = require "qemunet.re"
 local recorder = require "qemunet.record.recorder"
 local run = require "qemunet.program.run"
 local shuffle = require "qemunet.batch.shuffle"
+local status = require "qemunet.program.status"
 local tails = require "qemunet.batch.tails"
 local testbed = require "qemunet.testbed"
 
@@ -134,7 +135,7 @@ local function run_file(line, order)
         claim = function(bytes) line:claim(bytes) end,
     }
     -- Not that of its tests.
-    local own = verdict.status == run.UNSOUND or not verdict.tests and verdict.status ~= run.PASSED
+    local own = verdict.status == status.UNSOUND or not verdict.tests and verdict.status ~= status.PASSED
     line:tell { kind = "end", status = verdict.status, message = own and messages.clip(verdict.error) or nil,
         traceback = own and messages.clip(verdict.trace or line.cut_short or nil) or nil }
     return verdict.status

@@ -2,7 +2,7 @@
 -- What a person sees of a batch: each file's output and results together, in their order.
 
 local core = require "qemunet.core"
-local runner = require "qemunet.program.runner"
+local runner = require "qemunet.suite.runner"
 local tap = require "qemunet.batch.tap"
 
 local report = {}

@@ -2,7 +2,7 @@
 -- The Test Anything Protocol, version 14: a line a test on standard output, with a block of YAML below what failed.
 
 local core = require "qemunet.core"
-local runner = require "qemunet.program.runner"
+local runner = require "qemunet.suite.runner"
 
 local tap = {}
 

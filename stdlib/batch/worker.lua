@@ -94,9 +94,9 @@ local function deadline(self)
     return at, why
 end
 
--- Waits for its end. Returns why it is overdue, when it is.
+-- Waits for its end, or until what it tells is not to be understood. Returns why it is overdue, when it is.
 local function await(self)
-    while not self.ended:is_set() do
+    while not self.ended:is_set() and not self.broken do
         local at, why = deadline(self)
         if core.now() >= at then return why end
         core.wait({ self.ended, self.news }, at - core.now())
@@ -156,7 +156,11 @@ end
 function worker.run(order, watch)
     local self = setmetatable({ order = order, watch = watch, ended = core.future(), news = core.future(), claims = 0,
         began = core.now() }, Worker)
-    local function fail(why) self.broken = self.broken or why end
+    local function fail(why)
+        self.broken = self.broken or why
+        send(self, { kind = "seen" }) -- it may wait for that, and is to end in good order
+        wake(self)
+    end
     local reader = messages.reader(function(message) take(self, message) end, fail)
     local process, why = core.process { PROGRAM, COMMAND, order.file, on_output = watch.output, on_message = reader,
         on_end = function(status, signal) self.ended:set(status, signal) end }

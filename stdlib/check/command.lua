@@ -4,7 +4,7 @@
 local check = require "qemunet.check.check"
 local core = require "qemunet.core"
 local language = require "qemunet.program.language"
-local suite = require "qemunet.program.suite"
+local suite = require "qemunet.suite.suite"
 
 local CLEAN, FINDINGS, UNREADABLE = 0, 1, 2
 

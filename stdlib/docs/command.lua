@@ -6,7 +6,7 @@ local help = require "qemunet.docs.help"
 local language = require "qemunet.program.language"
 local options = require "qemunet.options"
 local reference = require "qemunet.docs.reference"
-local suite = require "qemunet.program.suite"
+local suite = require "qemunet.suite.suite"
 local usages = require "qemunet.program.usage"
 
 local command = {}

@@ -219,9 +219,9 @@ function commands.report(words)
         usage(("report %s: no run's folder: it has no events.jsonl"):format(folder))
     end
     local path, why = report.write(folder)
-    if path then print(path) return run.PASSED end
+    if path then print(path) return status.PASSED end
     io.stderr:write("qemunet: report: ", why, "\n")
-    return run.MACHINERY
+    return status.MACHINERY
 end
 
 -- Runs what looks at an experiment that is under way, with an exit status.

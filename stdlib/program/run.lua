@@ -9,35 +9,33 @@ local errors = require "qemunet.errors"
 local excerpt = require "qemunet.report.excerpt"
 local exit = require "qemunet.program.exit"
 local faults = require "qemunet.faults.faults"
-local fidelity = require "qemunet.program.fidelity"
+local fidelity = require "qemunet.fidelity.fidelity"
 local host = require "qemunet.nodes.host"
 local image = require "qemunet.nodes.image"
 local inventory = require "qemunet.report.inventory"
 local language = require "qemunet.program.language"
-local limit = require "qemunet.program.limit"
+local limit = require "qemunet.suite.limit"
 local modules = require "qemunet.program.modules"
 local nat = require "qemunet.network.nat"
 local paths = require "qemunet.paths"
 local recorder = require "qemunet.record.recorder"
 local report_page = require "qemunet.report.report"
-local runner = require "qemunet.program.runner"
+local runner = require "qemunet.suite.runner"
 local series = require "qemunet.record.series"
 local state = require "qemunet.live.state"
 local status = require "qemunet.program.status"
-local strain = require "qemunet.program.strain"
-local suite = require "qemunet.program.suite"
+local strain = require "qemunet.fidelity.strain"
+local suite = require "qemunet.suite.suite"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
 local vm = require "qemunet.nodes.vm"
 
 local run = {}
 
-for name, value in pairs(status) do run[name] = value end
-
 local STOPPED = {
-    ["interrupted"] = { verdict = "interrupted", status = run.INTERRUPTED, error = "interrupted" },
-    ["timed out"] = { verdict = "timed out", status = run.TIMED_OUT, error = "the experiment's time limit has passed" },
-    ["deadlock"] = { verdict = "failed", status = run.FAILED,
+    ["interrupted"] = { verdict = "interrupted", status = status.INTERRUPTED, error = "interrupted" },
+    ["timed out"] = { verdict = "timed out", status = status.TIMED_OUT, error = "the experiment's time limit has passed" },
+    ["deadlock"] = { verdict = "failed", status = status.FAILED,
         error = "deadlock: every task waits, and nothing is left that could wake one" },
 }
 
@@ -115,8 +113,8 @@ end
 -- A suite file ends by itself: what ends it before has left tests out.
 local function exit_verdict(opts)
     local asked = exit.asked()
-    local code = opts.suite and run.FAILED or asked.status
-    if code == run.PASSED then return { verdict = "passed", status = code } end
+    local code = opts.suite and status.FAILED or asked.status
+    if code == status.PASSED then return { verdict = "passed", status = code } end
     return { verdict = "failed", status = code, error = asked.text .. " ended it", trace = asked.trace }
 end
 
@@ -129,9 +127,9 @@ local function failure_verdict(failure, opts)
     if failure.message == errors.CANCEL then return stop_verdict(opts) or STOPPED["interrupted"] end
     local machinery = errors.is_machinery(failure.message)
     local skipped = suite.skipped(failure.message)
-    if skipped then return { verdict = "skipped", status = run.PASSED, error = skipped } end
+    if skipped then return { verdict = "skipped", status = status.PASSED, error = skipped } end
     return {
-        verdict = machinery and "machinery failed" or "failed", status = machinery and run.MACHINERY or run.FAILED,
+        verdict = machinery and "machinery failed" or "failed", status = machinery and status.MACHINERY or status.FAILED,
         error = tostring(failure.message), trace = failure.trace,
     }
 end
@@ -176,9 +174,9 @@ end
 
 local function suite_status(summary)
     for _, result in ipairs(summary.results) do
-        if result.machinery then return run.MACHINERY end
+        if result.machinery then return status.MACHINERY end
     end
-    return summary.failed > 0 and run.FAILED or run.PASSED
+    return summary.failed > 0 and status.FAILED or status.PASSED
 end
 
 local function suite_verdict(summary)
@@ -218,7 +216,7 @@ local function tell_test(result)
     core.event { t = core.now(), kind = "test", name = result.name, outcome = result.outcome, duration = result.duration }
 end
 
-local function passed() return { verdict = "passed", status = run.PASSED } end
+local function passed() return { verdict = "passed", status = status.PASSED } end
 
 -- What opens a prompt, which few runs want.
 local function breakpoints() return require "qemunet.repl.breakpoint" end
@@ -287,7 +285,7 @@ function run.file(opts)
     if chunk then
         verdict, summary = run_chunk(chunk, registry, opts, env)
     else
-        verdict = { verdict = "failed", status = run.FAILED, error = problem }
+        verdict = { verdict = "failed", status = status.FAILED, error = problem }
     end
     state.tell_verdict(verdict.verdict)
     tasks.end_all()
@@ -297,8 +295,8 @@ function run.file(opts)
     testbed.teardown()
     local kept_up = fidelity.judge(counters)
     fidelity.tell(kept_up)
-    if opts.strict and kept_up.verdict == "unsound" and verdict.status == run.PASSED then
-        verdict = { verdict = "unsound", status = run.UNSOUND, tests = verdict.tests,
+    if opts.strict and kept_up.verdict == "unsound" and verdict.status == status.PASSED then
+        verdict = { verdict = "unsound", status = status.UNSOUND, tests = verdict.tests,
             error = "this machine did not keep up; see above" }
     end
     core.event { t = core.now(), kind = "end", verdict = verdict.verdict }

@@ -15,6 +15,9 @@ local terminal = require "qemunet.repl.terminal"
 local repl = {}
 
 local PROMPT, MORE = "qemunet> ", "      >> "
+
+-- No entry may be longer, in bytes, nor may a line.
+local LONGEST = 1 << 20
 local NAME = "=input"
 
 local Session = {}
@@ -133,13 +136,20 @@ end
 
 -- Reading -----------------------------------------------------------------------------------------------------------
 
--- What is typed up to the end of a statement; "" when it was discarded; nil at the end of the input.
+-- What is typed up to the end of a statement; "" when it was discarded; nil at the end of the input, which is also where
+-- what comes cannot have been typed.
 local function read_entry(self)
     self.lines = {}
+    local size = 0
     while true do
         local how, line = self.owner:read(#self.lines == 0 and self.prompt or MORE)
         if how == "interrupted" then return "" end
         if how == "end" and #self.lines == 0 then return nil end
+        size = size + #(line or "") + 1
+        if how == "too long" or size > LONGEST then
+            self:fail { message = ("input: an entry of more than %d bytes"):format(LONGEST) }
+            return nil
+        end
         if how == "line" then self.lines[#self.lines + 1] = line end
         local text = table.concat(self.lines, "\n")
         if how == "end" or commands.is_one(text) or not entry.is_unfinished(text) then return text end

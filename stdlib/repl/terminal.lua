@@ -79,8 +79,8 @@ function Owner:__close()
     if not editing or editing == self.reader then change() end
 end
 
---- owner:read(prompt): reads a line behind a prompt. Returns "line" and the line; "end", at the end of the input; or
---- "interrupted", by Ctrl-C.
+--- owner:read(prompt): reads a line behind a prompt. Returns "line" and the line; "end", at the end of the input;
+--- "interrupted", by Ctrl-C; or "too long", when the input is no terminal: the next line would be the rest.
 function Owner:read(prompt)
     local reader = { prompt = prompt, text = "", done = core.future() }
     self.reader = reader

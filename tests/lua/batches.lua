@@ -29,7 +29,7 @@ function batches.remove_folder() batches.shell('rm -rf "$1"', batches.folder) en
 --- Writes a file of the folder.
 function batches.write(name, text)
     local path = batches.folder .. "/" .. name
-    batches.shell('mkdir -p "$(dirname "$1")"', path)
+    if name:find("/", 1, true) then batches.shell('mkdir -p "${1%/*}"', path) end
     local file = assert(io.open(path, "w"))
     file:write(text)
     file:close()

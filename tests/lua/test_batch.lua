@@ -69,6 +69,20 @@ test("one file's end, however bad, is its own failure and no other's", function(
     has(run.stdout, "failed:\n  test_1.lua: ends it\n    qemunet test test_1.lua --filter '^ends it$' --seed ")
 end)
 
+test("a process that tells what is no message is ended", function()
+    write("test_1.lua", [[
+        test("talks without end", function()
+            local registry = debug.getregistry()
+            for _, value in pairs(registry) do
+                if debug.getmetatable(value) == registry["qemunet.stream"] then value:write(("x"):rep(5 << 20)) end
+            end
+            sleep(3600)
+        end)]])
+    local run = batch("--allow-host", ".")
+    expect(run, 3, "0 passed, 1 failed")
+    has(run.stdout, "not ok 1 - talks without end\n  # a message is too long\n")
+end)
+
 test("os.exit ends a run in good order, with its status; and one of a module too", function()
     write("module.lua", [[return function(code) os.exit(code) end]])
     write("exits.lua", [[
@@ -89,6 +103,16 @@ test("os.exit ends a run in good order, with its status; and one of a module too
     check.equal({ status_of("7"), status_of("true"), status_of("false"), status_of("300", "--allow-host") }, { 7, 0, 1, 44 })
 end)
 
+test("a hangup ends a run, unless it was started to outlive that, as by nohup", function()
+    write("hangs_up.lua", [[os.execute("kill -HUP $PPID") sleep(0) print("goes on")]])
+    local function run(how)
+        return { shell('cd "$1" && ' .. how .. ' "$2" run --allow-host hangs_up.lua 2>/dev/null', batches.folder,
+            batches.PROGRAM) }
+    end
+    check.equal(run "exec", { 130, "" })
+    check.equal(run "trap '' HUP && exec", { 0, "goes on\n" })
+end)
+
 test("time limits: of a test that waits, of one that does not, of a file, of all", function()
     write("test_1.lua", [[
         test("waits", { timeout = "50ms" }, function() local cleaned <close> = setmetatable({}, { __close = function()
@@ -101,7 +125,7 @@ test("time limits: of a test that waits, of one that does not, of a file, of all
     write("test_2.lua", [[test("computes", function() while true do end end)]])
     run = batch("test_2.lua", "--file-timeout", "1s")
     expect(run, 4, "0 passed, 1 failed")
-    has(run.stdout, "not ok 1 - computes\n  # timed out after 1 s (--file-timeout)\n  # stack traceback:\n  # \ttest_2.lua:1: in")
+    has(run.stdout, "not ok 1 - computes\n  # timed out after 1 s (--file-timeout)\n  #     test_2.lua:1: in")
     run = batch("--timeout", "0.3", "test_2.lua")
     expect(run, 4, "0 passed, 0 failed")
     has(run.stdout, "ended early: timed out")

@@ -4,7 +4,7 @@
 local budget = require "qemunet.batch.budget"
 local core = require "qemunet.core"
 local junit = require "qemunet.batch.junit"
-local limit = require "qemunet.program.limit"
+local limit = require "qemunet.suite.limit"
 local messages = require "qemunet.batch.messages"
 local shuffle = require "qemunet.batch.shuffle"
 local spool = require "qemunet.batch.spool"

@@ -2,8 +2,8 @@
 -- What is counted and measured of how this machine keeps up, and the verdict on it.
 
 local core = require "qemunet.core"
-local fidelity = require "qemunet.program.fidelity"
-local strain = require "qemunet.program.strain"
+local fidelity = require "qemunet.fidelity.fidelity"
+local strain = require "qemunet.fidelity.strain"
 
 local frame = "\2\0\0\0\0\2\2\0\0\0\0\1\x88\xb5" .. ("\0"):rep(46)
 

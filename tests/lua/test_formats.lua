@@ -20,7 +20,7 @@ test("the run, one of whose tests fails", function() check.equal(status, 1) end)
 
 test("every event is documented, and every kind that needs no machine was there", function()
     local kinds = formats.check_events(folder)
-    check.equal(names(kinds), { "busy", "capture", "command", "crash", "end", "fault", "fidelity", "host", "link", "mark", "move",
+    check.equal(names(kinds), { "capture", "command", "crash", "end", "fault", "fidelity", "host", "link", "mark", "move",
         "packet", "partition", "radio", "record", "repetition", "start", "storm", "sync", "teardown", "test",
         "traffic", "trigger" })
     check.equal({ kinds.start, kinds["end"], kinds.fidelity }, { 1, 1, 1 })

@@ -276,6 +276,14 @@ test("lines of a pipe or a file are run, and the status says whether one failed"
     check.match(feed("breakpoint() print(1)", "cat lines | Q"), "input:1: breakpoint passed: there is no terminal\n1\nstatus 0\n$")
 end)
 
+test("input that has no end is an error, be it one line or many", function()
+    local said = "^.*input: an entry of more than 1048576 bytes.*one entry failed.*status 1\n$"
+    check.match(feed("", "timeout 60 Q < /dev/zero"), said)
+    check.match(feed("--[[" .. ("x"):rep(1 << 14), 'yes -- "$(cat lines)" | timeout 60 Q'), said)
+    check.match(feed(("x"):rep(1 << 20) .. "x = 1\n", "Q < lines"), said)
+    check.equal(feed(("x"):rep((1 << 20) - 3) .. "=1\n", "Q < lines"), "status 0\n")
+end)
+
 test("no folder for the history is no reason to complain", function()
     local p = session.start(folder, "repl")
     p:ask("1 + 1", "\n2\r\n")

@@ -285,6 +285,21 @@ test("coroutines: a wait inside suspends the task, not the coroutine", function(
     check.is_true(ticks > 0, "other tasks ran")
 end)
 
+test("coroutines: one that another task waits in can be closed", function()
+    local e = event "never seen"
+    local inner = coroutine.create(function() e:wait(FOREVER) end)
+    local task = go(function() return coroutine.resume(inner) end)
+    sleep(0)
+    check.equal({ coroutine.close(inner) }, { true })
+    task:cancel()
+    pcall(task.join, task)
+    task = nil
+    collectgarbage()
+    collectgarbage()
+    e:set(1) -- tells none that is gone
+    check.equal(e:wait(FOREVER), 1)
+end)
+
 test("coroutines: resume passes values both ways, across waits, and nests", function()
     local inner = coroutine.create(function(a)
         sleep("1ms")

@@ -138,6 +138,7 @@ static void a_timer_takes_samples(void)
     uv_run(&w.loop, UV_RUN_ONCE); /* until the timer has fired */
     CHECK_INT((int)read_back(&w, "ab").delivered, 2);
     CHECK_INT(link_samples_write(w.samples, "/nowhere/x", name, &w), -ENOENT);
+    CHECK_INT(link_samples_write(w.samples, "/dev/full", name, &w), -ENOSPC);
     end(&w);
 }
 

@@ -129,6 +129,53 @@ static void pending_is_what_the_other_end_has_not_taken(void)
     close(fd);
 }
 
+/* Return: how many bytes of @size came, with no more than one descriptor, which is closed. */
+static size_t receive_all(int fd, char *data, size_t size, int *descriptors)
+{
+    size_t taken = 0;
+    while (taken < size) {
+        union {
+            struct cmsghdr align;
+            char bytes[CMSG_SPACE(sizeof(int))];
+        } control;
+        struct iovec part = {data, size};
+        struct msghdr message = {.msg_iov = &part,
+                                 .msg_iovlen = 1,
+                                 .msg_control = control.bytes,
+                                 .msg_controllen = sizeof(control.bytes)};
+        ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        if (n <= 0 && uv_run(&loop, UV_RUN_NOWAIT) == 0)
+            break;
+        taken += n > 0 ? (size_t)n : 0;
+        for (struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&message) : NULL; c;
+             c = CMSG_NXTHDR(&message, c)) {
+            int got;
+            memcpy(&got, CMSG_DATA(c), sizeof(got));
+            CHECK_INT(close(got), 0);
+            ++*descriptors;
+        }
+    }
+    return taken;
+}
+
+/* More than a socket holds: the rest goes once the other end reads. */
+static void a_descriptor_goes_with_any_number_of_bytes(void)
+{
+    enum { SIZE = 8 << 20 };
+    struct probe probe = {0};
+    int fd = open_probe(&probe), descriptors = 0;
+    char *data = calloc(1, SIZE);
+    CHECK_INT(stream_send_fd(probe.stream, data, SIZE, fd), 0);
+    CHECK(stream_pending(probe.stream) > 0);
+    CHECK_INT(stream_send_fd(probe.stream, data, 1, fd), -EAGAIN);
+    CHECK_INT(receive_all(fd, data, SIZE, &descriptors), SIZE);
+    CHECK_INT(descriptors, 1);
+    free(data);
+    stream_close(probe.stream);
+    loop_close(&loop);
+    close(fd);
+}
+
 static void close_inside_the_data_callback(void)
 {
     struct probe probe = {.wanted = 1, .close_on_data = true};
@@ -193,6 +240,7 @@ static const struct check_test tests[] = {
     {"the last words come before the end", last_words_come_before_the_end},
     {"writes are copied and arrive in order", writes_arrive_in_order},
     {"pending is what the other end has not taken", pending_is_what_the_other_end_has_not_taken},
+    {"a descriptor goes with any number of bytes", a_descriptor_goes_with_any_number_of_bytes},
     {"close inside the data callback", close_inside_the_data_callback},
     {"close inside the end callback", close_inside_the_end_callback},
     {"close with writes queued", close_with_writes_queued},

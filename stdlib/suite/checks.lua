@@ -1,18 +1,14 @@
 -- SPDX-License-Identifier: MIT
--- Test suites: the globals `test`, `setup`, `teardown`, `skip` and `check` of a suite file, and the registry they write to,
--- which runner.lua goes through once the file's chunk has ended. Nothing here yields by itself.
+-- The assertions of experiments and suites, `check`: they raise, at the line that called them, with what was found and what
+-- was wanted.
 
+local errors = require "qemunet.errors"
 local inspect = require "qemunet.inspect"
 local options = require "qemunet.options"
 
-local suite = {}
+local checks = {}
 
 local SHOWN_DIFFERENCES = 10
-
--- What skip() raises: { why = text }.
-local Skip = { __name = "skip", __tostring = function(self) return "skipped: " .. self.why end }
-
--- Checks -------------------------------------------------------------------------------------------------------------
 
 -- Raises at the line that called the check, which must call fail itself, and not as a tail call.
 local function fail(name, msg, text)
@@ -115,6 +111,7 @@ local function within(a, b, tol)
     return off < math.huge and off <= tol + 2 ^ -50 * math.max(math.abs(a), math.abs(b))
 end
 
+-- Those that are the same in every suite.
 local check = {}
 
 --- check.equal(got, want, msg): raises unless both are equal.
@@ -190,29 +187,23 @@ function check.is_nil(v, msg)
     if v ~= nil then fail("is_nil", msg, "got " .. show(v) .. ", want nil") end
 end
 
--- The results of the registry's matcher, packed; or nil and what it raised, without its position.
-local function try_match(registry, s, pattern)
-    local results = table.pack(pcall(registry.match, s, pattern))
+-- The results of match(s, pattern), packed; or nil and what it raised, without its position.
+local function try_match(match, s, pattern)
+    local results = table.pack(pcall(match, s, pattern))
     if results[1] then return table.pack(table.unpack(results, 2, results.n)) end
     return nil, tostring(results[2]):gsub("^[^\n]-:%d+: ", "")
 end
 
---- The text of an error of any type.
-function suite.text_of(err)
-    return type(err) == "string" and err or type(err) == "number" and tostring(err) or inspect(err)
-end
-
-local function is_skip(err) return type(err) == "table" and getmetatable(err) == Skip end
-
 -- Reading check.eqaul is an error at once.
-local function unknown_check(checks, name)
-    local near = options.nearest(name, inspect.keys(checks))
+local function unknown_check(own, name)
+    local near = options.nearest(name, inspect.keys(own))
     local hint = near and '; did you mean "' .. near .. '"?' or ""
     error("check: unknown check " .. show(name) .. hint, 2)
 end
 
--- The checks of one registry: those that depend on its matcher are closures over it.
-local function build_checks(registry)
+--- The table `check` of a suite. `match`: function(s, pattern) -> a true value when s matches; `passes`: function(err) -> whether
+--- check.raises lets an error through, whatever was expected.
+function checks.new(match, passes)
     local own = {}
     for name, fn in pairs(check) do own[name] = fn end
 
@@ -224,7 +215,7 @@ local function build_checks(registry)
     --   check.equal(check.match("rtt 20 ms", "(%d+) ms"), "20")
     function own.match(s, pattern, msg)
         if type(s) ~= "string" then fail("match", msg, "got " .. show(s) .. ", want a string") end
-        local results, problem = try_match(registry, s, pattern)
+        local results, problem = try_match(match, s, pattern)
         if not results then error("check.match: bad pattern " .. show(pattern) .. ": " .. problem, 2) end
         if not results[1] then fail("match", msg, show(s) .. " does not match " .. show(pattern)) end
         return table.unpack(results, 1, results.n)
@@ -242,10 +233,10 @@ local function build_checks(registry)
         if type(fn) ~= "function" then error("check.raises: want a function, got " .. show(fn), 2) end
         local ok, err = pcall(fn)
         if ok then fail("raises", msg, "no error was raised") end
-        if is_skip(err) or registry.fatal(err) then error(err, 0) end
-        local message = suite.text_of(err)
+        if passes(err) then error(err, 0) end
+        local message = errors.text_of(err)
         if pattern == nil then return message, err end
-        local results, problem = try_match(registry, message, pattern)
+        local results, problem = try_match(match, message, pattern)
         if not results then error("check.raises: bad pattern " .. show(pattern) .. ": " .. problem, 2) end
         if not results[1] then fail("raises", msg, "error " .. show(message) .. " does not match " .. show(pattern)) end
         return message, err
@@ -254,88 +245,4 @@ local function build_checks(registry)
     return setmetatable(own, { __index = unknown_check })
 end
 
--- The registry -------------------------------------------------------------------------------------------------------
-
-local function never() return false end
-
---- A new registry for one suite file.
--- @param opts  match = function(s, pattern) -> a true value when s matches (default string.match), for check.match,
---              check.raises and text filters; fatal = function(err) -> true for an error that must not be taken for a
---              failed test, such as the task's cancellation (default: none is); machinery = function(err) -> true for
---              one that is the machinery's, not the test's (default: none is)
--- @return a table; registry.tests lists what has been registered: { number =, name =, fn =, file =, line =, timeout = }
-function suite.new(opts)
-    opts = opts or {}
-    return {
-        tests = {}, setups = {}, teardowns = {}, running = false,
-        match = opts.match or string.match, fatal = opts.fatal or never,
-        machinery = opts.machinery or never,
-    }
-end
-
--- Raises at the line that called the registering function.
-local function expect_registering(registry, who, fn)
-    if registry.running then error(who .. ": inside a running test; call it at the top of the file", 3) end
-    if type(fn) ~= "function" then error(who .. ": want a function, got " .. show(fn), 3) end
-end
-
-local TEST_OPTIONS = options.register({ timeout = { type = "duration" } }, "test")
-
---- skip(why): ends the test as skipped; at the top of a file, the file.
--- @param why  a text (default: none)
--- @example vm
---   test("only with KVM", function()
---       if args[1] ~= "kvm" then skip("no KVM here") end
---   end)
-local function skip(why)
-    if why ~= nil and type(why) ~= "string" then error("skip: want a reason as text, got " .. show(why), 2) end
-    error(setmetatable({ why = why or "" }, Skip))
-end
-
---- The globals of a suite file, writing to the registry: a table of test, setup, teardown, skip and check.
--- test(name, opts, fn) registers a test; setup(fn) and teardown(fn) register what runs before and after each test (several:
--- setups in the order given, teardowns in the reverse); skip(why) ends the test, or at the top of a file the file.
-function suite.globals(registry)
-    local globals = { check = build_checks(registry), skip = skip }
-    --- test(name, opts, fn): registers a test, which is run after the file's main part.
-    -- A file with tests is a suite: `qemunet run` and `qemunet test` run them in order; an error fails one, the others go on.
-    -- @param name  what it is about
-    -- @option timeout  after which the test is cancelled, and has failed (default: --test-timeout, 10 minutes)
-    -- @param fn    function(), run between what setup and teardown have registered
-    -- @error  inside a running test
-    -- @example vm
-    --   test("a reaches b", function() check.is_true(host("a"):ok("ping -c 1 b")) end)
-    function globals.test(name, opts, fn)
-        if type(name) ~= "string" or name == "" then error("test: want a name, got " .. show(name), 2) end
-        if type(opts) == "function" then opts, fn = nil, opts end
-        expect_registering(registry, "test", fn)
-        opts = options.check(opts, TEST_OPTIONS, "test", 2)
-        local at, number = debug.getinfo(2, "Sl") or {}, #registry.tests + 1
-        registry.tests[number] = { number = number, name = name, fn = fn, file = at.short_src, line = at.currentline,
-            timeout = opts.timeout }
-    end
-    --- setup(fn): registers what is run before each test; several in the order given.
-    -- When it fails, the test's body is left out.
-    -- @param fn  function()
-    -- @example vm
-    --   setup(function() boot() end)
-    function globals.setup(fn)
-        expect_registering(registry, "setup", fn)
-        table.insert(registry.setups, fn)
-    end
-    --- teardown(fn): registers what is run after each test, whatever became of it; several in the reverse order.
-    -- @param fn  function()
-    -- @example vm
-    --   local cable = link(responder("a"), responder("b"))
-    --   teardown(function() cable:set { loss = false } end)
-    function globals.teardown(fn)
-        expect_registering(registry, "teardown", fn)
-        table.insert(registry.teardowns, 1, fn)
-    end
-    return globals
-end
-
---- The reason when err is what skip() raised, else nil; for a host that runs a suite's chunk by itself.
-function suite.skipped(err) return is_skip(err) and err.why or nil end
-
-return suite
+return checks

@@ -3,53 +3,24 @@
 -- around it are pcall and xpcall, which let a yield through.
 
 local errors = require "qemunet.errors"
-local suite = require "qemunet.program.suite"
+local suite = require "qemunet.suite.suite"
 local units = require "qemunet.units"
 
 local runner = {}
 
--- The library's own frames in a test's traceback.
-local SOURCES = { debug.getinfo(1, "S").short_src, debug.getinfo(suite.new, "S").short_src }
-
-local function is_own(line)
-    for _, source in ipairs(SOURCES) do
-        local frame = line and "\t" .. source .. ":"
-        if frame and line:sub(1, #frame) == frame then return true end
-    end
-    return false
-end
-
--- What a script's author has no part in.
-local function is_library(line)
-    local source = line:match("^\t([^:]+):%d+:")
-    return source and errors.is_library("@" .. source) or line:find("^\t%[C%]: in function 'qemunet%.core%.") ~= nil
-end
-
--- The traceback without our own frames and the library's, and without what lies below the runner.
-local function trim_traceback(text)
-    local lines, kept = {}, {}
-    for line in text:gmatch("[^\n]+") do lines[#lines + 1] = line end
-    for i, line in ipairs(lines) do
-        if is_own(lines[i + 1]) and line:find("'xpcall'", 1, true) then break end
-        if not is_own(line) and not is_library(line) and not (#kept <= 1 and line:find("^\t%[C%]: in function 'error'")) then
-            kept[#kept + 1] = line
-        end
-    end
-    return #kept > 1 and table.concat(kept, "\n") or nil
-end
-
 local function failure_of(err)
     local skipped = suite.skipped(err)
     if skipped then return { skip = skipped, raised = err } end
-    local seen = errors.look(2)
-    return { message = suite.text_of(err), raised = err, traceback = trim_traceback(debug.traceback("", 2)), frames = seen }
+    local seen = errors.handler(err)
+    return { message = errors.text_of(err), raised = err, traceback = seen.trace ~= "" and seen.trace or nil,
+        frames = seen.frames }
 end
 
 -- Runs fn. Returns nil when it returned; else { skip = why } or { message =, traceback = }, and raised = the error.
 local function attempt(fn)
     local ok, failure = xpcall(fn, failure_of)
     if ok then return nil end
-    return type(failure) == "table" and failure or { message = suite.text_of(failure), raised = failure }
+    return type(failure) == "table" and failure or { message = errors.text_of(failure), raised = failure }
 end
 
 -- The first failed attempt of a list of functions.
