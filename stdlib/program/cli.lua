@@ -157,6 +157,7 @@ end
 
 -- What a person may want next after a run that failed.
 local function advise(opts, verdict)
+    if opts.replay and not faults.happened() then core.log(0, "--replay: the experiment has no faults{}") end
     if verdict.status ~= status.FAILED or not faults.happened() then return end
     core.log(0, ("its faults again: qemunet run %s --replay %s; the fewest of them: and --shrink"):format(opts.file,
         recorder.made()))
@@ -166,6 +167,7 @@ local function check_readable(path)
     local file, why = io.open(path, "rb")
     if not file then usage("cannot read " .. why) end
     file:close()
+    if core.stat(path) == "folder" then usage(("cannot read %s: this is a folder"):format(path)) end
 end
 
 function commands.run(words)
