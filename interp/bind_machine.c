@@ -180,6 +180,13 @@ static int machine_write_method(lua_State *L)
     return push_outcome(L, machine_console_write(check_machine(L)->machine, data, n));
 }
 
+/* machine:console_pending() -> the bytes written to it that the guest has not taken */
+static int machine_pending_method(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)machine_console_pending(check_machine(L)->machine));
+    return 1;
+}
+
 static void on_reply(void *arg, json_t *value, const char *error)
 {
     struct lua_reply *reply = arg;
@@ -370,6 +377,7 @@ void machine_bind(lua_State *L)
         {"pid", machine_pid_method},
         {"console_tail", machine_tail_method},
         {"console_write", machine_write_method},
+        {"console_pending", machine_pending_method},
         {"close", machine_close_method},
         {NULL, NULL},
     };

@@ -26,18 +26,31 @@ struct lua_stream {
     struct stream *stream; /* NULL: closed */
 };
 
-/* @data: NULL for nil. */
-static void on_data(void *arg, const char *data, size_t n)
+/* Push the function that takes the data, and the stream itself above it. */
+static lua_State *push_function(struct lua_stream *stream)
 {
-    struct lua_stream *stream = arg;
     lua_State *L = stream->host->L;
     lua_rawgetp(L, LUA_REGISTRYINDEX, stream);
     lua_getiuservalue(L, -1, 1);
-    lua_replace(L, -2);
+    lua_insert(L, -2);
+    return L;
+}
+
+/* @data: NULL for nil. */
+static void push_data(lua_State *L, const char *data, size_t n)
+{
     if (data)
         lua_pushlstring(L, data, n);
     else
         lua_pushnil(L);
+}
+
+static void on_data(void *arg, const char *data, size_t n)
+{
+    struct lua_stream *stream = arg;
+    lua_State *L = push_function(stream);
+    lua_pop(L, 1);
+    push_data(L, data, n);
     host_call(stream->host, 1);
 }
 
@@ -59,6 +72,23 @@ static void on_parent_gone(void *arg, int err)
 
 static const struct stream_handler parent_handler = {.data = on_data, .end = on_parent_gone};
 
+static void on_session_data(void *arg, const char *data, size_t n)
+{
+    struct lua_stream *stream = arg;
+    lua_State *L = push_function(stream);
+    push_data(L, data, n);
+    host_call(stream->host, 2);
+}
+
+static void on_session_end(void *arg, int err)
+{
+    (void)err;
+    on_session_data(arg, NULL, 0);
+}
+
+static const struct stream_handler session_handler = {.data = on_session_data,
+                                                      .end = on_session_end};
+
 static struct lua_stream *check_stream(lua_State *L)
 {
     return luaL_checkudata(L, 1, STREAM);
@@ -71,6 +101,21 @@ static int write_method(lua_State *L)
     struct lua_stream *stream = check_stream(L);
     const char *data = luaL_checklstring(L, 2, &n);
     return push_outcome(L, stream->stream ? stream_write(stream->stream, data, n) : -EPIPE);
+}
+
+/* stream:pending() -> bytes that the other end has not taken yet */
+static int pending_method(lua_State *L)
+{
+    struct lua_stream *stream = check_stream(L);
+    lua_pushinteger(L, stream->stream ? (lua_Integer)stream_pending(stream->stream) : 0);
+    return 1;
+}
+
+/* stream:finish() -> true: nothing more is written; or nil and why */
+static int finish_method(lua_State *L)
+{
+    struct lua_stream *stream = check_stream(L);
+    return push_outcome(L, stream->stream ? stream_finish(stream->stream) : -EPIPE);
 }
 
 /* stream:close(); idempotent */
@@ -130,6 +175,11 @@ static int connect_stream(lua_State *L)
     return push_stream(L, 2, connect_abstract(name), &stream_handler);
 }
 
+int stream_push_session(lua_State *L, int fn, int fd)
+{
+    return push_stream(L, fn, fd, &session_handler);
+}
+
 /* Return: the socket that is our standard input, which is /dev/null from then on; or negative
  * errno. */
 static int take_input(void)
@@ -160,7 +210,12 @@ void stream_bind(lua_State *L)
     static const luaL_Reg functions[] = {
         {"connect", connect_stream}, {"parent", open_parent}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
-        {"write", write_method}, {"close", close_method}, {NULL, NULL}};
+        {"write", write_method},
+        {"pending", pending_method},
+        {"finish", finish_method},
+        {"close", close_method},
+        {NULL, NULL},
+    };
     bind_type(L, STREAM, methods, close_method);
     luaL_setfuncs(L, functions, 0);
 }

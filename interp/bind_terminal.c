@@ -20,6 +20,7 @@ struct lua_terminal {
     void (*turn)(struct host *host);
     char *prompt, *text; /* of the line that is asked for; NULL: none is */
     bool editing;
+    bool taking;    /* the keys, unedited */
     bool prompting; /* there is a prompt to go back to */
 };
 
@@ -155,6 +156,7 @@ static int take_keys(lua_State *L)
 {
     struct lua_terminal *self = check_terminal(L);
     progress_hold(self->host->progress, true);
+    self->taking = true;
     return push_outcome(L, terminal_take_keys(self->terminal));
 }
 
@@ -163,6 +165,7 @@ static int give_keys(lua_State *L)
 {
     struct lua_terminal *self = check_terminal(L);
     progress_hold(self->host->progress, false);
+    self->taking = false;
     terminal_give_keys(self->terminal);
     return 0;
 }
@@ -224,7 +227,8 @@ void terminal_serve(struct host *host, void (*turn)(struct host *host))
 
 bool terminal_attended(const struct host *host)
 {
-    return host->terminal && (host->terminal->editing || host->terminal->prompting);
+    const struct lua_terminal *self = host->terminal;
+    return self && (self->editing || self->prompting || self->taking);
 }
 
 bool terminal_interrupted(struct host *host)

@@ -3,6 +3,7 @@
 
 #include "interp/bind_bench.h"
 #include "interp/bind_container.h"
+#include "interp/bind_control.h"
 #include "interp/bind_doctor.h"
 #include "interp/bind_expect.h"
 #include "interp/bind_fabric.h"
@@ -114,6 +115,7 @@ static int open_core(lua_State *L)
     template_bind(L);
     terminal_bind(L);
     container_bind(L);
+    control_bind(L);
     doctor_bind(L);
     expect_bind(L);
     fabric_bind(L);

@@ -5,6 +5,7 @@
 #include "interp/host.h"
 #include "interp/task.h"
 #include "interp/watchdog.h"
+#include "runtime/control.h"
 #include "runtime/terminal.h"
 
 #include <errno.h>
@@ -57,6 +58,7 @@ int host_interrupted(void)
 static _Noreturn void give_up(void)
 {
     terminal_restore();
+    control_remove();
     _exit(130);
 }
 

@@ -236,6 +236,11 @@ int machine_console_write(struct machine *machine, const char *data, size_t n)
     return machine->console ? stream_write(machine->console, data, n) : -EPIPE;
 }
 
+size_t machine_console_pending(const struct machine *machine)
+{
+    return machine->console ? stream_pending(machine->console) : 0;
+}
+
 /* The command channel */
 
 void machine_settle(struct machine *machine)

@@ -79,6 +79,9 @@ pid_t machine_pid(const struct machine *machine);
 /** Write to the console. Return: 0 or negative errno. */
 int machine_console_write(struct machine *machine, const char *data, size_t n);
 
+/** Return: the bytes written to it that the guest has not taken. */
+size_t machine_console_pending(const struct machine *machine);
+
 /** Return: the last lines of the console, NUL-terminated; valid until the loop turns. */
 const char *machine_console_tail(const struct machine *machine);
 

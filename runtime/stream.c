@@ -15,6 +15,7 @@ struct stream {
     const struct stream_handler *handler;
     void *arg;
     bool ended, closed;
+    uv_shutdown_t shutdown;
     char buffer[STREAM_READ_SIZE];
 };
 
@@ -127,6 +128,11 @@ int stream_send_fd(struct stream *stream, const void *data, size_t n, int pass)
 size_t stream_pending(const struct stream *stream)
 {
     return uv_stream_get_write_queue_size((const uv_stream_t *)&stream->pipe);
+}
+
+int stream_finish(struct stream *stream)
+{
+    return uv_shutdown(&stream->shutdown, (uv_stream_t *)&stream->pipe, NULL);
 }
 
 int stream_fd(const struct stream *stream)

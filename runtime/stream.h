@@ -32,6 +32,10 @@ int stream_send_fd(struct stream *stream, const void *data, size_t n, int pass);
 /** Return: bytes queued and not yet taken by the other end. */
 size_t stream_pending(const struct stream *stream);
 
+/** The other end sees the end once it has taken what is queued; nothing more may be written.
+ * Return: 0 or negative errno. */
+int stream_finish(struct stream *stream);
+
 /** Return: the descriptor, still the stream's; -1 for NULL. */
 int stream_fd(const struct stream *stream);
 

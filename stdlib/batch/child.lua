@@ -127,7 +127,7 @@ end
 
 local function run_file(line, order)
     core.progress_open(order.level)
-    recorder.on_folder = function(folder) line:send { kind = "folder", path = folder } end
+    recorder.on_folder(function(folder) line:send { kind = "folder", path = folder } end)
     local verdict = run.file {
         file = order.file, params = order.params, args = order.args, seed = order.seed, accel = order.accel,
         no_templates = order.no_templates, allow_host = order.allow_host, strict = order.strict, lazy = true,

@@ -30,7 +30,7 @@ Stream.__index = Stream
 --- A stream called `name` in errors.
 function console.stream(name)
     return setmetatable({ name = name, window = core.expect(), news = core.future(), state = "none", failure = false,
-        fed = 0, waiting = false, settling = false, ended = false, listener = false }, Stream)
+        fed = 0, waiting = false, settling = false, ended = false, listeners = {} }, Stream)
 end
 
 local function wake(self)
@@ -41,9 +41,22 @@ end
 -- Takes the outcome of a search.
 local function note(self, state, why) self.state, self.failure = state or "failed", why or false end
 
---- Bytes came. They go to the field `listener` too, a function, if there is one.
+local Listener = {}
+Listener.__index = Listener
+
+--- Has fn(data) called for all that comes, until what it returns is closed.
+function Stream:listen(fn)
+    local listener = setmetatable({ listeners = self.listeners }, Listener)
+    self.listeners[listener] = fn
+    return listener
+end
+
+function Listener:close() self.listeners[self] = nil end
+Listener.__close = Listener.close
+
+--- Bytes came.
 function Stream:feed(data)
-    if self.listener then self.listener(data) end
+    for _, fn in pairs(self.listeners) do fn(data) end
     local state, why = self.window:feed(data)
     self.fed = core.now()
     if not self.waiting or self.state == "matched" or self.failure then return end

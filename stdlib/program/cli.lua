@@ -11,12 +11,14 @@ local usages = require "qemunet.program.usage"
 -- What only some commands need is loaded at its first use.
 local function later(name) return setmetatable({}, { __index = function(_, key) return require(name)[key] end }) end
 
+local attach = later "qemunet.live.attach"
 local batch = later "qemunet.batch.batch"
 local child = later "qemunet.batch.child"
 local doctor = later "qemunet.program.doctor"
 local faults = later "qemunet.faults.faults"
 local fault_record = later "qemunet.faults.record"
 local images = later "qemunet.program.images"
+local ps = later "qemunet.live.ps"
 local recorder = later "qemunet.record.recorder"
 local repl = later "qemunet.repl.repl"
 local report = later "qemunet.report.report"
@@ -220,6 +222,28 @@ function commands.report(words)
     if path then print(path) return status.PASSED end
     io.stderr:write("qemunet: report: ", why, "\n")
     return status.MACHINERY
+end
+
+-- Runs what looks at an experiment that is under way, with an exit status.
+local function look_at_run(command, fn, ...)
+    core.progress_open(-1)
+    local ok, why = errors.try(fn, ...)
+    if ok then return status.PASSED end
+    if why == errors.CANCEL then errors.again(why) end
+    io.stderr:write("qemunet: ", command, ": ", tostring(why), "\n")
+    return status.FAILED
+end
+
+function commands.ps(words)
+    local opts = parse(words, { ["--json"] = { false, set_true("json") } })
+    if opts.files[1] then usage("ps wants no file") end
+    return look_at_run("ps", ps.show, opts.json)
+end
+
+function commands.attach(words)
+    local opts = parse(words, { ["--run"] = { true, set("run") } })
+    if #opts.files ~= 1 then usage("attach wants the name of a node") end
+    return look_at_run("attach", attach.to, opts.files[1], opts.run)
 end
 
 local function add_path(opts, value)

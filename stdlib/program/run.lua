@@ -2,6 +2,7 @@
 -- Runs an experiment or suite file: its environment, its verdict, its records, its end.
 
 local accelerator = require "qemunet.nodes.accelerator"
+local control = require "qemunet.live.control"
 local core = require "qemunet.core"
 local csv = require "qemunet.csv"
 local errors = require "qemunet.errors"
@@ -21,6 +22,7 @@ local recorder = require "qemunet.record.recorder"
 local report_page = require "qemunet.report.report"
 local runner = require "qemunet.suite.runner"
 local series = require "qemunet.record.series"
+local state = require "qemunet.live.state"
 local status = require "qemunet.program.status"
 local strain = require "qemunet.fidelity.strain"
 local suite = require "qemunet.suite.suite"
@@ -36,6 +38,8 @@ local STOPPED = {
     ["deadlock"] = { verdict = "failed", status = status.FAILED,
         error = "deadlock: every task waits, and nothing is left that could wake one" },
 }
+
+recorder.on_folder(control.open)
 
 local isolation
 
@@ -199,6 +203,7 @@ local function setup_run(opts)
     series.reset()
     excerpt.reset()
     fidelity.reset()
+    state.reset(opts.file)
     paths.set(opts.allow_host or opts.chunk ~= nil, recorder.folder, recorder.made)
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
         args = opts.args, lazy = opts.lazy }
@@ -207,6 +212,7 @@ local function setup_run(opts)
 end
 
 local function tell_test(result)
+    state.tell_test(result)
     core.event { t = core.now(), kind = "test", name = result.name, outcome = result.outcome, duration = result.duration }
 end
 
@@ -281,6 +287,7 @@ function run.file(opts)
     else
         verdict = { verdict = "failed", status = status.FAILED, error = problem }
     end
+    state.tell_verdict(verdict.verdict)
     tasks.end_all()
     local counters, topology = strain.collect(), recorder.made() and inventory.collect()
     write_link_samples()
@@ -295,6 +302,7 @@ function run.file(opts)
     core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
     recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up, topology or nil)
     write_report()
+    control.close()
     if not opts.suite then report(verdict) end
     return verdict, summary
 end

@@ -35,6 +35,10 @@ usage: qemunet COMMAND ...
                       --test-timeout 10m, --file-timeout 1h, --jobs as many as there
                       are processors, and memory for; --tap and --junit: reports for
                       programs
+  ps [--json]         the experiments of this user that are running
+  attach NODE [--run PID|FOLDER]
+                      the console of a virtual machine of a running experiment, on
+                      this terminal; Ctrl-] leaves
   report DIR          write report.html into the folder of an earlier run
   image list          the images in the cache
   image build NAME [--packages "A B"] [--run SCRIPT] [--add PATH[:PLACE]]...

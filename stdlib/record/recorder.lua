@@ -11,6 +11,7 @@ local recorder = {}
 recorder.FORMAT = 1
 
 local state
+local folder_listeners = {}
 
 --- Starts anew for a run. `opts`: {name=, out= folder or nil, seed=, params=, file=}. The folder is made at once, or at
 --- the first recorder.folder() when `lazy`.
@@ -28,12 +29,12 @@ function recorder.folder()
     end
     state.folder = folder
     core.event { t = core.now(), kind = "start", format = recorder.FORMAT, file = state.opts.file, seed = state.opts.seed }
-    recorder.on_folder(folder)
+    for _, fn in ipairs(folder_listeners) do fn(folder) end
     return folder
 end
 
---- Called with the run's folder when it was made.
-recorder.on_folder = function() end
+--- Has fn(folder) called when a run's folder was made; kept for good.
+function recorder.on_folder(fn) folder_listeners[#folder_listeners + 1] = fn end
 
 --- The folder if it was made.
 function recorder.made() return state.folder end

@@ -285,15 +285,15 @@ test("coroutines: a wait inside suspends the task, not the coroutine", function(
     check.is_true(ticks > 0, "other tasks ran")
 end)
 
-test("coroutines: one that another task waits in cannot be closed, and is no trouble when both are gone", function()
+test("coroutines: one that another task waits in runs, and cannot be closed", function()
     local e = event "never seen"
     local inner = coroutine.create(function() e:wait(FOREVER) end)
     local task = go(function() return coroutine.resume(inner) end)
     sleep(0)
-    check.raises(function() coroutine.close(inner) end, "cannot close a normal coroutine")
+    check.raises(function() coroutine.close(inner) end, "test_tasks%.lua:%d+: cannot close a normal coroutine$")
     task:cancel()
     pcall(task.join, task)
-    task, inner = nil, nil
+    task = nil
     collectgarbage()
     collectgarbage()
     e:set(1) -- tells none that is gone

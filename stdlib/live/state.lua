@@ -1,0 +1,85 @@
+-- SPDX-License-Identifier: MIT
+-- What a run says of itself while it runs.
+
+local core = require "qemunet.core"
+local testbed = require "qemunet.testbed"
+local text = require "qemunet.text"
+
+local state = {}
+
+local about, counts, verdict
+
+--- Begins anew for a run of a file.
+function state.reset(file)
+    about = { file = core.real_path(file) or file }
+    counts, verdict = { passed = 0, failed = 0, skipped = 0 }, nil
+end
+
+--- A test has ended; the run has come to its verdict.
+function state.tell_test(result) counts[result.outcome] = counts[result.outcome] + 1 end
+function state.tell_verdict(text_of_it) verdict = text_of_it end
+
+-- Of a run without tests, there is nothing to tell before its end.
+local function so_far()
+    if verdict then return verdict end
+    local words = {}
+    for _, outcome in ipairs { "passed", "failed", "skipped" } do
+        if counts[outcome] > 0 then words[#words + 1] = ("%d %s"):format(counts[outcome], outcome) end
+    end
+    return #words > 0 and table.concat(words, ", ") or "running"
+end
+
+--- state.kinds() -> list of { kind=, n=, states= { [state] = n } } in the order of their declaration.
+function state.kinds()
+    local list, by_kind = {}, {}
+    for _, node in ipairs(testbed.nodes()) do
+        local kind, now = getmetatable(node).__name, rawget(node, "state") or "up"
+        local entry = by_kind[kind]
+        if not entry then
+            entry = { kind = kind, n = 0, states = {} }
+            by_kind[kind], list[#list + 1] = entry, entry
+        end
+        entry.n = entry.n + 1
+        entry.states[now] = (entry.states[now] or 0) + 1
+    end
+    return list
+end
+
+local ORDER = { "defined", "booting", "paused", "panicked", "crashed", "down" } -- "up" goes first, and alone unsaid
+
+-- "3 vms: 2 up, 1 booting"
+local function kind_text(entry)
+    local words = {}
+    if entry.states.up ~= entry.n then
+        if entry.states.up then words[1] = entry.states.up .. " up" end
+        for _, name in ipairs(ORDER) do
+            if entry.states[name] then words[#words + 1] = ("%d %s"):format(entry.states[name], name) end
+        end
+    end
+    return text.count(entry.n, entry.kind) .. (#words > 0 and ": " .. table.concat(words, ", ") or " up")
+end
+
+--- state.nodes_text() -> "2 vms: 1 up, 1 booting; 1 host up", or "" without nodes.
+function state.nodes_text()
+    local words = {}
+    for i, entry in ipairs(state.kinds()) do words[i] = kind_text(entry) end
+    return table.concat(words, "; ")
+end
+
+-- A list in JSON also when it is empty.
+local function node_list()
+    local list = setmetatable({}, { __jsontype = "array" })
+    for i, node in ipairs(testbed.nodes()) do
+        list[i] = { name = node.name, kind = getmetatable(node).__name, state = rawget(node, "state") or "up" }
+    end
+    return list
+end
+
+--- state.collect(folder) -> { pid=, file=, folder=, t= experiment seconds, nodes= list of { name=, kind=, state= }, summary= of
+--- them in words, links= how many, verdict= so far }.
+function state.collect(folder)
+    return { pid = core.process_id(), file = about.file, folder = folder and core.real_path(folder), t = core.now(),
+        nodes = node_list(), summary = state.nodes_text(), links = #testbed.links(), verdict = so_far() }
+end
+
+return state

@@ -1,0 +1,148 @@
+-- SPDX-License-Identifier: MIT
+-- Experiments that run, as other processes of the same user see them; attach itself is in suite vm.
+
+package.path = debug.getinfo(1, "S").source:match("^@(.*/)") .. "../tty/?.lua;" .. package.path
+local core = require "qemunet.core"
+local session = require "session"
+local text = require "qemunet.text"
+
+local folder
+setup(function() folder = session.folder() end)
+teardown(function() session.remove_folder(folder) end)
+
+local QEMUNET = os.getenv("QEMUNET")
+
+local function write(name, content)
+    local file <close> = assert(io.open(folder .. "/" .. name, "w"))
+    file:write(content)
+end
+
+-- A shell's output and status.
+local function shell(command)
+    local file = io.popen(("cd %s; export XDG_RUNTIME_DIR=$PWD; { %s; } 2>&1 </dev/null"):format(text.quote(folder), command))
+    local output = file:read("a")
+    return output, select(3, file:close())
+end
+
+local function qemunet(words) return shell(QEMUNET .. " " .. words) end
+
+local function listed() return json.decode((qemunet("ps --json"))) end
+
+-- An experiment that goes on until it is told to end.
+local EXPERIMENT = [[
+    local a = responder("alpha")
+    responder("beta")
+    link(a, switch("middle"))
+    test("one", function() check.equal(1, 1) end)
+    test("two", function() print("ready") eventually("1m", function() return io.open("go") end) end)
+]]
+
+local function begin(out)
+    write("x.lua", EXPERIMENT)
+    local p = session.start(folder, "run", "--allow-host", "-q", "x.lua", "--out", out or "out")
+    p:see("ready")
+    return p
+end
+
+local function finish(p)
+    write("go", "")
+    local status = p:finish()
+    os.remove(folder .. "/go")
+    return status
+end
+
+local function sockets() return core.names(folder .. "/qemunet") end
+
+test("ps lists an experiment while it runs", function()
+    check.equal(qemunet("ps"), "no experiment of this user is running\n")
+    local p = begin()
+    local run = listed()[1]
+    local real = core.real_path(folder)
+    check.equal({ run.file, run.folder, run.verdict, run.summary, run.links, #run.nodes },
+        { real .. "/x.lua", real .. "/out", "1 passed", "2 responders up", 1, 2 })
+    check.equal(run.nodes[2], { name = "beta", kind = "responder", state = "up" })
+    check.match(qemunet("ps"), "^ *PID +TIME +NODES +SO FAR +FILE +FOLDER\n *" .. run.pid ..
+        " +0:%d%d +2 responders up +1 passed +%S+/x.lua +%S+/out\n$")
+    check.equal(finish(p), 0)
+    check.equal(listed(), {})
+    check.equal(sockets(), nil, "what is left")
+end)
+
+test("nothing is left however a run ends, but where it was killed, and that is removed", function()
+    for _, signal in ipairs { "INT", "TERM", "HUP" } do
+        local p = begin(signal)
+        p:signal(signal)
+        check.equal(p:finish(), 130)
+        check.equal(sockets(), nil, signal)
+    end
+    for _, remover in ipairs { "ps", "run" } do
+        local p = begin("killed by " .. remover)
+        p:signal("KILL")
+        check.equal(p:finish(), 137)
+        check.equal(#sockets(), 1)
+        if remover == "ps" then
+            check.equal(listed(), {})
+            check.equal(sockets(), {})
+        end
+    end
+    local p = begin("next")
+    check.equal(#sockets(), 1)
+    check.equal(finish(p), 0)
+    check.equal(sockets(), nil)
+end)
+
+test("the run that is meant is the only one, the only one with that node, or the one that is named", function()
+    local message, status = qemunet("attach alpha")
+    check.equal({ message, status }, { "qemunet: attach: standard input and output must be a terminal\n", 1 })
+    local first = session.start(folder, "attach", "alpha")
+    first:see("qemunet: attach: no experiment of this user is running")
+    check.equal({ first:finish() }, { 1, "kept" })
+    local runs = { begin("one"), begin("two") }
+    local pids = { listed()[1].pid, listed()[2].pid }
+    local cases = {
+        { "alpha", "several experiments are running; say which:\r\n  " .. pids[1] .. "  .*/one\r\n  " .. pids[2] .. "  .*/two\r\n" },
+        { "alpha", "alpha is a responder: only a virtual machine \\(vm\\) has a console", "--run", "two" },
+        { "alpha", "alpha is a responder", "--run", tostring(pids[1]) },
+        { "alpho", 'there is no node "alpho"; did you mean "alpha".\r\n', "--run", "one/" },
+        { "middle", "middle is a switch: only a virtual machine", "--run", "one/" },
+        { "alpha", "no experiment three is running; there are:", "--run", "three" },
+    }
+    for _, case in ipairs(cases) do
+        local p = session.start(folder, "attach", case[1], table.unpack(case, 3))
+        p:see(case[2])
+        check.equal({ p:finish() }, { 1, "kept" }, case[2])
+    end
+    write("go", "")
+    for _, p in ipairs(runs) do check.equal(p:finish(), 0) end
+end)
+
+test("nonsense at the socket does no harm", function()
+    local p = begin()
+    local path = folder .. "/qemunet/" .. listed()[1].pid
+    local function ask(what) return (shell(("%s | timeout 10 nc -N -U %s"):format(what, path))) end
+    check.match(ask("echo '{\"want\": \"stat\"}'"), 'unknown request; did you mean \\"state\\"')
+    check.equal(ask("printf '%s\\n' '[[[[' '{}' '7' '{\"want\":{}}'"), ('{"error": "unknown request"}\n'):rep(4))
+    check.match(ask("echo '{\"want\": \"attach\", \"node\": [1]}'"), "attach wants a node")
+    check.equal(ask("head -c 100000 /dev/zero 2>/dev/null"), "") -- head may find nobody listen any more
+    check.equal(ask("true"), "")
+    check.equal(#listed(), 1)
+    check.equal(finish(p), 0)
+end)
+
+test("other users are refused", function()
+    if shell("id -u") ~= "0\n" then skip("only root can be another user") end
+    local p = begin()
+    local path = folder .. "/qemunet/" .. listed()[1].pid
+    local other = "setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all -- "
+    local ask = ("echo '{\"want\": \"state\"}' | %s timeout 10 nc -N -U %s"):format(other, path)
+    check.match(shell("chmod 755 .; " .. ask), "Permission denied")
+    check.equal(shell(("chmod 755 . qemunet; chmod 777 %s; %s"):format(path, ask)), "")
+    check.match(qemunet("ps"), "want a folder of this user alone")
+    shell("chmod 700 qemunet")
+    check.equal(finish(p), 0)
+    shell("mkdir qemunet; chmod 700 qemunet; chown 65534 qemunet")
+    check.match(qemunet("ps"), "want a folder of this user alone")
+    write("y.lua", 'record { it = "runs" }')
+    check.match(qemunet("run y.lua --out y"), "qemunet ps will not know of this run: .*Operation not permitted")
+    check.equal(core.stat(folder .. "/y/report.html"), "file")
+end)
