@@ -5,6 +5,7 @@ local class = require "qemunet.class"
 local core = require "qemunet.core"
 local coroutines = require "qemunet.coroutines"
 local effects = require "qemunet.faults.effects"
+local entries = require "qemunet.faults.entries"
 local errors = require "qemunet.errors"
 local record = require "qemunet.faults.record"
 local schedule = require "qemunet.faults.schedule"
@@ -124,7 +125,7 @@ for _, field in ipairs { "during", "began", "task" } do Storm[field] = false end
 --   check.is_true(storm:wait(5))
 --   check.is_true(cable.is_up)
 function faults.faults(spec)
-    local read = schedule.read(spec, 2)
+    local read = entries.read(spec, 2)
     local n = #run.storms + 1
     local self = setmetatable({ state = "not started", during = read.during or false, seed = run.opts.seed,
         stopping = core.future(), done = core.future() }, meta)
