@@ -47,7 +47,7 @@ end
 -- one that waits, for commands, every 100 ms. An error in fn counts as "not yet". It runs as a task of its own.
 -- @param d   how long at most (duration)
 -- @param fn  function() -> value
--- @option every  the longest pause between two calls (duration; default "100ms")
+-- @option every  the longest pause between two calls
 -- @error  when d has passed, with the last value or error
 -- @example
 --   local seen = 0
@@ -75,7 +75,7 @@ end
 -- It looks again as eventually does. An error in fn is raised as it is.
 -- @param d   for how long (duration)
 -- @param fn  function() -> whether it is so
--- @option every  the longest pause between two calls (duration; default "100ms")
+-- @option every  the longest pause between two calls
 -- @example
 --   always("20ms", function() return now() > 0 end)
 function conditions.always(d, fn, opts)

@@ -350,6 +350,7 @@ end
 --- any{ a, b, ... } -> place, value: waits for the first of these jobs, tasks, events and handles.
 -- @option timeout  how long at most (default: without end)
 -- @return  its place in the list and what it gave; nil, "timed out", "timeout" when the time has passed
+-- @error  a task's error; an empty list
 -- @example
 --   local first = any { go(function() sleep(1000) end), go(function() return "quick" end) }
 --   check.equal(first, 2)

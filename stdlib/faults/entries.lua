@@ -11,6 +11,8 @@ local units = require "qemunet.units"
 
 local entries = {}
 
+local function read_duration(v) return units.parse("duration", v) end
+
 local NAMES = inspect.keys(kinds.ALL)
 
 -- A value, or { least, greatest }: returns both.
@@ -126,7 +128,7 @@ local function read_entry(entry, i, level)
         kind = kind, at = checked.at, weight = checked.weight, ranges = read_parameters(entry, info, where),
         groups = info.of == "groups" and read_groups(entry, where) or nil,
         names = info.of ~= "groups" and read_targets(entry, info.of, where) or nil,
-        lasts = entry.lasts ~= nil and read_range(entry.lasts, function(v) return units.parse("duration", v) end, where .. ": lasts") or nil,
+        lasts = entry.lasts ~= nil and read_range(entry.lasts, read_duration, where .. ": lasts") or nil,
     }
 end
 
@@ -147,7 +149,8 @@ local function check_whole(read, level)
     end
     if read.every and not random then error("faults: every= is for random entries, and all have at=", level + 1) end
     if random and read.during / read.every > schedule.MOST / 2 then
-        error(("faults: these are too many: about %.0f (%d at most)"):format(read.during / read.every, schedule.MOST // 2), level + 1)
+        error(("faults: these are too many: about %.0f (%d at most)"):format(read.during / read.every, schedule.MOST // 2),
+            level + 1)
     end
 end
 

@@ -206,7 +206,7 @@ local function run_all(self)
 end
 
 --- storm:start() -> storm: its time begins; it runs beside the script.
--- @error  raises when it was started before
+-- @error  when it was started before
 -- @example
 --   local cable = link(responder("a"), responder("b"))
 --   faults({ { "cut", link = cable, at = 0, lasts = "1ms" } }):start():wait(5)
@@ -228,7 +228,7 @@ end
 --- storm:wait(timeout) -> true: waits until it is over and all is healed.
 -- @param timeout  how long at most (duration; default endless)
 -- @return  true; nil, "timed out" when the time has passed (it goes on)
--- @error   raises the error of a fault, and when it was never started
+-- @error   the error of a fault; and when it was never started
 -- @example
 --   local cable = link(responder("a"), responder("b"))
 --   local storm = faults { { "cut", link = cable, at = 0, lasts = "1ms" } }
@@ -244,7 +244,7 @@ function Storm:wait(timeout)
 end
 
 --- storm:stop() -> true: ends it now, and waits until all that it broke is healed: machines that it crashed have booted.
--- @error  raises the error of a fault
+-- @error  the error of a fault
 -- @example
 --   local cable = link(responder("a"), responder("b"))
 --   local storm = faults { { "cut", link = cable, at = 0 } }
