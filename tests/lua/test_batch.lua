@@ -71,16 +71,22 @@ end)
 
 test("a process that tells what is no message is ended", function()
     write("test_1.lua", [[
-        test("talks without end", function()
+        test("talks", function()
             local registry = debug.getregistry()
             for _, value in pairs(registry) do
-                if debug.getmetatable(value) == registry["qemunet.stream"] then value:write(("x"):rep(5 << 20)) end
+                if debug.getmetatable(value) == registry["qemunet.stream"] then
+                    value:write(param("what", ""):rep(param("times", 1)))
+                end
             end
             sleep(3600)
         end)]])
-    local run = batch("--allow-host", ".")
-    expect(run, 3, "0 passed, 1 failed")
-    has(run.stdout, "not ok 1 - talks without end\n  # a message is too long\n")
+    local function talk(...)
+        local run = batch("--allow-host", ".", ...)
+        expect(run, 3, "0 passed, 1 failed")
+        return run.stdout
+    end
+    has(talk("--param", "what=x", "--param", "times=5000000"), "not ok 1 - talks\n  # a message is too long\n")
+    has(talk("--param", 'what={"kind":"result"}\n'), "not ok 1 - test_1.lua\n  # what came is no message: ")
 end)
 
 test("os.exit ends a run in good order, with its status; and one of a module too", function()

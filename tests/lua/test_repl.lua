@@ -271,7 +271,7 @@ end)
 local function feed(text, how)
     write("lines", text)
     local file <close> = io.popen(("cd '%s' && { %s; echo \"status $?\"; } 2>&1"):format(folder,
-        how:gsub("Q", os.getenv("QEMUNET") .. " repl")))
+        how:gsub("Q", session.QEMUNET .. " repl")))
     return file:read("a")
 end
 
@@ -282,6 +282,7 @@ test("lines of a pipe or a file are run, and the status says whether one failed"
     check.equal(feed("", "Q <&-"), "status 0\n")
     check.match(feed("no_such\n'goes on'\n1 +", "cat lines | Q"),
         'undefined global "no_such".*\n"goes on"\n.*input:1: unexpected symbol near <eof>.*2 entries failed.*status 1\n$')
+    check.match(feed(("("):rep(300), "cat lines | Q"), "C stack overflow.*status 1\n$")
     check.match(feed("event():wait()", "cat lines | Q"), "deadlock.*status 1\n$")
     check.match(feed("breakpoint() print(1)", "cat lines | Q"), "input:1: breakpoint passed: there is no terminal\n1\nstatus 0\n$")
 end)

@@ -7,7 +7,9 @@ local core = require "qemunet.core"
 
 local session = {}
 
-local PTY, QEMUNET = os.getenv("PTY"), os.getenv("QEMUNET")
+--- The program, and what gives it a terminal: those that were built together.
+session.QEMUNET = os.getenv("QEMUNET") or core.real_path("/proc/self/exe")
+local PTY = os.getenv("PTY") or session.QEMUNET:gsub("[^/]*$", "tests/tty/pty")
 
 -- What is there already need not be made again.
 local CACHE = os.getenv("XDG_CACHE_HOME") or os.getenv("HOME") .. "/.cache"
@@ -35,7 +37,7 @@ function session.start(folder, ...)
     count = count + 1
     local name = ("qemunet-tty-%s-%d"):format(folder:match("[^/]*$"), count)
     local words = { PTY, name, "/usr/bin/env", "-C", folder, "XDG_STATE_HOME=" .. folder, "HOME=" .. folder,
-        "XDG_CACHE_HOME=" .. CACHE, "XDG_RUNTIME_DIR=" .. folder, "TERM=xterm", "NO_COLOR=1", QEMUNET, ... }
+        "XDG_CACHE_HOME=" .. CACHE, "XDG_RUNTIME_DIR=" .. folder, "TERM=xterm", "NO_COLOR=1", session.QEMUNET, ... }
     local self = setmetatable({ screen = console.stream("terminal"), over = core.future() }, Session)
     words.output, words.on_end = folder .. "/pty.log", function(...) self.over:set(...) end
     self.process = assert(core.process(words))
