@@ -226,8 +226,8 @@ function Storm:outcome()
 end
 
 --- storm:wait(timeout) -> true: waits until it is over and all is healed.
--- @param timeout  how long at most (duration; default endless)
--- @return  true; nil, "timed out" when the time has passed (it goes on)
+-- @param timeout  how long at most (duration; default: without end)
+-- @return  nil, "timed out", "timeout" when the time has passed; it goes on
 -- @error   the error of a fault; and when it was never started
 -- @example
 --   local cable = link(responder("a"), responder("b"))
