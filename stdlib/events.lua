@@ -3,7 +3,6 @@
 
 local class = require "qemunet.class"
 local core = require "qemunet.core"
-local errors = require "qemunet.errors"
 local tasks = require "qemunet.tasks"
 
 local events = {}
