@@ -10,7 +10,6 @@ local folder
 setup(function() folder = session.folder() end)
 teardown(function() session.remove_folder(folder) end)
 
-local QEMUNET = os.getenv("QEMUNET")
 
 local function write(name, content)
     local file <close> = assert(io.open(folder .. "/" .. name, "w"))
@@ -24,7 +23,7 @@ local function shell(command)
     return output, select(3, file:close())
 end
 
-local function qemunet(words) return shell(QEMUNET .. " " .. words) end
+local function qemunet(words) return shell(session.QEMUNET .. " " .. words) end
 
 local function listed() return json.decode((qemunet("ps --json"))) end
 
