@@ -61,6 +61,15 @@ function errors.describe(info)
     return ("    %s:%d: %s"):format(info.short_src, info.currentline, name)
 end
 
+local function loaded(ok, chunk, why)
+    if not ok then errors.raise(chunk) end
+    return chunk, why
+end
+
+--- As Lua's load. What is wrong with a chunk is a text always: a stack that overflows in Lua's parser, for one, would be given
+--- to the handler around it.
+function errors.load(...) return loaded(pcall(load, ...)) end
+
 --- Raises `err`, which was caught, as it is.
 function errors.again(err) error(err, 0) end
 
