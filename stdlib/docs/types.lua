@@ -32,7 +32,7 @@ local RESULTS = {
     table = "table", list = "table", lo = "number", hi = "number", spread = "number", count = "integer", place = "integer",
     x = "number", y = "number", from = "integer", to = "integer", t = "number", path = "string", message = "string",
     values = "any", value = "any", element = "any", error = "any", results = "table", ["standard error"] = "number",
-    event = "table",
+    difference = "number", p = "number", event = "table",
 }
 
 --- The type of a result's word: { class= , is_list= }, or the plain type as text; nil for a word that is not known.

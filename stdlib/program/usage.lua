@@ -40,6 +40,9 @@ usage: qemunet COMMAND ...
                       the console of a virtual machine of a running experiment, on
                       this terminal; Ctrl-] leaves
   report DIR          write report.html into the folder of an earlier run
+  report DIR DIR... [--out FILE]
+                      write comparison.html: 2 to 20 runs side by side, what
+                      differs in them, what they recorded, their series in one plot
   image list          the images in the cache
   image build NAME [--packages "A B"] [--run SCRIPT] [--add PATH[:PLACE]]...
                       build a Debian system for vm{image="NAME"}
