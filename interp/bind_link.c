@@ -227,6 +227,42 @@ static int end_samples(lua_State *L)
     return push_outcome(L, err);
 }
 
+/* Add to field @name of the table at the top of the stack. */
+static void add_count(lua_State *L, const char *name, uint64_t n)
+{
+    lua_getfield(L, -1, name);
+    lua_Integer sum = lua_tointeger(L, -1) + (lua_Integer)n;
+    lua_pop(L, 1);
+    lua_pushinteger(L, sum);
+    lua_setfield(L, -2, name);
+}
+
+/* Stack: the table of links at the top. */
+static void add_recent(void *arg, const struct fabric_sample *sample)
+{
+    lua_State *L = arg;
+    if (lua_rawgeti(L, -1, sample->link) == LUA_TNIL) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, -3, sample->link);
+    }
+    add_count(L, sample->dir ? "ba" : "ab", sample->bytes);
+    add_count(L, "lost", sample->lost);
+    lua_pop(L, 1);
+}
+
+/* core.link_recent() -> {[link] = {ab=bytes, ba=bytes, lost=frames}} of about the last second, of
+ * those on which something happened; the seconds that it covers */
+static int recent(lua_State *L)
+{
+    const struct host *host = host_of(L);
+    lua_newtable(L);
+    lua_pushnumber(L,
+                   host->link_samples ? link_samples_recent(host->link_samples, add_recent, L) : 1);
+    return 2;
+}
+
 static void push_stats(lua_State *L, const struct link_stats *s)
 {
     lua_createtable(L, 0, 16);
@@ -270,6 +306,7 @@ void link_bind(lua_State *L)
         {"link_stats", link_stats},
         {"link_remove", link_remove},
         {"link_samples_end", end_samples},
+        {"link_recent", recent},
         {NULL, NULL},
     };
     static const luaL_Reg none[] = {{NULL, NULL}};

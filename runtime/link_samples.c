@@ -173,6 +173,16 @@ int link_samples_write(const struct link_samples *s, const char *path,
     return err;
 }
 
+double link_samples_recent(const struct link_samples *s,
+                           void (*fn)(void *arg, const struct fabric_sample *sample), void *arg)
+{
+    int64_t period = (int64_t)s->period_ms * CLOCK_NS_PER_MS;
+    int64_t span = period > CLOCK_NS_PER_S ? period : CLOCK_NS_PER_S;
+    for (size_t i = s->len; i > 0 && s->rows[i - 1].to > s->last - span + period / 2; i--)
+        fn(arg, &s->rows[i - 1].sample);
+    return seconds(span);
+}
+
 static void free_samples(uv_handle_t *timer)
 {
     struct link_samples *s = timer->data;

@@ -15,6 +15,7 @@ local image = require "qemunet.nodes.image"
 local inventory = require "qemunet.report.inventory"
 local language = require "qemunet.program.language"
 local limit = require "qemunet.suite.limit"
+local live_status = require "qemunet.live.status"
 local modules = require "qemunet.program.modules"
 local nat = require "qemunet.network.nat"
 local paths = require "qemunet.paths"
@@ -204,6 +205,7 @@ local function setup_run(opts)
     excerpt.reset()
     fidelity.reset()
     state.reset(opts.file)
+    core.status(live_status.lines)
     paths.set(opts.allow_host or opts.chunk ~= nil, recorder.folder, recorder.made)
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
         args = opts.args, lazy = opts.lazy }
@@ -292,6 +294,7 @@ function run.file(opts)
     local counters, topology = strain.collect(), recorder.made() and inventory.collect()
     write_link_samples()
     core.event { t = core.now(), kind = "teardown" }
+    core.status(nil)
     testbed.teardown()
     local kept_up = fidelity.judge(counters)
     fidelity.tell(kept_up)
