@@ -3,6 +3,7 @@
 
 #include "interp/bind.h"
 #include "interp/host.h"
+#include "interp/place.h"
 #include "interp/watchdog.h"
 #include "runtime/clock.h"
 #include "runtime/timers.h"
@@ -65,6 +66,7 @@ struct scheduler {
     struct task *all;
     bool wanted; /* somebody waits for the future of activity */
     bool active; /* something has happened since it was asked for */
+    int barred;  /* resumptions under way, by the running task, that cannot be suspended */
 };
 
 /* Addresses used as unique values: in scripts' hands, and as keys of the registry. */
@@ -264,6 +266,21 @@ static int finish_wait(lua_State *L, int status, lua_KContext ctx)
     return 1;
 }
 
+/* Raise unless all between the caller and its task's beginning can be suspended. */
+static void check_suspendable(lua_State *L, struct task *task)
+{
+    if (lua_isyieldable(L) && (L == task->co || task->host->scheduler->barred == 0))
+        return;
+    char place[LUA_IDSIZE + 16];
+    place_text(L, place, sizeof(place));
+    lua_pushfstring(L,
+                    "%s: a wait is not possible inside a call that Lua cannot suspend "
+                    "(table.sort, string.gsub, a metamethod such as __gc or __tostring, a message "
+                    "handler)",
+                    place);
+    lua_error(L);
+}
+
 static void on_wait_timer(void *arg)
 {
     struct task *task = arg;
@@ -300,6 +317,7 @@ static int task_wait(lua_State *L)
     task->woken_by = find_set(L, 1);
     if (task->woken_by || task->cancelled)
         return finish_wait(L, LUA_OK, 0);
+    check_suspendable(L, task);
     begin_waits(L, task);
     if (seconds < WAIT_MAX_S &&
         timer_start(task->host->timers, &task->timer,
@@ -324,6 +342,13 @@ static int pass_wait(lua_State *L)
 {
     lua_pushlightuserdata(L, (void *)&wait_sentinel);
     return lua_yield(L, 1);
+}
+
+/* core.bar(change): more or fewer resumptions are under way that cannot be suspended */
+static int bar(lua_State *L)
+{
+    host_of(L)->scheduler->barred += (int)luaL_checkinteger(L, 1);
+    return 0;
 }
 
 /* core.is_outermost() -> whether the caller's coroutine is the task's own, not one of the script's
@@ -508,6 +533,7 @@ static void run_task(struct task *task)
     int n_results = 0;
     task->state = TASK_RUNNING;
     host->scheduler->running = task;
+    host->scheduler->barred = 0;
     watchdog_begin(&host->watchdog);
     int status = lua_resume(task->co, host->L, task->n_args, &n_results);
     watchdog_end(host, task->co);
@@ -610,6 +636,7 @@ void task_bind(lua_State *L)
         {"wait", task_wait},
         {"is_wait", is_wait},
         {"pass_wait", pass_wait},
+        {"bar", bar},
         {"is_outermost", is_outermost},
         {"spawn", spawn},
         {"current", current},

@@ -8,7 +8,7 @@
 #include <uv.h>
 
 #define LINK_SAMPLES_PERIOD_MS 100
-#define LINK_SAMPLES_MAX (1 << 17) /* rows: 11 MB */
+#define LINK_SAMPLES_MAX (1 << 16) /* rows: 6 MB */
 
 struct fabric;
 struct fabric_sample;

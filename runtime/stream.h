@@ -23,9 +23,9 @@ int stream_open(struct stream **out, uv_loop_t *loop, int fd, const struct strea
 /** Queue a copy of @data. Return: 0 or negative errno. */
 int stream_write(struct stream *stream, const void *data, size_t n);
 
-/** Send @data, of at least one byte, with a copy of the descriptor @pass (SCM_RIGHTS) at once; bytes
- * that the socket has no room for are queued.
- * Return: 0, -EAGAIN when earlier bytes are still queued or the socket is full, or negative errno.
+/** Send @data, of at least one byte, with a copy of the descriptor @pass (SCM_RIGHTS) at once;
+ * bytes that the socket has no room for are queued. Return: 0, -EAGAIN when earlier bytes are still
+ * queued or the socket is full, or negative errno.
  */
 int stream_send_fd(struct stream *stream, const void *data, size_t n, int pass);
 

@@ -7,14 +7,31 @@ local core = require "qemunet.core"
 
 local coroutines = {}
 
-local raw_resume, raw_pcall, raw_xpcall = coroutine.resume, pcall, xpcall
+local raw_resume, raw_close, raw_status, raw_pcall, raw_xpcall = coroutine.resume, coroutine.close, coroutine.status, pcall,
+    xpcall
+
+-- Coroutines in which a task waits: for all others they run.
+local waiting = setmetatable({}, { __mode = "k" })
 
 local function pump(co, ok, first, ...)
     if ok and core.is_wait(first) then
+        waiting[co] = true
         core.pass_wait()
+        waiting[co] = nil
         return pump(co, raw_resume(co))
     end
     return ok, first, ...
+end
+
+local function unbarred(...)
+    core.bar(-1)
+    return ...
+end
+
+-- Where the caller cannot be suspended, what it resumes cannot wait.
+local function resume_at_once(co, ...)
+    core.bar(1)
+    return unbarred(raw_resume(co, ...))
 end
 
 -- A cancelled task's coroutine takes the task along.
@@ -26,11 +43,22 @@ local function uncancelled_in(co, ok, first, ...)
     return ok, first, ...
 end
 
-local function resume(co, ...) return uncancelled_in(co, pump(co, raw_resume(co, ...))) end
+local function resume(co, ...)
+    if waiting[co] then return false, "cannot resume non-suspended coroutine" end
+    if type(co) == "thread" and not coroutine.isyieldable() then return uncancelled_in(co, resume_at_once(co, ...)) end
+    return uncancelled_in(co, pump(co, raw_resume(co, ...)))
+end
+
+local function close(co)
+    if waiting[co] then error("cannot close a normal coroutine", 2) end
+    return raw_close(co)
+end
+
+local function status(co) return waiting[co] and "normal" or raw_status(co) end
 
 local function unwrap(co, ok, first, ...)
     if ok then return first, ... end
-    coroutine.close(co)
+    if not waiting[co] then coroutine.close(co) end
     if type(first) == "string" then error(first, 0) end
     error(first)
 end
@@ -65,7 +93,7 @@ end
 function coroutines.install(env)
     local library = {}
     for name, fn in pairs(coroutine) do library[name] = fn end
-    library.resume, library.wrap, library.yield = resume, wrap, yield
+    library.resume, library.wrap, library.yield, library.close, library.status = resume, wrap, yield, close, status
     env.coroutine, env.pcall, env.xpcall = library, safe_pcall, safe_xpcall
 end
 

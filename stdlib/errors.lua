@@ -48,6 +48,11 @@ end
 --- Whether `err` was raised by errors.machinery, and nothing was put before or behind it since.
 function errors.is_machinery(err) return machinery[err] == true end
 
+--- The text of an error of any type; whatever its metamethods do, it raises nothing.
+function errors.text(err)
+    return type(err) == "string" and err or type(err) == "number" and tostring(err) or inspect(err)
+end
+
 --- Where a frame of the stack is, as a line of a trace. `info`: of debug.getinfo, with "Sln".
 function errors.describe(info)
     local name = info.what == "main" and "in the file's main part" or info.name and ("in %s '%s'"):format(
@@ -56,10 +61,14 @@ function errors.describe(info)
     return ("    %s:%d: %s"):format(info.short_src, info.currentline, name)
 end
 
---- The text of an error of any type.
-function errors.text_of(err)
-    return type(err) == "string" and err or type(err) == "number" and tostring(err) or inspect(err)
+local function loaded(ok, chunk, why)
+    if not ok then errors.raise(chunk) end
+    return chunk, why
 end
+
+--- As Lua's load. What is wrong with a chunk is a text always: a stack that overflows in Lua's parser, for one, would be given
+--- to the handler around it.
+function errors.load(...) return loaded(pcall(load, ...)) end
 
 --- Raises `err`, which was caught, as it is.
 function errors.again(err) error(err, 0) end
@@ -106,7 +115,7 @@ end
 
 -- The trace of a task's failure, and behind it where the task was started, and the one that started it.
 local function full_trace(trace, origin)
-    local parts = { trace }
+    local parts = { trace ~= "" and trace or nil }
     while origin do
         if origin.trace ~= "" then parts[#parts + 1] = "  in a task started at:\n" .. origin.trace end
         origin = origin.parent

@@ -39,16 +39,15 @@ end
 tasks.show_main = show_main
 
 -- What becomes of an error that nothing can join; set by the run.
-tasks.on_failure = function(failure) io.stderr:write(tostring(failure.message), "\n") end
+tasks.on_failure = function(failure) io.stderr:write(errors.text(failure.message), "\n") end
 
 -- Tasks that have not ended, by what the core calls them, and those that failed and were not joined yet: {[task]=true}.
 local running, unjoined = {}, {}
 
 --- class task: a function that runs beside the script; what go(), after(), at(), every() and probe() return.
 -- @field series series  of probe(): the series that it fills
-local Task = { __name = "task" }
-Task.__index = Task
-class.register("task", Task, Task)
+local Task = { values = false, failure = false }
+local task_meta = class.new("task", Task)
 
 -- The last values of an ended task are its own; nothing here waits, since it is no task that runs this.
 core.on_task_end(function(done, ok, ...)
@@ -67,7 +66,7 @@ end)
 -- of them cheap: nothing of ours is on it but the handler.
 local function start(on_error, fn, ...)
     local parent = running[core.current()]
-    local self = setmetatable({ on_error = on_error, origin = errors.origin(parent and parent.origin), done = false }, Task)
+    local self = setmetatable({ on_error = on_error, origin = errors.origin(parent and parent.origin), done = false }, task_meta)
     self.done = core.spawn(xpcall, fn, errors.handler, ...)
     running[self.done] = self
     return self
@@ -124,7 +123,7 @@ function Task:outcome()
     errors.carry(self.failure)
 end
 
-local function check_task(self, method) errors.check_colon(getmetatable(self) == Task, method, "task") end
+local function check_task(self, method) class.check(self, task_meta, method) end
 
 --- task:join(timeout) -> values: waits until the task has ended, and gives what its function returned, or raises its error.
 -- Any number of tasks may join one, also later; each gets the same.
@@ -160,12 +159,12 @@ function Task:cancel()
     core.cancel(self.done)
 end
 
-function Task:__tostring()
+function task_meta.__tostring(self)
     local state = "running"
     if self.values then
         state = "ended"
     elseif self.failure then
-        state = self.failure.message == errors.CANCEL and "cancelled" or "failed: " .. tostring(self.failure.message)
+        state = self.failure.message == errors.CANCEL and "cancelled" or "failed: " .. errors.text(self.failure.message)
     end
     return ("task: %s"):format(state)
 end
@@ -293,9 +292,25 @@ function tasks.periodic(where, d, fn, first)
     end)
 end
 
+local WAITED = options.register({ timeout = { type = "duration" } }, "all", "any")
+
+-- The options of all{} and any{}: what is not in the list. Its own part of the work is done at the caller's caller's line.
+local function wait_options(list, where)
+    if type(list) ~= "table" or rawget(list, "done") ~= nil then
+        error(("%s: want a table of tasks, jobs, events or handles"):format(where), 3)
+    end
+    local opts, n = {}, #list
+    for key, value in pairs(list) do
+        if math.type(key) ~= "integer" or key < 1 or key > n then opts[key] = value end
+    end
+    local checked = options.check(opts, WAITED, where, 3)
+    return checked
+end
+
 local function futures_of(list, where)
     local futures = {}
-    for i, item in ipairs(list) do
+    for i = 1, #list do
+        local item = list[i]
         local done = type(item) == "table" and rawget(item, "done")
         if type(done) ~= "userdata" then
             error(("%s: item %d is a %s, not a task, job, event or handle"):format(where, i, type(item)), 3)
@@ -315,8 +330,7 @@ local function remaining(deadline) return deadline and math.max(0, deadline - co
 --   local sums = all { go(function() return 1 end), go(function() return 2 end), timeout = 5 }
 --   check.equal(sums, { 1, 2 })
 function tasks.all(list)
-    if type(list) ~= "table" then error("all: want a table of tasks, jobs, events or handles", 2) end
-    local seconds = check_timeout(list.timeout, 2)
+    local seconds = wait_options(list, "all").timeout
     local deadline = seconds and core.now() + seconds
     local shown <close> = show_main(("waiting for all of %d"):format(#list))
     local futures, values = futures_of(list, "all"), {}
@@ -334,8 +348,7 @@ end
 --   local first = any { go(function() sleep(1000) end), go(function() return "quick" end) }
 --   check.equal(first, 2)
 function tasks.any(list)
-    if type(list) ~= "table" then error("any: want a table of tasks, jobs, events or handles", 2) end
-    local seconds = check_timeout(list.timeout, 2)
+    local seconds = wait_options(list, "any").timeout
     if #list == 0 then error("any: the table is empty", 2) end
     local shown <close> = show_main(("waiting for one of %d"):format(#list))
     local i = core.wait(futures_of(list, "any"), seconds)
@@ -364,7 +377,6 @@ function tasks.timeout(d, fn)
 end
 
 local EVENTUALLY = options.register({ every = { type = "duration", default = DEFAULT_POLL } }, "eventually", "always")
-options.register({ timeout = { type = "duration" } }, "all", "any")
 -- Looked at again at most so often, however much happens.
 local LEAST_PAUSE = 0.001
 
@@ -416,7 +428,7 @@ function tasks.eventually(d, fn, opts)
         local news = core.activity()
         local value, failure, only_looked = look(fn, math.max(remaining(deadline), LEAST_PAUSE))
         if value then return value end
-        last = failure and "last error: " .. tostring(type(failure) == "table" and failure.message or failure)
+        last = failure and "last error: " .. (type(failure) == "table" and errors.text(failure.message) or failure)
             or "last value: " .. tostring(value)
         pause(news, only_looked, math.min(every, remaining(deadline)))
     until core.now() >= deadline
@@ -450,9 +462,8 @@ end
 
 --- class event: something that happens once; what event() returns.
 -- @field name string  its name
-local Event = { __name = "event" }
-Event.__index = Event
-class.register("event", Event, Event)
+local Event = {}
+local event_meta = class.new("event", Event)
 
 --- event(name) -> event: something that happens once, for tasks to wait for.
 -- @param name  what progress shows while it is waited for (default "event")
@@ -461,10 +472,11 @@ class.register("event", Event, Event)
 --   go(function() ready:set("yes") end)
 --   check.equal(ready:wait(5), "yes")
 function tasks.event(name)
-    return setmetatable({ name = name or "event", done = core.future() }, Event)
+    if name ~= nil and type(name) ~= "string" then error("event: want a name, a text, not " .. type(name), 2) end
+    return setmetatable({ name = name or "event", done = core.future() }, event_meta)
 end
 
-local function check_event(self, method) errors.check_colon(getmetatable(self) == Event, method, "event") end
+local function check_event(self, method) class.check(self, event_meta, method) end
 
 --- event:set(value) -> boolean: sets the event for good, and wakes all who wait; says whether it was not set before.
 -- @param value  what wait gives (default true)
@@ -492,9 +504,8 @@ function Event:wait(timeout)
 end
 
 --- class barrier: a gate at which tasks meet; what barrier() returns.
-local Barrier = { __name = "barrier" }
-Barrier.__index = Barrier
-class.register("barrier", Barrier, Barrier)
+local Barrier = {}
+local barrier_meta = class.new("barrier", Barrier)
 
 --- barrier(n) -> barrier: a gate at which n tasks meet.
 -- @param n  how many, at least 1
@@ -505,7 +516,7 @@ class.register("barrier", Barrier, Barrier)
 --   other:join()
 function tasks.barrier(n)
     if math.type(n) ~= "integer" or n < 1 then error("barrier: want a number of tasks, at least 1", 2) end
-    return setmetatable({ n = n, waiting = 0, gate = core.future() }, Barrier)
+    return setmetatable({ n = n, waiting = 0, gate = core.future() }, barrier_meta)
 end
 
 --- barrier:wait(timeout) -> true: waits until n tasks wait here, and then all go on; it can be used again.
@@ -514,7 +525,7 @@ end
 -- @example
 --   check.is_true(barrier(1):wait())
 function Barrier:wait(timeout)
-    errors.check_colon(getmetatable(self) == Barrier, "wait", "barrier")
+    class.check(self, barrier_meta, "wait")
     local seconds, gate = check_timeout(timeout, 2), self.gate
     local left <close> = setmetatable({}, { __close = function()
         if self.gate == gate then self.waiting = self.waiting - 1 end

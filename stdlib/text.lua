@@ -67,7 +67,7 @@ end
 local function column_count(rows)
     local count = 0
     for i, row in ipairs(rows) do
-        if type(row) ~= "table" then error("text.columns: row " .. i .. " is not a list", 3) end
+        if type(row) ~= "table" then error("columns: row " .. i .. " is not a list", 3) end
         for k in pairs(row) do
             if math.type(k) == "integer" and k > count then count = k end
         end
@@ -103,7 +103,7 @@ local COLUMNS = options.register({ gap = { type = "string", default = "  " }, ru
 -- @example
 --   print(columns({ { "node", "rtt" }, { "a", 20.25 }, { "b", 1 } }, { rule = true }))
 function text.columns(rows, opts)
-    if type(rows) ~= "table" then error("text.columns: want a list of rows, got " .. inspect(rows), 2) end
+    if type(rows) ~= "table" then error("columns: want a list of rows, got " .. inspect(rows), 2) end
     local checked = options.check(opts, COLUMNS, "columns", 2)
     local count, cells = column_count(rows), {}
     for i, row in ipairs(rows) do

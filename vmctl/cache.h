@@ -10,8 +10,8 @@
 /** Make the folder if need be. Return: its malloc'ed path, or NULL with errno set. */
 char *cache_folder(void);
 
-/** Make the folder @path, for this user only, and those above it. Return: 0, or -1 with errno set.
- */
+/** Make the folder @path, for this user only, and those above it, which others may read. @path is
+ * changed meanwhile. Return: 0, or -1 with errno set. */
 int cache_make_folders(char *path);
 
 /** Return: the malloc'ed path FOLDER/NAME, or NULL with errno set. */

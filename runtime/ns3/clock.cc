@@ -33,8 +33,15 @@ ns3::Time Clock::At(double seconds) const
     return ns3::NanoSeconds(std::llround(seconds * 1e9) - m_began);
 }
 
+void Clock::Beat()
+{
+    if (m_seen)
+        Sample();
+}
+
 int64_t Clock::Sample()
 {
+    m_seen = true;
     int64_t now = real_now(), late = now - ns3::Simulator::Now().GetNanoSeconds();
     urgency_note(&m_urgency, 1, now);
     m_lateness.Add(late, Seconds(ns3::Simulator::Now()));

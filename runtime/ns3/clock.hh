@@ -29,8 +29,11 @@ class Clock
     // Experiment seconds of an instant of the simulation; and the other way.
     double Seconds(ns3::Time t) const;
     ns3::Time At(double seconds) const;
-    // By how much the present event is late, in ns; it is counted.
+    // By how much the present event, which is seen from outside, is late, in ns; it is counted.
     int64_t Sample();
+    // The same, for one that is not; counted from the first on that is. What happens before, while
+    // the network is made, hurts nobody by being late.
+    void Beat();
 
     const Lateness &GetLateness() const
     {
@@ -38,6 +41,7 @@ class Clock
     }
 
   private:
+    bool m_seen = false;
     int64_t m_origin, m_began = 0; // m_began: simulation second 0, in ns of the experiment
     Lateness m_lateness;
     urgency m_urgency;

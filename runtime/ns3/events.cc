@@ -38,7 +38,7 @@ struct Listener {
     }
 };
 
-// What a source says
+// What a source says ------------------------------------------------------------------------------
 // A trace source has a function type, which its registration names, and what listens to it must
 // have the same, or ns-3 ends the simulation. So there is a function for each type that is known
 // here, by its name.
@@ -237,7 +237,7 @@ static const Connect &find_connect(std::map<std::string, Connect> &known, Ptr<Ob
     return found->second;
 }
 
-// Whose it is
+// Whose it is -------------------------------------------------------------------------------------
 
 // What a kind of event stands for: trace sources of a node's devices, or of what they are made of.
 static std::vector<std::string> sources_of_kind(const std::string &kind)
@@ -357,7 +357,7 @@ void Events::Forget(uint64_t id)
     m_listeners.erase(id);
 }
 
-// Telling
+// Telling -----------------------------------------------------------------------------------------
 
 void Events::Tell(uint64_t id, Json event)
 {

@@ -41,6 +41,7 @@ void Ghost::Close()
 {
     m_node->UnregisterProtocolHandler(m_from_machine);
     m_node->UnregisterProtocolHandler(m_from_medium);
+    m_outer->Forget();
     m_outer->Stop(Time(0));
 }
 

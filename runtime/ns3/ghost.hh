@@ -25,6 +25,12 @@ class SocketDevice : public ns3::FdNetDevice
     }
     uint64_t m_overruns = 0;
 
+    // The descriptor is about to be closed: its number may become another's.
+    void Forget()
+    {
+        m_socket = -1;
+    }
+
   private:
     ssize_t Write(uint8_t *data, size_t size) override;
 

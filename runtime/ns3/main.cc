@@ -30,7 +30,7 @@ static constexpr unsigned END_S = 3;
 
 static void beat(Clock *clock)
 {
-    clock->Sample();
+    clock->Beat();
     Simulator::Schedule(MilliSeconds(BEAT_MS), &beat, clock);
 }
 

@@ -40,7 +40,6 @@ const std::map<std::string, Network::Method> Network::METHODS = {
 
 Json Network::Call(const Json &request, int fd)
 {
-    m_clock.Sample();
     std::string name = request.Text("call");
     auto method = METHODS.find(name);
     if (method == METHODS.end())
@@ -110,7 +109,7 @@ Json Network::AddWifi(const Json &request, int)
     return AddMedium(request, make_wifi(request));
 }
 
-// Counting
+// Counting ----------------------------------------------------------------------------------------
 
 static void count_sent(Counters *counters, Ptr<const Packet> packet)
 {
@@ -144,10 +143,13 @@ static void count_all(Ptr<NetDevice> device, Counters *counters)
         source->TraceConnectWithoutContext("PhyRxDrop", MakeBoundCallback(&count_drop, counters));
 }
 
-// Joining
+// Joining -----------------------------------------------------------------------------------------
 
 void Network::Place(Member &member, const Json &request)
 {
+    if (member.motion && request.Has("mobility"))
+        throw Problem(request.Text("node") +
+                      " has a mobility model already, of another Wi-Fi medium");
     if (request.Has("x") && !member.motion)
         member.motion = std::make_unique<Motion>(member.node, request, m_clock);
 }
@@ -207,7 +209,7 @@ Json Network::GetAttribute(const Json &request, int)
     return get_attribute(request);
 }
 
-// What happens, and what runs
+// What happens, and what runs ---------------------------------------------------------------------
 
 Json Network::Listen(const Json &request, int)
 {

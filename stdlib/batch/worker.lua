@@ -161,7 +161,10 @@ function worker.run(order, watch)
         send(self, { kind = "seen" }) -- it may wait for that, and is to end in good order
         wake(self)
     end
-    local reader = messages.reader(function(message) take(self, message) end, fail)
+    local reader = messages.reader(function(message)
+        local ok, why = pcall(take, self, message)
+        if not ok then fail("what came is no message: " .. tostring(why)) end
+    end, fail)
     local process, why = core.process { PROGRAM, COMMAND, order.file, on_output = watch.output, on_message = reader,
         on_end = function(status, signal) self.ended:set(status, signal) end }
     if not process then errors.machinery(("cannot run %s: %s"):format(order.file, why)) end

@@ -382,24 +382,6 @@ end
 
 -- Lateness while the fabric's core is half busy.
 
-local function histogram_difference(after, before)
-    local count, had = {}, {}
-    for _, bucket in ipairs(before.histogram) do had[bucket.below] = bucket.count end
-    for i, bucket in ipairs(after.histogram) do
-        count[i] = { below = bucket.below, count = bucket.count - (had[bucket.below] or 0) }
-    end
-    return count
-end
-
-local function histogram_quantile(histogram, q)
-    local total, passed = 0, 0
-    for _, bucket in ipairs(histogram) do total = total + bucket.count end
-    for _, bucket in ipairs(histogram) do
-        passed = passed + bucket.count
-        if passed >= q * total then return bucket.below end
-    end
-end
-
 -- `cost`: processor time of a packet when the fabric is busy, by which the load is chosen.
 local function lateness(opts, report, cost)
     local way = link_way("half busy", LINK)
@@ -413,8 +395,8 @@ local function lateness(opts, report, cost)
     for i = 1, opts.rounds do
         local before = core.link_stats(way.link).lateness
         rate, cpu = measure(way)
-        local late = histogram_difference(core.link_stats(way.link).lateness, before)
-        p50s[i], p99s[i], busy[i] = histogram_quantile(late, 0.5), histogram_quantile(late, 0.99), rate * cpu
+        local late = bench.histogram_difference(core.link_stats(way.link).lateness, before)
+        p50s[i], p99s[i], busy[i] = bench.histogram_quantile(late, 0.5), bench.histogram_quantile(late, 0.99), rate * cpu
     end
     local p50, p99, share = stats.median(p50s), stats.median(p99s), stats.median(busy)
     report.rows[#report.rows + 1] = { ("lateness, fabric %.0f %% busy:"):format(100 * share) }

@@ -54,6 +54,26 @@ function bench.peak_memory(anew)
     return tonumber(file:read("a"):match("VmHWM:%s*(%d+)")) * 1024
 end
 
+--- What was counted between two reports of lateness: { { below=, count= }, ... }.
+function bench.histogram_difference(after, before)
+    local count, had = {}, {}
+    for _, bucket in ipairs(before.histogram) do had[bucket.below] = bucket.count end
+    for i, bucket in ipairs(after.histogram) do
+        count[i] = { below = bucket.below, count = bucket.count - (had[bucket.below] or 0) }
+    end
+    return count
+end
+
+--- The upper end of the bucket that holds quantile q; nil when nothing was counted.
+function bench.histogram_quantile(histogram, q)
+    local total, passed = 0, 0
+    for _, bucket in ipairs(histogram) do total = total + bucket.count end
+    for _, bucket in ipairs(histogram) do
+        passed = passed + bucket.count
+        if passed >= q * total then return bucket.below end
+    end
+end
+
 --- Prints a table and, where `path` is given, writes the outcome as JSON ("-": to standard output instead of the table).
 function bench.show(rows, bars, outcome, path)
     if path ~= "-" then

@@ -3,6 +3,7 @@
 -- values with bad units.
 
 local class = require "qemunet.class"
+local errors = require "qemunet.errors"
 local inspect = require "qemunet.inspect"
 local names = require "qemunet.check.names"
 local node = require "qemunet.nodes.node"
@@ -165,9 +166,8 @@ end
 
 -- Sources -----------------------------------------------------------------------------------------------------------------
 
--- The line and words of Lua's own message, which the handler of errors has had where its stack was too small.
+-- The line and words of Lua's own message.
 local function syntax_finding(why, problem)
-    why = type(why) == "table" and why.message or why
     local line, message = why:match("^[^\n]-:(%d+): (.*)$")
     line = tonumber(line) or 1
     local column = problem and problem.line == line and problem.column or 1
@@ -193,7 +193,7 @@ function Checker:text(text)
     if #text > check.LARGEST then
         return { { line = 1, column = 1, message = ("it has %d bytes, over %d"):format(#text, check.LARGEST) } }
     end
-    local chunk, why = load((text:gsub("^#[^\n]*", "", 1)), "=source", "t", {})
+    local chunk, why = errors.load((text:gsub("^#[^\n]*", "", 1)), "=source", "t", {})
     local facts, problem = parser.facts(text)
     if not chunk then return { syntax_finding(why, problem) } end
     if not facts then return { problem } end

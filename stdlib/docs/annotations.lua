@@ -211,8 +211,7 @@ local function add_class(out, name)
     local variable = name .. "_object"
     out[#out + 1] = ("local %s = {}"):format(variable)
     for _, method in ipairs(library.methods(name)) do
-        local internal = subjects.internal({ name, table.unpack(known.kinds) }, method.method)
-        if method.entry and not internal and known.methods[method.method] then
+        if method.entry and not method.internal and known.methods[method.method] then
             add_function(out, method.entry, ("%s:%s"):format(variable, method.method))
         end
     end

@@ -79,10 +79,9 @@ local function summary_rows(entries)
 end
 
 local function methods_of(name)
-    local list, kinds = {}, class.all[name] and class.all[name].kinds or {}
+    local list = {}
     for _, method in ipairs(class.all[name] and library.methods(name) or {}) do
-        local internal = subjects.internal({ name, table.unpack(kinds) }, method.method)
-        if method.entry and not internal then list[#list + 1] = method.entry end
+        if method.entry and not method.internal then list[#list + 1] = method.entry end
     end
     return list
 end

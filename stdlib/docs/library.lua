@@ -5,6 +5,7 @@ local class = require "qemunet.class"
 local core = require "qemunet.core"
 local options = require "qemunet.options"
 local parse = require "qemunet.docs.parse"
+local subjects = require "qemunet.docs.subjects"
 
 local library = {}
 
@@ -60,10 +61,11 @@ local function add_method(list, class_name, name, value)
     local entry = type(value) == "function" and beside(value)
     local own = library.find(class_name .. ":" .. name)
     list[#list + 1] = { name = class_name .. ":" .. name, class = class_name, method = name, value = value,
-        entry = own or entry }
+        entry = own or entry, internal = subjects.internal({ class_name, table.unpack(class.all[class_name].kinds) }, name) }
 end
 
---- The methods of a class, its kinds' included: { { name= "vm:run", class=, method=, value=, entry= or nil } }, by name.
+--- The methods of a class, its kinds' included: { { name= "vm:run", class=, method=, value=, entry= or nil, internal= why it is
+--- the library's own, or nil } }, by name.
 function library.methods(class_name)
     local list, seen = {}, {}
     local function add(of)
@@ -78,6 +80,17 @@ function library.methods(class_name)
     end
     add(class_name)
     table.sort(list, function(a, b) return a.method < b.method end)
+    return list
+end
+
+--- The documented fields of a class, its kinds' included: { { name=, type=, text= } }.
+function library.fields(class_name)
+    local entry, list = library.find("class " .. class_name), {}
+    if entry then table.move(entry.fields, 1, #entry.fields, 1, list) end
+    for _, kind in ipairs(class.all[class_name].kinds) do
+        local more = library.fields(kind)
+        table.move(more, 1, #more, #list + 1, list)
+    end
     return list
 end
 

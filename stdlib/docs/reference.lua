@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The reference of the language as one text in Markdown.
 
-local class = require "qemunet.class"
 local library = require "qemunet.docs.library"
 local subjects = require "qemunet.docs.subjects"
 local words = require "qemunet.docs.words"
@@ -107,11 +106,7 @@ local function add_name(out, name, fields)
     end
 end
 
-local function is_own(method, class_name, added)
-    local known = class.all[class_name]
-    if not method.entry or added[method.entry] then return false end
-    return not subjects.internal({ class_name, table.unpack(known.kinds) }, method.method)
-end
+local function is_own(method, added) return method.entry and not added[method.entry] and not method.internal end
 
 -- A method that several classes have is told of with the first.
 local function add_class(out, name, added)
@@ -119,7 +114,7 @@ local function add_class(out, name, added)
     if not entry then return end
     add_entry(out, entry, ("### Objects: %s"):format(name))
     for _, method in ipairs(library.methods(name)) do
-        if is_own(method, name, added) then
+        if is_own(method, added) then
             added[method.entry] = true
             add_function(out, method.entry)
         end
@@ -131,7 +126,7 @@ local function shared_by_nodes(added)
     local list = {}
     for _, method in ipairs(library.methods("vm")) do
         local entry = method.entry
-        if entry and entry.name:find("^node:") and is_own(method, "vm", added) then list[#list + 1] = entry end
+        if entry and entry.name:find("^node:") and is_own(method, added) then list[#list + 1] = entry end
     end
     return list
 end

@@ -39,6 +39,12 @@ local function said(self)
     return words == "" and "" or ":\n    " .. words
 end
 
+-- What ns-3 says, as its logging components do where NS_LOG asks for it.
+local function note(self, data)
+    self.said = (self.said .. data):sub(-SAID_MAX)
+    core.log(1, ("%s says: %s"):format(self.name, text.tail(data, 100, "\n    ")))
+end
+
 -- All who wait hear of the end; unless it was asked for, the run ends with it.
 local function fail(self, why)
     if self.ended then return end
@@ -93,6 +99,7 @@ end
 --- c:call(name, request, fd) -> its reply. Raises what the simulation has against it, at the script's line, behind `where` if
 --- the request has one.
 function Child:call(name, request, fd)
+    if self.closing then errors.raise(("ns3: %s was closed"):format(self.name)) end
     if self.ended then errors.machinery(self.ended) end
     request = request or {}
     self.last = self.last + 1
@@ -115,7 +122,8 @@ function Child:close()
     self.process:close()
 end
 
---- child.start(name, options, on_event) -> c. `name`: the simulation's; `options`: those of the program; on_event(event) is called for each event.
+--- child.start(name, options, on_event) -> c. `name`: the simulation's; `options`: those of the program; on_event(event) is
+--- called for each event.
 function child.start(name, options, on_event)
     local program, absent = child.find_program()
     if not program then errors.machinery(ABSENT:format(absent)) end
@@ -124,7 +132,7 @@ function child.start(name, options, on_event)
     local process, why = core.process {
         program, assert(core.json_encode(options)),
         on_message = function(data) take(self, data) end,
-        on_output = function(data) self.said = (self.said .. data):sub(-SAID_MAX) end,
+        on_output = function(data) note(self, data) end,
         on_end = function(status, signal) fail(self, how(status, signal)) end,
     }
     if not process then errors.machinery("ns3: cannot start the simulation: " .. why) end

@@ -5,6 +5,7 @@
 local class = require "qemunet.class"
 local core = require "qemunet.core"
 local link = require "qemunet.network.link"
+local node = require "qemunet.nodes.node"
 local options = require "qemunet.options"
 local radio = require "qemunet.network.radio"
 local recorder = require "qemunet.record.recorder"
@@ -67,16 +68,21 @@ local function add_simulated(self, other, more)
     local nic = simulated.add_nic(other, self, subnet_of(self))
     local request = request_of(self, nic, more)
     if nic.ip then request.ip, request.prefix = nic.ip, nic.subnet.len end
-    nic.link.placed = more.x ~= nil
+    local attached = false
+    local guard <close> = setmetatable({}, { __close = function()
+        if not attached then node.remove_nic(other, nic) end
+    end })
     self.net:call("attach", request)
+    attached = true
     return nic.link
 end
 
 local function leave(self, l, port)
+    self.n = self.n - 1
+    if self.net.over then return end
     core.port_remove(port)
     self.net.ports[port] = nil
-    self.n = self.n - 1
-    if not self.net.over then self.net:call("detach", { medium = self.name, node = l.a.name }) end
+    self.net:call("detach", { medium = self.name, node = l.a.name })
 end
 
 -- A machine or host: a link of the fabric from its interface to the simulation's socket.
@@ -86,8 +92,13 @@ local function add_real(self, other, more, made)
     made.links[#made.links + 1] = l
     local near = link.attach(l, other, subnet_of(self))
     local port, fd = core.port_add()
-    local closing <close> = setmetatable({}, { __close = function() core.close_fd(fd) end })
+    local attached = false
+    local guard <close> = setmetatable({}, { __close = function()
+        core.close_fd(fd)
+        if not attached then core.port_remove(port) end
+    end })
     self.net:call("attach", request_of(self, l.nics[1], more), fd)
+    attached = true
     l.on_remove = function() leave(self, l, port) end
     self.net.ports[port] = true
     self.links[#self.links + 1] = l
@@ -96,9 +107,10 @@ end
 
 -- Adds a node; `more`: what else the simulation is told of it.
 local function add(self, other, more, made)
+    local joined
+    if simulated.is(other) then joined = add_simulated(self, other, more) else joined = add_real(self, other, more, made) end
     self.n = self.n + 1
-    if simulated.is(other) then return add_simulated(self, other, more) end
-    return add_real(self, other, more, made)
+    return joined
 end
 
 -- Drops a link that was removed.
@@ -115,26 +127,38 @@ local function check_new(self, other, level)
     end
 end
 
+-- Nodes, and arrays of them.
+local function flatten(list, into)
+    for i = 1, #list do
+        local each = list[i]
+        if type(each) == "table" and getmetatable(each) == nil then flatten(each, into) else into[#into + 1] = each end
+    end
+    return into
+end
+
 --- Makes a medium: checks the nodes and options of a table as the methods of net take it, tells the simulation with
---- request(checked options) and joins the nodes, each with more_of(node, place in the table, checked options).
+--- request(checked options) and joins the nodes, each with more_of(node, place in the table, checked options). Returns it,
+--- and the nodes.
 function medium.make(net, kind, given, spec, request, more_of, level)
     local where = "net:" .. kind
     if type(given) ~= "table" then error(where .. ": want a table, { nodes..., options }", level + 1) end
-    local nodes, opts = {}, {}
+    local opts = {}
     for key, value in pairs(given) do
         if math.type(key) ~= "integer" then opts[key] = value end
     end
     local checked = options.check(opts, spec, where, level + 1)
     if checked.pcap == nil then checked.pcap = net.opts.pcap end
-    for i = 1, #given do nodes[i] = link.check_node(given[i], where, "node " .. i, level + 1) end
+    local nodes = flatten(given, {})
+    for i, each in ipairs(nodes) do nodes[i] = link.check_node(each, where, "node " .. i, level + 1) end
     net.media = net.media + 1
     local self = setmetatable({ net = net, kind = kind, name = ("%s-%s%d"):format(net.name, kind, net.media), links = {}, n = 0,
         where = where, opts = checked, more_of = more_of, subnet = testbed.subnet(checked, where) or false }, meta)
     local described = request(checked)
     described.where, described.medium = where, self.name
     net:call(kind, described)
+    net.made[#net.made + 1] = self
     medium.join_all(self, nodes, level + 1)
-    return self
+    return self, nodes
 end
 
 --- Joins nodes to a medium.

@@ -70,7 +70,7 @@ function ns3.ns3(opts)
     testbed.prepare()
     count = count + 1
     local name = count == 1 and "ns3" or "ns3-" .. count
-    local self = setmetatable({ name = name, opts = checked, media = 0, ports = {}, listeners = {}, last_listener = 0 }, meta)
+    local self = setmetatable({ name = name, opts = checked, media = 0, made = {}, ports = {}, listeners = {}, last_listener = 0 }, meta)
     self.child = child.start(name, { origin = core.monotonic_start(), seed = seed_of(checked), run = checked.run,
         hard_limit = checked.hard_limit }, function(event) events.take(self, event) end)
     open[#open + 1] = self
@@ -161,12 +161,12 @@ end
 local WIFI = options.register(medium.spec(wifi.SPEC), "net:wifi")
 
 --- net:wifi{ node, ... } -> medium: joins nodes by Wi-Fi.
--- @option standard     of IEEE
+-- @option standard     of IEEE: 802.11a, b, g, n, ac, ax or p
 -- @option mode         "adhoc": each reaches those that hear it; "infrastructure": all by an access point
 -- @option ap           in infrastructure mode, the access point, one of the nodes (default: the first)
 -- @option positions    { {x, y}, ... } in metres, in the nodes' order, or by node or name (default: in a row, 5 m apart)
--- @option mobility     one of ns-3's models for all nodes: its name, or { name, Attribute = value }; without one node:move() and
---   mobility() move them
+-- @option mobility     of all nodes: as mobility() has it, or one of ns-3's models: its name, or { name, Attribute = value }; without
+--   one of ns-3's, node:move() and mobility() move them
 -- @option loss         of power on the way: "log-distance", { "log-distance", exponent = 3, reference = 1, reference_loss = 46.6777 },
 --   { "range", range = 100 }, "friis", or one of ns3's models: { "ns3::Name", Attribute = value }
 -- @option manager      what chooses the rate, one of ns-3's: { "ns3::ConstantRateWifiManager", DataMode = "OfdmRate6Mbps" }
@@ -296,12 +296,18 @@ function Net:power(from, to)
     return dbm
 end
 
--- {[medium's name]=...} as {[medium]=...} too.
+-- {[medium's name]={...}} as {[medium]={...}} too, with the sums of the numbers in them.
 local function by_medium(other, all)
     local result = {}
     for _, nic in ipairs(other.nics) do
         local on = nic.link.switch
-        if medium.is(on) and all[on.name] then result[on], result[on.name] = all[on.name], all[on.name] end
+        local one = medium.is(on) and all[on.name]
+        if one then
+            result[on], result[on.name] = one, one
+            for name, value in pairs(one) do
+                if type(value) == "number" then result[name] = (result[name] or 0) + value end
+            end
+        end
     end
     return result
 end
@@ -309,7 +315,7 @@ end
 --- net:queues(node) -> table: what waits in a node's devices, by medium or its name.
 -- @param node  a node or its name
 -- @return  { packets=, bytes=, limit=, discipline={ type=, packets=, bytes=, drops= } } each; discipline: what is in front of a
---   simulated node's device
+--   simulated node's device; and the sums of all its devices, as packets, bytes, limit
 -- @example ns-3
 --   local net = ns3()
 --   local bus = net:csma { host("a"), host("b") }
@@ -323,7 +329,8 @@ end
 --- net:counters(node) -> table: what went through a node's devices, by medium or its name.
 -- @param node  a node or its name
 -- @return  { tx_packets=, tx_bytes=, rx_packets=, rx_bytes=, drops=, overruns=, uncarried= } each; of a machine or host, overruns
---   are frames that it took too slowly, and uncarried those that the medium cannot carry
+--   are frames that it took too slowly, and uncarried those that the medium cannot carry; and the sums of all its devices, by the
+--   same names
 -- @example ns-3
 --   local net = ns3()
 --   local bus = net:csma { host("a"), host("b") }
@@ -413,12 +420,31 @@ function ns3.collect()
     return all
 end
 
-testbed.on_end(function()
-    for _, self in ipairs(open) do
-        self.over = true
-        self.child:close()
-        for port in pairs(self.ports) do core.port_remove(port) end
+local function finish(self)
+    self.over = true
+    self.child:close()
+    for port in pairs(self.ports) do core.port_remove(port) end
+    self.ports = {}
+end
+
+--- net:close(): removes the links to the simulation, and ends it; its captures are complete then.
+-- At the experiment's end that is done by itself.
+-- @example ns-3
+--   local net = ns3 { pcap = true }
+--   net:csma { host("a"), host("b") }
+--   net:close()
+function Net:close()
+    check_self(self, "close")
+    if self.over then return end
+    for _, each in ipairs(self.made) do
+        for _, l in ipairs(each.links) do l:remove() end
     end
+    finish(self)
+    open = testbed.without(open, self)
+end
+
+testbed.on_end(function()
+    for _, self in ipairs(open) do finish(self) end
     open, count = {}, 0
 end)
 

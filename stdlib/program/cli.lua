@@ -273,7 +273,8 @@ function commands.doctor(words)
     return doctor.report(opts.json) and status.PASSED or status.MACHINERY
 end
 
-local BENCHES = { boot = "bench.boot", commands = "bench.commands", fabric = "bench.fabric", sync = "bench.sync" }
+local BENCHES = { boot = "bench.boot", commands = "bench.commands", fabric = "bench.fabric", ns3 = "bench.ns3",
+    sync = "bench.sync" }
 
 local BENCH = with_common {
     ["--rounds"] = { true, set("rounds", to_count) },
@@ -282,7 +283,7 @@ local BENCH = with_common {
 }
 
 local function list_benches()
-    for _, name in ipairs { "boot", "commands", "fabric", "sync" } do
+    for _, name in ipairs { "boot", "commands", "fabric", "ns3", "sync" } do
         print(("%-10s%s"):format(name, require("qemunet." .. BENCHES[name]).about))
     end
     return status.PASSED
@@ -358,7 +359,7 @@ return function(words)
             (usages.of(words[1]) and " " .. words[1] or "") or usages.TEXT, "\n")
         return core.finish(status.USAGE)
     end
-    io.stderr:write("qemunet: ", tostring(outcome.message == errors.CANCEL and "interrupted" or outcome.message), "\n")
+    io.stderr:write("qemunet: ", outcome.message == errors.CANCEL and "interrupted" or errors.text(outcome.message), "\n")
     if outcome.message == errors.CANCEL then return core.finish(status.INTERRUPTED) end
     return core.finish(status.MACHINERY)
 end

@@ -86,6 +86,8 @@ options.register({ width = { type = "number", default = 100 }, depth = { type = 
     max = { type = "integer", default = 2000 }, string = { type = "integer", default = 4096 },
     indent = { type = "string", default = "  " } }, "inspect")
 
+local DEFAULTS = { timeout = { type = "duration" }, max_output = { type = "size" } }
+
 -- Setting a default that does not exist is a typing error.
 local function strict_defaults()
     return setmetatable({}, {
@@ -97,6 +99,8 @@ local function strict_defaults()
             if node.defaults[key] == nil then
                 error(("defaults has no %q%s"):format(tostring(key), options.hint(key, node.defaults)), 2)
             end
+            local problem = options.problem(value, DEFAULTS[key])
+            if problem then error(("defaults.%s: %s"):format(key, problem), 2) end
             node.defaults[key] = value
         end,
     })
@@ -139,12 +143,16 @@ local function show_help(...) return require "qemunet.docs.help".help(...) end
 -- The prompt is loaded when one is opened.
 local function open_prompt() return require "qemunet.repl.breakpoint".breakpoint() end
 
--- A table of functions that the library uses itself: what a script changes in it is the script's alone.
-local function own_copy(value)
+-- A table of functions that the library uses itself: what a script changes in it is the script's alone, and what it misspells
+-- is an error.
+local function own_copy(name, value)
     if type(value) ~= "table" or getmetatable(value) then return value end
     local own = {}
-    for name, each in pairs(value) do own[name] = each end
-    return own
+    for each, fn in pairs(value) do own[each] = fn end
+    if name == "args" then return own end
+    return setmetatable(own, { __index = function(_, key)
+        error(("%s has no function %q%s"):format(name, tostring(key), options.hint(key, own)), 2)
+    end})
 end
 
 --- The names of the language. `suite`: the suite's globals; `args`: the words after "--".
@@ -167,7 +175,7 @@ function language.names(suite, args)
         defaults = strict_defaults(), args = args, print = print_values, help = show_help,
         breakpoint = open_prompt,
     }
-    for name, value in pairs(names) do names[name] = own_copy(value) end
+    for name, value in pairs(names) do names[name] = own_copy(name, value) end
     for name, value in pairs(suite) do names[name] = value end
     return names
 end

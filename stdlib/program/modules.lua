@@ -19,7 +19,7 @@ end
 local function read_chunk(path, env)
     local text, why = modules.read_text(path)
     if not text then return nil, why end
-    return load(text, "@" .. path, "t", env)
+    return errors.load(text, "@" .. path, "t", env)
 end
 
 modules.read_chunk = read_chunk

@@ -131,7 +131,7 @@ local function failure_verdict(failure, opts)
     if skipped then return { verdict = "skipped", status = status.PASSED, error = skipped } end
     return {
         verdict = machinery and "machinery failed" or "failed", status = machinery and status.MACHINERY or status.FAILED,
-        error = tostring(failure.message), trace = failure.trace,
+        error = errors.text(failure.message), trace = failure.trace,
     }
 end
 

@@ -4,6 +4,7 @@
 -- --allow-host all is Lua's own.
 
 local coroutines = require "qemunet.coroutines"
+local errors = require "qemunet.errors"
 local modules = require "qemunet.program.modules"
 local paths = require "qemunet.paths"
 local script_io = require "qemunet.program.script_io"
@@ -66,7 +67,7 @@ local function add_loaders(env)
         check_mode(mode, "load")
         local globals = env
         if select("#", ...) > 0 then globals = (...) end
-        return load(chunk, name, "t", globals)
+        return errors.load(chunk, name, "t", globals)
     end
     function env.loadfile(path, mode, ...)
         check_mode(mode, "loadfile")

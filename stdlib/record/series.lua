@@ -30,6 +30,10 @@ function series.reset() by_name = {} end
 
 local function check_self(self, method) class.check(self, meta, method) end
 
+local function check_name(name, where)
+    if type(name) ~= "string" or name == "" then errors.raise(where .. ": want a name") end
+end
+
 --- series(name, unit) -> series: values over time, kept for the script and written to the run's series.csv.
 -- Called again with a name, it gives the same series.
 -- @param name  what is measured, such as "rtt"
@@ -40,7 +44,7 @@ local function check_self(self, method) class.check(self, meta, method) end
 --   rtt:add(20.4)
 --   check.near(stats.mean(rtt:values()), 20.25, 1e-9)
 function series.series(name, unit)
-    if type(name) ~= "string" or name == "" then errors.raise("series: want a name") end
+    check_name(name, "series")
     if unit ~= nil and type(unit) ~= "string" then errors.raise("series: want the unit as a text") end
     local self = by_name[name]
     if not self then
@@ -118,6 +122,7 @@ local PROBE = options.register({ unit = { type = "string" } }, "probe")
 --   eventually(5, function() return #count.series >= 3 end)
 --   count:cancel()
 function series.probe(name, every, fn, opts)
+    check_name(name, "probe")
     local own = series.series(name, options.check(opts, PROBE, "probe", 2).unit)
     local function take()
         local value = fn()

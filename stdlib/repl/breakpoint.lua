@@ -35,7 +35,7 @@ function breakpoint.keep_frames() errors.look = frames.copy end
 function breakpoint.at_failure(env, failure)
     local list = failure.frames
     if not core.is_terminal() then return core.log(0, "--repl-on-failure: there is no terminal") end
-    core.log(-1, tostring(failure.message))
+    core.log(-1, errors.text(failure.message))
     core.print("stopped where it failed; the experiment is still there (:where shows the stack, Ctrl-D ends)\n")
     if list and #list == 0 then list = nil end
     repl.new(env, list, list and prompt_of(list[1])):loop()

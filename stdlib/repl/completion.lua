@@ -5,6 +5,7 @@
 local class = require "qemunet.class"
 local core = require "qemunet.core"
 local entry = require "qemunet.repl.entry"
+local library = require "qemunet.docs.library"
 local options = require "qemunet.options"
 local testbed = require "qemunet.testbed"
 local text = require "qemunet.text"
@@ -25,21 +26,24 @@ local function add_keys(set, t)
     end
 end
 
--- Methods of a class of the language, and of the kinds of objects that it is one of.
-local function add_class(set, name)
-    local known = name and class.all[name]
-    if not known then return end
-    add_keys(set, known.methods)
-    for _, kind in ipairs(known.kinds) do add_class(set, kind) end
+-- What objects of a class of the language have, but for what is the library's own.
+local function class_members(name)
+    local set = {}
+    for _, field in ipairs(library.fields(name)) do set[field.name] = field.type end
+    for _, method in ipairs(library.methods(name)) do
+        if not method.internal then set[method.method] = "function" end
+    end
+    return set
 end
 
 -- name -> type of what can stand behind a dot or colon.
 local function members(v)
+    local class_name = class.of(v)
+    if class_name then return class_members(class_name) end
     local set, meta = {}, debug.getmetatable(v)
     if type(v) == "table" then add_keys(set, v) end
     local index = meta and rawget(meta, "__index")
     if type(index) == "table" then add_keys(set, index) end
-    add_class(set, class.of(v))
     return set
 end
 

@@ -2,6 +2,8 @@
 -- What a person types at the prompt, as Lua: an expression whose values are wanted, or statements, whose local variables are
 -- to be there on the next line too.
 
+local errors = require "qemunet.errors"
+
 local entry = {}
 
 local OPENERS = { ["function"] = 1, ["do"] = 1, ["if"] = 1, ["repeat"] = 1, ["end"] = -1, ["until"] = -1,
@@ -121,8 +123,8 @@ local function is_unfinished(why) return why:find("near <eof>$") ~= nil end
 
 --- Whether a text is the beginning of something: more lines have to come.
 function entry.is_unfinished(text)
-    local expression, problem = load("return " .. text, "=input", "t")
-    local statements, why = load(text, "=input", "t")
+    local expression, problem = errors.load("return " .. text, "=input", "t")
+    local statements, why = errors.load(text, "=input", "t")
     return not expression and not statements and (is_unfinished(problem) or is_unfinished(why))
 end
 
@@ -134,10 +136,10 @@ end
 --- Compiles a text. `scope`: see scope. `name`: the chunk's. Returns the function, and whether it is an expression; or nil and
 --- why not.
 function entry.compile(text, scope, name)
-    local expression, problem = load("return " .. text, name, "t", scope.env)
+    local expression, problem = errors.load("return " .. text, name, "t", scope.env)
     if expression then return expression, true end
     local promoted, names = entry.promote(text)
-    local statements, why = load(promoted, name, "t", scope.env)
+    local statements, why = errors.load(promoted, name, "t", scope.env)
     if not statements then return nil, better(problem, why) end
     scope:declare(names)
     return statements, false

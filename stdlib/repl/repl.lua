@@ -123,7 +123,7 @@ function Session:load(path)
     if not text then return self:fail { message = why } end
     local promoted, names = entry.promote(text)
     self.scope:declare(names)
-    local fn, problem = load(promoted, "@" .. path, "t", self.scope.env)
+    local fn, problem = errors.load(promoted, "@" .. path, "t", self.scope.env)
     if not fn then return self:fail { message = problem } end
     local _, failure = run_entry(fn)
     if failure then self:fail(failure) end

@@ -31,6 +31,14 @@ function Out:put(...)
     if not ok then self.why = why end
 end
 
+-- After so many lines, whoever else waits has a turn.
+local REST = 5000
+
+local function rest(out)
+    out.count = (out.count or 0) + 1
+    if out.count % REST == 0 then core.wait({}, 0) end
+end
+
 local function begin(out, id) out:put('<script type="application/json" id="', id, '">') end
 local function finish(out) out:put("</script>\n") end
 
@@ -81,6 +89,7 @@ local function put_events(out, folder, captures)
         end
         local escaped = report.escape(line)
         out:put(escaped, "\n")
+        rest(out)
         return #escaped
     end)
     finish(out)
@@ -94,6 +103,7 @@ local function put_series(out, folder)
     local list, total, every = thinning.series(folder .. "/series.csv", function(number, t, value)
         out:put(n > 0 and ",[" or "[", number, ",", t, ",", value, "]")
         n = n + 1
+        rest(out)
     end)
     out:put("]")
     finish(out)
@@ -117,6 +127,7 @@ local function put_links(out, folder)
             if not numbers[name] then names[#names + 1], numbers[name] = name, #names end
             out:put(n > 0 and ",[" or "[", t, ",", interval, ",", numbers[name], ",", way, ",", counts, "]")
             n = n + 1
+            rest(out)
         end
     end
     out:put("]")
@@ -139,7 +150,7 @@ end
 --- report.write(folder) -> path; or nil and why: writes report.html into a run's folder, whole or not at all.
 function report.write(folder)
     local page = core.report_page()
-    if not page then return nil, "the program was built without npm" end
+    if not page then return nil, "the program was built without the page, which needs npm" end
     local at, behind = page:find(MARKER, 1, true)
     local path, part = folder .. "/report.html", folder .. "/report.html.part"
     local file, why = io.open(part, "wb")

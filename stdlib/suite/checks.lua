@@ -234,7 +234,7 @@ function checks.new(match, passes)
         local ok, err = pcall(fn)
         if ok then fail("raises", msg, "no error was raised") end
         if passes(err) then error(err, 0) end
-        local message = errors.text_of(err)
+        local message = errors.text(err)
         if pattern == nil then return message, err end
         local results, problem = try_match(match, message, pattern)
         if not results then error("check.raises: bad pattern " .. show(pattern) .. ": " .. problem, 2) end

@@ -12,7 +12,7 @@ local function failure_of(err)
     local skipped = suite.skipped(err)
     if skipped then return { skip = skipped, raised = err } end
     local seen = errors.handler(err)
-    return { message = errors.text_of(err), raised = err, traceback = seen.trace ~= "" and seen.trace or nil,
+    return { message = errors.text(err), raised = err, traceback = seen.trace ~= "" and seen.trace or nil,
         frames = seen.frames }
 end
 
@@ -20,7 +20,7 @@ end
 local function attempt(fn)
     local ok, failure = xpcall(fn, failure_of)
     if ok then return nil end
-    return type(failure) == "table" and failure or { message = errors.text_of(failure), raised = failure }
+    return type(failure) == "table" and failure or { message = errors.text(failure), raised = failure }
 end
 
 -- The first failed attempt of a list of functions.

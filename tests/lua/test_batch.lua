@@ -71,16 +71,22 @@ end)
 
 test("a process that tells what is no message is ended", function()
     write("test_1.lua", [[
-        test("talks without end", function()
+        test("talks", function()
             local registry = debug.getregistry()
             for _, value in pairs(registry) do
-                if debug.getmetatable(value) == registry["qemunet.stream"] then value:write(("x"):rep(5 << 20)) end
+                if debug.getmetatable(value) == registry["qemunet.stream"] then
+                    value:write(param("what", ""):rep(param("times", 1)))
+                end
             end
             sleep(3600)
         end)]])
-    local run = batch("--allow-host", ".")
-    expect(run, 3, "0 passed, 1 failed")
-    has(run.stdout, "not ok 1 - talks without end\n  # a message is too long\n")
+    local function talk(...)
+        local run = batch("--allow-host", ".", ...)
+        expect(run, 3, "0 passed, 1 failed")
+        return run.stdout
+    end
+    has(talk("--param", "what=x", "--param", "times=5000000"), "not ok 1 - talks\n  # a message is too long\n")
+    has(talk("--param", 'what={"kind":"result"}\n'), "not ok 1 - test_1.lua\n  # what came is no message: ")
 end)
 
 test("os.exit ends a run in good order, with its status; and one of a module too", function()
@@ -126,7 +132,8 @@ test("time limits: of a test that waits, of one that does not, of a file, of all
     run = batch("test_2.lua", "--file-timeout", "1s")
     expect(run, 4, "0 passed, 1 failed")
     has(run.stdout, "not ok 1 - computes\n  # timed out after 1 s (--file-timeout)\n  #     test_2.lua:1: in")
-    run = batch("--timeout", "0.3", "test_2.lua")
+    write("test_3.lua", "sleep(60)")
+    run = batch("--timeout", "0.1", "test_3.lua")
     expect(run, 4, "0 passed, 0 failed")
     has(run.stdout, "ended early: timed out")
 end)

@@ -153,18 +153,6 @@ test("a host that runs nothing is shut down at once, not when patience has ended
     check.less(least, 0.9)
 end)
 
-test("an interface that a host deletes costs nothing", function()
-    local core = require "qemunet.core"
-    local c, d = host("c"), host("d")
-    local l = link(c, d)
-    boot(c, d)
-    if not c:ok("ip link del " .. c:ifname(l)) then skip("no ip command") end
-    local before = core.fabric_totals().turns
-    sleep(0.2)
-    check.less(core.fabric_totals().turns - before, 1000)
-    l:remove()
-end)
-
 test("pause stops its processes, until resume", function()
     local ticks = a:spawn("while :; do echo tick; sleep 0.01; done")
     local next_line = ticks:lines()

@@ -106,6 +106,6 @@ test("columns: widths are those of the screen", function()
 end)
 
 test("columns: misuse raises at the script's line", function()
-    blames(function() text.columns(5) end, "text.columns: want a list of rows, got 5")
-    blames(function() text.columns { { "a" }, "b" } end, "text.columns: row 2 is not a list")
+    blames(function() text.columns(5) end, "columns: want a list of rows, got 5")
+    blames(function() text.columns { { "a" }, "b" } end, "columns: row 2 is not a list")
 end)

@@ -179,6 +179,14 @@ test("defaults: known ones only", function()
     defaults.timeout = before
     blames(function() defaults.timeut = 5 end, '^defaults has no "timeut"; did you mean "timeout"%?$') -- no check
     blames(function() return defaults.timeut end, '^defaults has no "timeut"') -- no check
+    blames(function() defaults.timeout = "soon" end, '^defaults.timeout: bad duration "soon"') -- no check
+    blames(function() defaults.max_output = nil end, "^defaults.max_output: bad size nil") -- no check
+end)
+
+test("libraries: a misspelt function", function()
+    blames(function() stats.men { 1 } end, '^stats has no function "men"; did you mean "mean"%?$') -- no check
+    blames(function() return json.decod "1" end, '^json has no function "decod"; did you mean "decode"%?$') -- no check
+    blames(function() columns(1) end, "^columns: want a list of rows, got 1$")
 end)
 
 test("param: the default, and what has none is needed", function()

@@ -55,6 +55,10 @@ test("csma: hosts and a simulated node ping each other, by their names", functio
     check.less(1, counters.rx_packets)
     check.equal(counters.drops, 0)
     check.equal(net:counters(a)[bus].uncarried, 0)
+    check.equal(net:counters(c).rx_packets, net:counters(c)[bus.name].rx_packets)
+    check.equal(#net:csma { { new_host(), new_host() } }.links, 2)
+    net:close()
+    raises("was closed", net.stats, net)
 end)
 
 test("csma: one frame at a time, at its rate", function()
@@ -137,7 +141,25 @@ test("wifi, ad hoc: heard within the range, by the model's power; a node moves o
     b:move(10, 0)
     check.is_true(ping(a, b))
     check.equal(net:queues(a)[air].packets, 0)
-    raises("is on no Wi%-Fi medium", net.position, net, new_node(net))
+    raises("is on no medium of the simulation", net.position, net, new_host())
+end)
+
+test("wifi: nodes that move by models, ns-3's and ours", function()
+    local net = ns3()
+    local a, b, c = new_host(), new_host(), new_host()
+    net:wifi { a, mobility = { "RandomWalk2dMobilityModel", Bounds = "-50|50|-50|50" }, positions = { { 1, 1 } }, standard = "80211g" }
+    net:wifi { b, c, mobility = { "random_waypoint", area = { 100, 100 }, speed = 5 } }
+    for _, each in ipairs { a, b, c } do
+        local x, y = each:position()
+        eventually(5, function()
+            local other_x, other_y = each:position()
+            return other_x ~= x and other_y ~= y
+        end)
+    end
+    raises("has a mobility model already", net.wifi, net, { a, mobility = "RandomWalk2dMobilityModel" })
+    raises("ns%-3 has no type ns3::Nothing", net.wifi, net, { new_host(), mobility = "Nothing" })
+    raises("want a name, or .* not 5", net.wifi, net, { a, loss = { 5 } })
+    raises("want metres, a number, not nil", net.wifi, net, { b, positions = { { 1 } } })
 end)
 
 test("wifi with an access point, which is one of the nodes", function()
@@ -283,7 +305,9 @@ end)
 
 test("its lateness is measured", function()
     local net = ns3()
-    net:csma { new_host(), new_host() }
+    local a, b = new_host(), new_host()
+    net:csma { a, b }
+    check.is_true(ping(a, b))
     eventually(5, function() return net:stats().lateness.count > 10 end)
     local late = net:stats().lateness
     check.is_true(late.p50 <= late.p99 and late.p99 <= late.max and late.mean > 0 and #late.histogram > 0)

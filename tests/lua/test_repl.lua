@@ -2,6 +2,7 @@
 -- The prompt, through a pseudo-terminal.
 
 package.path = debug.getinfo(1, "S").source:match("^@(.*/)") .. "../tty/?.lua;" .. package.path
+local completion = require "qemunet.repl.completion"
 local session = require "session"
 
 local folder
@@ -82,6 +83,15 @@ test("Tab completes", function()
     p:see("(?s):att.*ach")
     p:type(CTRL_C)
     leave(p)
+end)
+
+test("of an object, Tab offers what is documented, and nothing of the library's own", function()
+    local gamma = host("gamma")
+    local scope = { look_up = function() return gamma end }
+    local function offered(before) return (completion.candidates(before, scope, {})) end
+    check.equal(offered("h:wait_"), { "wait_file", "wait_port", "wait_shutdown", "wait_until" })
+    check.equal({ offered("h:power"), offered("h:add_n"), offered("h.mach") }, { {}, {}, {} })
+    check.equal(offered("h.sta"), { "state" })
 end)
 
 test("lines of earlier sessions come back", function()
@@ -272,6 +282,7 @@ test("lines of a pipe or a file are run, and the status says whether one failed"
     check.equal(feed("", "Q <&-"), "status 0\n")
     check.match(feed("no_such\n'goes on'\n1 +", "cat lines | Q"),
         'undefined global "no_such".*\n"goes on"\n.*input:1: unexpected symbol near <eof>.*2 entries failed.*status 1\n$')
+    check.match(feed(("("):rep(300), "cat lines | Q"), "C stack overflow.*status 1\n$")
     check.match(feed("event():wait()", "cat lines | Q"), "deadlock.*status 1\n$")
     check.match(feed("breakpoint() print(1)", "cat lines | Q"), "input:1: breakpoint passed: there is no terminal\n1\nstatus 0\n$")
 end)

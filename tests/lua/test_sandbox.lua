@@ -128,6 +128,8 @@ test("only text is loaded, and sees the script's globals", function()
     check.equal(loadfile("chunk.lua")(5) == vm, true)
     check.equal(dofile("chunk.lua") == vm, true)
     check.is_nil((loadfile("/not/there")))
+    check.match(select(2, load("return " .. ("("):rep(300))), "C stack overflow$")
+    check.raises(function() load {} end, "test_sandbox%.lua:%d+: bad argument #1 to 'load'") -- no check
 end)
 
 test("no function or variable of the library is shown", function()

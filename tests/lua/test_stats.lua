@@ -219,6 +219,8 @@ test("median and quantiles of type 7", function()
     check.equal(stats.quantile(ten, 0), 1)
     check.equal(stats.quantile(ten, 1), 10)
     check.equal(stats.quantile({ 1, math.huge, math.huge }, 0.75), math.huge)
+    check.equal(stats.quantile({ -math.huge, 1 }, 0.5), -math.huge)
+    check.equal(stats.quantile({ -1.7e308, 1.7e308 }, 0.5), 0.0)
     check.equal(ten[1], 10, "the list is left as it was")
 end)
 

@@ -285,15 +285,15 @@ test("coroutines: a wait inside suspends the task, not the coroutine", function(
     check.is_true(ticks > 0, "other tasks ran")
 end)
 
-test("coroutines: one that another task waits in can be closed", function()
+test("coroutines: one that another task waits in cannot be closed, and is no trouble when both are gone", function()
     local e = event "never seen"
     local inner = coroutine.create(function() e:wait(FOREVER) end)
     local task = go(function() return coroutine.resume(inner) end)
     sleep(0)
-    check.equal({ coroutine.close(inner) }, { true })
+    check.raises(function() coroutine.close(inner) end, "test_tasks%.lua:%d+: cannot close a normal coroutine$")
     task:cancel()
     pcall(task.join, task)
-    task = nil
+    task, inner = nil, nil
     collectgarbage()
     collectgarbage()
     e:set(1) -- tells none that is gone
@@ -334,6 +334,44 @@ test("coroutines: a task itself is none", function()
     check.raises(function() coroutine.create(5) end, "bad argument")
 end)
 
+test("a wait where Lua cannot suspend the task raises at the script's line, and is over", function()
+    local function stuck(fn) check.raises(fn, "^%S*test_tasks%.lua:%d+: a wait is not possible inside a call that Lua cannot") end
+    local early = event("early")
+    stuck(function() table.sort({ 2, 1 }, function() sleep(1) end) end)
+    stuck(function() string.gsub("a", "a", function() early:wait(1) end) end)
+    stuck(function() string.gsub("a", "a", coroutine.wrap(function() early:wait(1) end)) end)
+    stuck(function() return tostring(setmetatable({}, { __tostring = function() early:wait() end })) end)
+    local begin = now()
+    after("5ms", function() early:set() end)
+    sleep("20ms")
+    check.less(0.02, now() - begin)
+    check.equal((string.gsub("a", "a", coroutine.wrap(function() return early:wait() and "b" end))), "b")
+end)
+
+test("a task that failed to wait may end before what it would have waited for comes", function()
+    local events = {}
+    for i = 1, 100 do
+        events[i] = event()
+        go(function() pcall(string.gsub, "a", "a", function() events[i]:wait() end) end):join()
+    end
+    collectgarbage()
+    for _, each in ipairs(events) do each:set() end
+    sleep(0)
+end)
+
+test("coroutines: one in which a task waits runs, for all others", function()
+    local gate = event("gate")
+    local co = coroutine.create(function() return gate:wait() end)
+    local task = go(coroutine.resume, co)
+    sleep(0)
+    check.equal({ coroutine.resume(co) }, { false, "cannot resume non-suspended coroutine" })
+    check.raises(function() coroutine.close(co) end, "cannot close a normal coroutine")
+    check.equal(coroutine.status(co), "normal")
+    gate:set("open")
+    check.equal({ task:join(5) }, { true, "open" })
+    check.equal(coroutine.status(co), "dead")
+end)
+
 test("eventually: until it is true", function()
     local n, begin = 0, now()
     check.equal(eventually(5, function() n = n + 1 return n == 3 and "three" end, { every = "1ms" }), "three")
@@ -349,6 +387,23 @@ test("eventually: says the last value or error", function()
     check.raises(function() eventually("3ms", function() sleep(FOREVER) end) end, "not within 3 ms; last error: .*timed out")
     check.raises(function() eventually(1, function() end, { evry = 1 }) end, -- no check
         'unknown option "evry"; did you mean "every"?')
+end)
+
+test("an error of any type can be told of", function()
+    local evil = setmetatable({}, { __tostring = function() error("evil") end, __name = "evil" })
+    check.raises(function() eventually("1ms", function() error(evil) end) end, "last error: <evil: error in __tostring>$")
+    check.raises(function() eventually("1ms", function() error { code = 3 } end) end, "last error: { code = 3 }$")
+    local task = go(error, evil)
+    check.raises(function() task:join() end, "error in __tostring")
+    check.equal(tostring(task), "task: failed: <evil: error in __tostring>")
+    check.equal(errors.text(nil), "nil")
+end)
+
+test("a runaway recursion's trace is cut short", function()
+    local function deeper() return 1 + deeper() end
+    local _, failure = xpcall(deeper, errors.handler)
+    check.equal(select(2, failure.trace:gsub("\n", "\n")), 20)
+    check.match(failure.trace, "\n    %.%.%.$")
 end)
 
 test("always: raises as soon as it is false", function()
@@ -410,6 +465,15 @@ test("misuse names the line", function()
     blames(function() go(print).join(1) end, "join: call it with a colon, on a task")
     blames(function() after(0, print).cancel() end, "cancel: call it with a colon, on a task")
     blames(function() barrier(2).wait(1) end, "wait: call it with a colon, on a barrier")
+    blames(function() event().wiat(1) end, 'an event has no field or method "wiat"; did you mean "wait"?') -- no check
+    blames(function() go(print):jion() end, 'a task has no field or method "jion"; did you mean "join"?') -- no check
+    blames(function() event(5) end, "event: want a name, a text, not number")
+    blames(function() all { event(), timeuot = 1 } end, 'all: unknown option "timeuot"; did you mean "timeout"?') -- no check
+    blames(function() any { event(), after = 1 } end, 'any: unknown option "after" (known: timeout)') -- no check
+    blames(function() all { event(), timeout = "x" } end, -- no check
+        'all: timeout: bad duration "x" (want seconds or "200us", "20ms", "1.5s", "2m")')
+    blames(function() all(event()) end, "all: want a table of tasks, jobs, events or handles")
+    blames(function() any { nil, event() } end, "any: item 1 is a nil, not a task, job, event or handle")
     blames(function() event():wait("x") end, -- no check
         'timeout: bad duration "x" (want seconds or "200us", "20ms", "1.5s", "2m")')
 end)

@@ -22,10 +22,12 @@ npm=$(command -v npm) || skip "no npm: install the package of that name"
 modules=$(sh "$root/stdlib/report/page/modules.sh" "$npm" "$here") || skip "npm could not install playwright-core"
 
 cd "$folder" || exit 2
-for name in hello faults suite; do
-    "$QEMUNET" run -q "$root/experiments/$name.lua" --out "$name" >"$name.log" 2>&1 ||
-        { cat "$name.log"; echo "not ok - $name"; }
-done
-"$QEMUNET" run -q "$here/hostile.lua" --out hostile >hostile.log 2>&1
+# run NAME FOLDER - beside the others: they mostly wait.
+run() {
+    "$QEMUNET" run -q "$2/$1.lua" --out "$1" >"$1.log" 2>&1 || [ "$1" = hostile ] || cat "$1.log"
+}
+for name in hello faults suite; do run "$name" "$root/experiments" & done
+run hostile "$here"
+wait
 [ -e hello/report.html ] || skip "no report.html: the program was built without npm"
 NODE_PATH=$modules node "$here/browser.mjs" "$modules" "$chromium" "$QEMUNET" "$folder" "${1:-}"

@@ -142,10 +142,11 @@ static void stop_asks_first(void)
     char text[16] = "";
     struct child child;
     CHECK_INT(pipe2(out, O_CLOEXEC), 0);
-    CHECK_INT(spawn(&child,
-                    "trap 'echo bye; exit' TERM; echo 1; while :; do sleep 1000 & wait; done",
-                    out[1]),
-              0);
+    CHECK_INT(
+        spawn(&child,
+              "trap 'echo bye; kill $!; exit' TERM; echo 1; while :; do sleep 1000 & wait; done",
+              out[1]),
+        0);
     close(out[1]);
     CHECK_INT(read_number(out[0]), 1);
     child_stop(&child, PATIENCE_MS);

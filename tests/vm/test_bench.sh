@@ -37,4 +37,14 @@ ended=$?
     '^5 together, from a template .* m?s' '^2 together, booted' '^one, template / booted .* at most 0.15 ' '^memory of an idle one'
 result $? "the machines': every way is in the table"
 
+if [ -e "${QEMUNET_NS3:-$(dirname "$QEMUNET")/qemunet-ns3}" ]; then
+    "$QEMUNET" bench ns3 --rounds 1 --json json >out 2>err
+    ended=$?
+    [ $ended = 0 ] && says out '^packets, CSMA, and a switch .* k/s' '^packets, point-to-point, and a link .* k/s' \
+        '^voice, CSMA.* 80$' '^video, CSMA.* 15$' '^packets a core, against 2011 '
+    result $? "ns-3's: every load is in the table"
+else
+    echo "skipped: bench ns3, which this was built without"
+fi
+
 finish

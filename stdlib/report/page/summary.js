@@ -45,7 +45,7 @@ function headline(run) {
             { class: "verdict" },
             badge(verdict, Object.hasOwn(VERDICTS, verdict) ? VERDICTS[verdict] : "warn"),
             kept && kept !== "sound" && kept !== verdict
-                ? badge(kept, Object.hasOwn(FIDELITY, kept) ? FIDELITY[kept] : "warn")
+                ? badge(`fidelity: ${kept}`, Object.hasOwn(FIDELITY, kept) ? FIDELITY[kept] : "warn")
                 : null,
             element("span", { class: "facts" }, facts.filter(Boolean).join(" \u00b7 ")),
         ),
