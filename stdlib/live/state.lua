@@ -2,6 +2,8 @@
 -- What a run says of itself while it runs.
 
 local core = require "qemunet.core"
+local csv = require "qemunet.csv"
+local inventory = require "qemunet.report.inventory"
 local testbed = require "qemunet.testbed"
 local text = require "qemunet.text"
 
@@ -9,9 +11,9 @@ local state = {}
 
 local about, counts, verdict
 
---- Begins anew for a run of a file.
-function state.reset(file)
-    about = { file = core.real_path(file) or file }
+--- Begins anew for a run of a file, with that seed.
+function state.reset(file, seed)
+    about = { file = core.real_path(file) or file, seed = seed }
     counts, verdict = { passed = 0, failed = 0, skipped = 0 }, nil
 end
 
@@ -73,6 +75,23 @@ local function node_list()
         list[i] = { name = node.name, kind = getmetatable(node).__name, state = rawget(node, "state") or "up" }
     end
     return list
+end
+
+--- The names of all links as cells of links.csv, by their numbers.
+function state.link_cells()
+    local cells = {}
+    for _, list in ipairs { testbed.links(), testbed.removed_links() } do
+        for _, link in ipairs(list) do cells[link.id] = csv.cell(link.name) end
+    end
+    return cells
+end
+
+--- state.collect_page(since) -> { verdict=, duration= so far, topology= inventory.collect(), links= rows of links.csv from
+--- experiment second `since` on, started= }: what result.json and links.csv will say, for the live page.
+function state.collect_page(since)
+    return { file = about.file, verdict = so_far(), duration = core.now(), topology = inventory.collect(),
+        links = core.link_rows(since, state.link_cells()), seed = about.seed,
+        started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())) }
 end
 
 --- state.collect(folder) -> { pid=, file=, folder=, t= experiment seconds, nodes= list of { name=, kind=, state= }, summary= of

@@ -24,6 +24,7 @@ local repl = later "qemunet.repl.repl"
 local report = later "qemunet.report.report"
 local run = later "qemunet.program.run"
 local shrink = later "qemunet.program.shrink"
+local watch = later "qemunet.live.watch"
 
 -- Raised for a wrong command line.
 local function usage(message) error({ usage = message }, 0) end
@@ -226,7 +227,7 @@ end
 
 -- Runs what looks at an experiment that is under way, with an exit status.
 local function look_at_run(command, fn, ...)
-    core.progress_open(-1)
+    core.progress_open(0)
     local ok, why = errors.try(fn, ...)
     if ok then return status.PASSED end
     if why == errors.CANCEL then errors.again(why) end
@@ -244,6 +245,12 @@ function commands.attach(words)
     local opts = parse(words, { ["--run"] = { true, set("run") } })
     if #opts.files ~= 1 then usage("attach wants the name of a node") end
     return look_at_run("attach", attach.to, opts.files[1], opts.run)
+end
+
+function commands.watch(words)
+    local opts = parse(words, {})
+    if opts.files[2] then usage("watch wants one experiment: the number of its process, or its folder") end
+    return look_at_run("watch", watch.run, opts.files[1])
 end
 
 local function add_path(opts, value)

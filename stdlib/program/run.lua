@@ -4,7 +4,6 @@
 local accelerator = require "qemunet.nodes.accelerator"
 local control = require "qemunet.live.control"
 local core = require "qemunet.core"
-local csv = require "qemunet.csv"
 local errors = require "qemunet.errors"
 local excerpt = require "qemunet.report.excerpt"
 local exit = require "qemunet.program.exit"
@@ -204,7 +203,7 @@ local function setup_run(opts)
     series.reset()
     excerpt.reset()
     fidelity.reset()
-    state.reset(opts.file)
+    state.reset(opts.file, opts.seed)
     core.status(live_status.lines)
     paths.set(opts.allow_host or opts.chunk ~= nil, recorder.folder, recorder.made)
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
@@ -252,10 +251,7 @@ end
 
 -- links.csv: what the links did over time.
 local function write_link_samples()
-    local folder, names = recorder.made(), {}
-    for _, list in ipairs { testbed.links(), testbed.removed_links() } do
-        for _, link in ipairs(list) do names[link.id] = csv.cell(link.name) end
-    end
+    local folder, names = recorder.made(), state.link_cells()
     local written, why = core.link_samples_end(folder and next(names) and folder .. "/links.csv" or nil, names)
     if not written then core.log(0, "cannot write links.csv: " .. why) end
 end

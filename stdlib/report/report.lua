@@ -116,12 +116,12 @@ local function link_row(row)
     if t then return t, interval, csv.cells(name)[1] or "", way == "ba" and 1 or 0, counts end
 end
 
-local function put_links(out, folder)
-    local file <close> = io.open(folder .. "/links.csv", "rb")
+-- `rows`: an iterator over those of links.csv.
+local function put_links(out, rows)
     local names, numbers, n = {}, {}, 0
     begin(out, "links")
     out:put("[")
-    for row in thinning.rows(file) do
+    for row in rows do
         local t, interval, name, way, counts = link_row(row)
         if t then
             if not numbers[name] then names[#names + 1], numbers[name] = name, #names end
@@ -135,16 +135,43 @@ local function put_links(out, folder)
     return names
 end
 
-local function put_data(out, folder)
-    local result, captures = read_json(folder .. "/result.json"), {}
+-- `live`: { result=, rows= }, of a run that has not written these yet; its files are not linked to.
+local function put_data(out, folder, live)
+    local result, captures = live and live.result or read_json(folder .. "/result.json"), {}
     if type(result) ~= "table" then result = { verdict = "unfinished" } end
     local events = put_events(out, folder, captures)
     local series = put_series(out, folder)
-    local links = put_links(out, folder)
+    local file <close> = io.open(folder .. "/links.csv", "rb")
+    local links = put_links(out, live and live.rows or thinning.rows(file))
     begin(out, "run")
     out:put(encode { result = without_histograms(result), events = events, series = series, links = links,
-        files = files_of(folder, result, captures), program = core.VERSION, name = folder:match("([^/]+)/*$") or folder })
+        live = live and live.rows and true or nil, files = live and {} or files_of(folder, result, captures), program = core.VERSION, name = folder:match("([^/]+)/*$") or folder })
     finish(out)
+end
+
+-- What takes the place of a file.
+local Pieces = {}
+Pieces.__index = Pieces
+
+function Pieces:write(...)
+    for i = 1, select("#", ...) do self[#self + 1] = tostring((select(i, ...))) end
+    return true
+end
+
+--- report.live(folder, live) -> text: the data of a run that is under way, as a page holds it: JSON in script elements. `live`:
+--- { result= what is known of result.json, rows= an iterator over those of links.csv, nil once that is written }.
+function report.live(folder, live)
+    local pieces = setmetatable({}, Pieces)
+    put_data(setmetatable({ file = pieces }, Out), folder, live)
+    return table.concat(pieces)
+end
+
+--- report.page(data) -> the page with that data in it; or nil and why.
+function report.page(data)
+    local page = core.report_page()
+    if not page then return nil, "the program was built without the page, which needs npm" end
+    local at, behind = page:find(MARKER, 1, true)
+    return page:sub(1, at - 1) .. data .. page:sub(behind + 1)
 end
 
 --- report.write(folder) -> path; or nil and why: writes report.html into a run's folder, whole or not at all.

@@ -4,20 +4,20 @@
 // An empty list of Lua's is an object in JSON.
 const list = (value) => (Array.isArray(value) ? value : []);
 
-const textOf = (id) => document.getElementById(id)?.textContent ?? "";
+const textOf = (page, id) => page.getElementById(id)?.textContent ?? "";
 
-function parsed(id, otherwise) {
+function parsed(page, id, otherwise) {
     try {
-        return JSON.parse(textOf(id));
+        return JSON.parse(textOf(page, id));
     } catch {
         return otherwise;
     }
 }
 
 // A run that was killed may have left half a line.
-function readEvents() {
+function readEvents(page) {
     const events = [];
-    for (const line of textOf("events").split("\n")) {
+    for (const line of textOf(page, "events").split("\n")) {
         if (!line) continue;
         try {
             const event = JSON.parse(line);
@@ -31,9 +31,9 @@ function readEvents() {
 
 const column = () => ({ t: [], v: [] });
 
-function readSeries(about) {
+function readSeries(page, about) {
     const all = list(about?.list).map((one) => ({ ...one, ...column() }));
-    for (const [number, t, value] of parsed("series", [])) {
+    for (const [number, t, value] of parsed(page, "series", [])) {
         all[number]?.t.push(t);
         all[number]?.v.push(value);
     }
@@ -59,9 +59,10 @@ function push(way, t, to, values) {
 // Nothing happened between two rows that do not touch.
 const QUIET = [0, null, null, 0, 0];
 
-function readLinks(names, end) {
+function readLinks(page, names, end) {
     const links = list(names).map((name) => ({ name, ways: [direction(), direction()] }));
     for (const [t, interval, number, dir, , delivered, bytes, lost, queue, delay, worst] of parsed(
+        page,
         "links",
         [],
     )) {
@@ -89,11 +90,11 @@ function readLinks(names, end) {
     return links;
 }
 
-/** The run: { result, events, series, links, nodes, others, cables, files, about }. */
-export function readRun() {
-    const about = parsed("run", { result: { verdict: "unreadable" } });
+/** The run that a page has: { result, events, series, links, nodes, others, cables, files, about }. */
+export function readRun(page) {
+    const about = parsed(page, "run", { result: { verdict: "unreadable" } });
     const result = about.result ?? {};
-    const events = readEvents();
+    const events = readEvents(page);
     const last = events.reduce((latest, event) => Math.max(latest, event.t, event.finished ?? 0), 0);
     const end = Math.max(Number(result.duration) || 0, last);
     const topology = result.topology ?? {};
@@ -102,8 +103,8 @@ export function readRun() {
         result,
         events,
         end,
-        series: readSeries(about.series),
-        links: readLinks(about.links, end),
+        series: readSeries(page, about.series),
+        links: readLinks(page, about.links, end),
         nodes: list(topology.nodes),
         others: list(topology.others),
         cables: list(topology.links),
