@@ -30,8 +30,8 @@ void link_samples_limit(struct link_samples *s, size_t rows);
 int link_samples_write(const struct link_samples *s, const char *path,
                        const char *(*name)(void *arg, int link), void *arg);
 
-/** Return: those rows, from experiment second @since on, as text without the head, to be freed; NULL:
- * no memory. @name and @arg as for link_samples_write(). */
+/** Return: those rows, from experiment second @since on, as text without the head, to be freed;
+ * NULL: no memory. @name and @arg as for link_samples_write(). */
 char *link_samples_text(const struct link_samples *s, double since,
                         const char *(*name)(void *arg, int link), void *arg);
 

@@ -15,8 +15,8 @@ local function plain(name) return name:find("%c") and inspect.quote(name) or nam
 local function row(run)
     local state = run.state
     if not state then return { run.pid, "?", run.problem, "", "", "" } end
-    return { run.pid, units.format_clock(state.t), state.summary ~= "" and state.summary or "none", state.verdict, plain(state.file or "?"),
-        plain(state.folder or "?") }
+    return { run.pid, units.format_clock(state.t), state.summary ~= "" and state.summary or "none", state.verdict,
+        plain(state.file or "?"), plain(state.folder or "?") }
 end
 
 -- As JSON a list of what each says of itself.

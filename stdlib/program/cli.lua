@@ -5,6 +5,7 @@ local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local options = require "qemunet.options"
 local status = require "qemunet.program.status"
+local tasks = require "qemunet.tasks"
 local units = require "qemunet.units"
 local usages = require "qemunet.program.usage"
 
@@ -225,12 +226,13 @@ function commands.report(words)
     return status.MACHINERY
 end
 
--- Runs what looks at an experiment that is under way, with an exit status.
+-- Runs what looks at an experiment that is under way, in a task, which a signal can end. Returns the exit status.
 local function look_at_run(command, fn, ...)
     core.progress_open(0)
-    local ok, why = errors.try(fn, ...)
-    if ok then return status.PASSED end
-    if why == errors.CANCEL then errors.again(why) end
+    local values, failure = tasks.settle(tasks.go(errors.try, fn, ...))
+    if values and values[1] then return status.PASSED end
+    local why = values and values[2] or failure.message
+    if why == errors.CANCEL then return status.INTERRUPTED end
     io.stderr:write("qemunet: ", command, ": ", tostring(why), "\n")
     return status.FAILED
 end
