@@ -21,17 +21,18 @@ function tasks.show_waits() shown_thread = core.current() end
 
 local nothing = setmetatable({}, { __close = function() end })
 
---- Shows `text` as what is waited for, since now, until the value that it returns is closed.
-function tasks.showing(text)
+--- Shows `text` as what is waited for, since now, until the value that it returns is closed; `in_status`: on a terminal, the
+--- run's status does.
+function tasks.showing(text, in_status)
     local key = tostring({})
-    core.waiting(key, text)
+    core.waiting(key, text, in_status)
     return setmetatable({}, { __close = function() core.waiting(key) end })
 end
 
 -- The same, if the calling task is the one whose waits are shown.
-local function show_main(text)
+local function show_main(text, in_status)
     if core.current() ~= shown_thread then return nothing end
-    return tasks.showing(text)
+    return tasks.showing(text, in_status)
 end
 tasks.show_main = show_main
 

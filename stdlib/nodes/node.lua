@@ -106,7 +106,7 @@ local function run(self, spec)
     spec.stream = spec.on_line ~= nil
     local running = job.start(self, machine, spec, why)
     local reader = spec.on_line and read_lines(running, spec.on_line)
-    local shown <close> = tasks.showing(("%s: %s"):format(self.name, job.short(spec.cmd)))
+    local shown <close> = tasks.showing(("%s: %s"):format(self.name, job.short(spec.cmd)), true)
     core.wait { running.done }
     if reader then reader:join() end
     return running.result

@@ -4,7 +4,6 @@
 local accelerator = require "qemunet.nodes.accelerator"
 local control = require "qemunet.live.control"
 local core = require "qemunet.core"
-local csv = require "qemunet.csv"
 local errors = require "qemunet.errors"
 local excerpt = require "qemunet.report.excerpt"
 local exit = require "qemunet.program.exit"
@@ -15,6 +14,7 @@ local image = require "qemunet.nodes.image"
 local inventory = require "qemunet.report.inventory"
 local language = require "qemunet.program.language"
 local limit = require "qemunet.suite.limit"
+local live_status = require "qemunet.live.status"
 local modules = require "qemunet.program.modules"
 local nat = require "qemunet.network.nat"
 local paths = require "qemunet.paths"
@@ -203,7 +203,8 @@ local function setup_run(opts)
     series.reset()
     excerpt.reset()
     fidelity.reset()
-    state.reset(opts.file)
+    state.reset(opts.file, opts.seed)
+    core.status(live_status.lines)
     paths.set(opts.allow_host or opts.chunk ~= nil, recorder.folder, recorder.made)
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
         args = opts.args, lazy = opts.lazy }
@@ -250,10 +251,7 @@ end
 
 -- links.csv: what the links did over time.
 local function write_link_samples()
-    local folder, names = recorder.made(), {}
-    for _, list in ipairs { testbed.links(), testbed.removed_links() } do
-        for _, link in ipairs(list) do names[link.id] = csv.cell(link.name) end
-    end
+    local folder, names = recorder.made(), state.link_cells()
     local written, why = core.link_samples_end(folder and next(names) and folder .. "/links.csv" or nil, names)
     if not written then core.log(0, "cannot write links.csv: " .. why) end
 end
@@ -292,6 +290,7 @@ local function wind_up(verdict, opts)
     local counters, topology = strain.collect(), recorder.made() and inventory.collect()
     write_link_samples()
     core.event { t = core.now(), kind = "teardown" }
+    core.status(nil)
     testbed.teardown()
     local kept_up = fidelity.judge(counters)
     fidelity.tell(kept_up)
