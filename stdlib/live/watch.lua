@@ -67,7 +67,8 @@ local function get(self, path)
         return self.data, "text/plain; charset=utf-8"
     elseif path == "" then
         self.asked:set()
-        local text, policy = policy_of(page.text("report", self.data .. '<script type="application/json" id="live">true</script>'))
+        local live = self.data .. '<script type="application/json" id="live">true</script>'
+        local text, policy = policy_of(page.text("report", live))
         return text, "text/html; charset=utf-8", policy
     end
 end

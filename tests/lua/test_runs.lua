@@ -147,7 +147,7 @@ test("other users are refused", function()
 end)
 
 test("watch serves the report as it grows, to who knows its address, until the run ends", function()
-    if not core.report_page() then skip("built without the page, which needs npm") end
+    if not core.report_page "report" then skip("built without the page, which needs npm") end
     local none = session.start(folder, "watch")
     none:see("qemunet: watch: no experiment of this user is running")
     check.equal(none:finish(), 1)
