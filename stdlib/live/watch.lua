@@ -88,7 +88,7 @@ end
 
 --- Serves the page of the run that is meant (see runs.choose) until the run ends. Raises for errors.try().
 function watch.run(which)
-    if not core.report_page() then errors.problem("the program was built without the page, which needs npm") end
+    if not core.report_page "report" then errors.problem("the program was built without the page, which needs npm") end
     local run = runs.choose(which)
     if not run.state.folder then errors.problem(("the experiment %d has no folder yet"):format(run.pid)) end
     local connection <close>, why = runs.connect(run.path)
