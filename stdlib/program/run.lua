@@ -239,7 +239,7 @@ local function run_chunk(chunk, registry, opts, env)
             chunk()
             if #registry.tests > 0 then
                 summary = runner.run(registry, { print = function(line) core.print(line .. "\n") end, clock = core.now,
-                    limit = limit.run, told = tell_test, on_failure = opts.repl_on_failure and
+                    limit = limit.run, unjoined = tasks.take_unjoined, told = tell_test, on_failure = opts.repl_on_failure and
                         function(each) breakpoints().at_failure(env, each) end or nil })
             end
         end
