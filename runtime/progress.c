@@ -211,11 +211,22 @@ void progress_done(struct progress *progress, const char *key)
         draw(progress);
 }
 
+/* A message begins at the left. */
+static void end_line_below(struct progress *progress)
+{
+    fputc('\n', stderr);
+    progress->open_below = false;
+    if (progress->output_is_terminal)
+        progress->open_line = false;
+}
+
 void progress_log(struct progress *progress, int level, const char *text)
 {
     if (level > progress->level)
         return;
     erase(progress);
+    if (progress->terminal && progress->open_below)
+        end_line_below(progress);
     fprintf(stderr, level < 0 && progress->colour ? "\033[31m%s\033[0m\n" : "%s\n", text);
     draw_again(progress);
 }
