@@ -199,11 +199,12 @@ static int result(lua_State *L)
     return 1;
 }
 
-/* core.report_page() -> the page that every report begins as; nil where the program was built
- * without */
+/* core.report_page(name) -> the page that every "report" or "comparison" begins as; nil where the
+ * program was built without */
 static int report_page(lua_State *L)
 {
-    const struct embedded_file *page = embedded_find(embedded_report, "report.html");
+    const char *name = lua_pushfstring(L, "%s.html", luaL_checkstring(L, 1));
+    const struct embedded_file *page = embedded_find(embedded_report, name);
     if (page)
         lua_pushlstring(L, (const char *)page->data, page->size);
     else

@@ -90,6 +90,11 @@ function distributions.t_upper(tail, df)
     return z + (z * z * z + z) / (4 * df) -- Abramowitz & Stegun 26.7.5, first term
 end
 
+--- P(|T| > |t|) of Student's t with df degrees of freedom.
+function distributions.t_both(t, df)
+    return 2 * (df <= NEARLY_NORMAL and t_tail(math.abs(t), df) or normal_tail(math.abs(t)))
+end
+
 --- The p-quantile of the normal distribution, 0 < p < 1.
 function distributions.normal_quantile(p)
     if p < 0.5 then return -solve_tail(normal_tail, p) end

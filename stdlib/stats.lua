@@ -193,6 +193,34 @@ function stats.ci95(t)
     return interval(t, 0.95)
 end
 
+-- The square of the mean's standard error.
+local function error_squared(t) return stdev_of(t) ^ 2 / #t end
+
+--- stats.welch(a, b, confidence) -> difference, lo, hi, p: the mean of b less that of a, and its confidence interval.
+-- It supposes two lists of independent values, about normal or many, whose variances may differ (Welch, "The generalization of
+-- 'Student's' problem when several different population variances are involved", Biometrika 34, 1947).
+-- @param a           a list of numbers, two at least
+-- @param b           another
+-- @param confidence  above 0 and below 1, or "99%" (default 0.95)
+-- @return  the difference, the interval's ends, and how likely a difference at least as large is where the means are the same
+-- @error   raises where the values of each list are all the same: they tell nothing of how far off the means may be
+-- @example
+--   local difference, lo, hi, p = stats.welch({ 1, 2, 3 }, { 4, 5, 6 })
+--   check.equal(difference, 3)
+--   check.near(lo, 0.733, 0.001) check.near(hi, 5.267, 0.001) check.near(p, 0.0213, 0.0001)
+function stats.welch(a, b, confidence)
+    expect_list("welch", a, 2, true, 1)
+    expect_list("welch", b, 2, true, 1)
+    local c = confidence_of(confidence, "welch", 2)
+    local of_a, of_b, difference = error_squared(a), error_squared(b), mean_of(b) - mean_of(a)
+    local both = of_a + of_b
+    if both == 0 then misuse("welch", "the values of each list are all the same", 1) end
+    -- Welch and Satterthwaite's degrees of freedom, of shares, which cannot overflow.
+    local df = 1 / ((of_a / both) ^ 2 / (#a - 1) + (of_b / both) ^ 2 / (#b - 1))
+    local half = distributions.t_upper((1 - c) / 2, df) * math.sqrt(both)
+    return difference, difference - half, difference + half, distributions.t_both(difference / math.sqrt(both), df)
+end
+
 -- The bootstrap ------------------------------------------------------------------------------------------------------
 
 -- The number of its generator: what it draws follows from the run's seed and the values alone; see core.generator.
@@ -271,11 +299,11 @@ local BOOTSTRAP_OPTIONS = options.register({
 -- @param t   a list of values of any kind, two at least: numbers, pairs ...
 -- @param fn  function(list) -> number: the statistic; default stats.mean. It must leave the list as it is, and not wait
 -- @option confidence  default 0.95
--- @option samples     how many lists are drawn (default 2000; fewer than 1000 give rough intervals)
+-- @option samples     how many lists are drawn; fewer than 1000 give rough intervals
 -- @option method      "bca": bias-corrected and accelerated (Efron, "Better Bootstrap Confidence Intervals", JASA 82,
---   1987), the default; "percentile": the quantiles of the drawn values as they are
+--   1987); "percentile": the quantiles of the drawn values as they are
 -- @return  the ends of the interval, and the standard deviation of the drawn values
--- @error   raises when t has fewer than two values, and when fn gives something else than a finite number
+-- @error   when t has fewer than two values, and when fn gives something else than a finite number
 -- @example
 --   local lo, hi = stats.bootstrap({ 12, 15, 11, 19, 14, 40, 13, 16, 12, 15 }, stats.median)
 --   check.less(lo, 14.6) check.less(14.4, hi)

@@ -16,7 +16,8 @@ local PARAMETERS = {
 }
 
 -- Where a name means something else.
-local EXCEPTIONS = { ["net:at:t"] = "duration", ["net:schedule:t"] = "duration", ["at:t"] = "duration", ["series:values:from"] = "duration", ["stats:t"] = "table" }
+local EXCEPTIONS = { ["net:at:t"] = "duration", ["net:schedule:t"] = "duration", ["at:t"] = "duration",
+    ["series:values:from"] = "duration", ["stats:t"] = "table" }
 
 --- The type of a parameter of an entry: one of the words of options, "any", or "function".
 function types.parameter(entry, name)
@@ -31,7 +32,7 @@ local RESULTS = {
     table = "table", list = "table", lo = "number", hi = "number", spread = "number", count = "integer", place = "integer",
     x = "number", y = "number", from = "integer", to = "integer", t = "number", path = "string", message = "string",
     values = "any", value = "any", element = "any", error = "any", results = "table", ["standard error"] = "number",
-    event = "table",
+    difference = "number", p = "number", event = "table",
 }
 
 --- The type of a result's word: { class= , is_list= }, or the plain type as text; nil for a word that is not known.

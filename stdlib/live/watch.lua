@@ -4,6 +4,7 @@
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local page = require "qemunet.report.page"
 local report = require "qemunet.report.report"
 local runs = require "qemunet.live.runs"
 local tasks = require "qemunet.tasks"
@@ -66,8 +67,9 @@ local function get(self, path)
         return self.data, "text/plain; charset=utf-8"
     elseif path == "" then
         self.asked:set()
-        local page, policy = policy_of(report.page(self.data .. '<script type="application/json" id="live">true</script>'))
-        return page, "text/html; charset=utf-8", policy
+        local live = self.data .. '<script type="application/json" id="live">true</script>'
+        local text, policy = policy_of(page.text("report", live))
+        return text, "text/html; charset=utf-8", policy
     end
 end
 
@@ -86,7 +88,7 @@ end
 
 --- Serves the page of the run that is meant (see runs.choose) until the run ends. Raises for errors.try().
 function watch.run(which)
-    if not core.report_page() then errors.problem("the program was built without the page, which needs npm") end
+    if not core.report_page "report" then errors.problem("the program was built without the page, which needs npm") end
     local run = runs.choose(which)
     if not run.state.folder then errors.problem(("the experiment %d has no folder yet"):format(run.pid)) end
     local connection <close>, why = runs.connect(run.path)

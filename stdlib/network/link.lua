@@ -556,10 +556,10 @@ local function new_switch(name, opts, where, level)
     if type(name) ~= "string" or name == "" then error(where .. ": want a name", level + 1) end
     local checked = options.check(opts, where == "hub" and HUB or SWITCH, where, level + 1)
     testbed.prepare()
-    local self = { name = name, links = {}, subnet = testbed.subnet(checked, where) or false,
+    local self = { name = name, is_hub = where == "hub", links = {}, subnet = testbed.subnet(checked, where) or false,
         subnet_is_automatic = not checked.subnet and checked.ip ~= false }
     testbed.add_switch(setmetatable(self, switch_meta))
-    self.id = core.switch_add(checked.ageing or AGEING, where == "hub")
+    self.id = core.switch_add(checked.ageing or AGEING, self.is_hub)
     storm.listen()
     return self
 end

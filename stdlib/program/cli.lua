@@ -15,6 +15,7 @@ local function later(name) return setmetatable({}, { __index = function(_, key) 
 local attach = later "qemunet.live.attach"
 local batch = later "qemunet.batch.batch"
 local child = later "qemunet.batch.child"
+local comparison = later "qemunet.report.comparison"
 local doctor = later "qemunet.program.doctor"
 local faults = later "qemunet.faults.faults"
 local fault_record = later "qemunet.faults.record"
@@ -159,15 +160,25 @@ end
 
 -- What a person may want next after a run that failed.
 local function advise(opts, verdict)
+    if opts.replay and not faults.happened() then core.log(0, "--replay: the experiment has no faults{}") end
     if verdict.status ~= status.FAILED or not faults.happened() then return end
     core.log(0, ("its faults again: qemunet run %s --replay %s; the fewest of them: and --shrink"):format(opts.file,
         recorder.made()))
+end
+
+-- Says where to look: at the report, where there is one.
+local function tell_end(verdict)
+    local folder = recorder.made()
+    if not folder then return end
+    local name = core.stat(folder .. "/report.html") == "file" and "report.html" or "result.json"
+    core.log(0, ("%s: %s/%s"):format(verdict.verdict, folder, name))
 end
 
 local function check_readable(path)
     local file, why = io.open(path, "rb")
     if not file then usage("cannot read " .. why) end
     file:close()
+    if core.stat(path) == "folder" then usage(("cannot read %s: this is a folder"):format(path)) end
 end
 
 function commands.run(words)
@@ -186,7 +197,7 @@ function commands.run(words)
     for _, name in ipairs(recorder.unused_params()) do
         core.log(0, ("--param %s: the experiment never asks for it"):format(name))
     end
-    if recorder.made() then core.log(0, ("%s: %s/result.json"):format(verdict.verdict, recorder.made())) end
+    tell_end(verdict)
     advise(opts, verdict)
     return verdict.status
 end
@@ -199,7 +210,7 @@ function commands.repl(words)
     start(opts)
     opts.file, opts.lazy, opts.session = file or "repl", true, function(env) repl.run(env, file) end
     local verdict = run.file(opts)
-    if recorder.made() then core.log(0, ("%s: %s/result.json"):format(verdict.verdict, recorder.made())) end
+    tell_end(verdict)
     return verdict.status
 end
 
@@ -212,18 +223,41 @@ commands["test-file"] = function()
     return code
 end
 
--- The page of a run that is over.
-function commands.report(words)
-    local opts = parse(words, {})
-    local folder = opts.files[1] and opts.files[1]:gsub("(.)/+$", "%1")
-    if #opts.files ~= 1 then usage("report wants the folder of a run") end
-    if core.stat(folder .. "/events.jsonl") ~= "file" then
-        usage(("report %s: no run's folder: it has no events.jsonl"):format(folder))
-    end
-    local path, why = report.write(folder)
+local REPORT = { ["--out"] = { true, set("out") } }
+
+local function written(path, why)
     if path then print(path) return status.PASSED end
     io.stderr:write("qemunet: report: ", why, "\n")
     return status.MACHINERY
+end
+
+-- The page of a run that is over.
+local function report_run(folder)
+    if core.stat(folder .. "/events.jsonl") ~= "file" then
+        usage(("report %s: no run's folder: it has no events.jsonl"):format(folder))
+    end
+    return written(report.write(folder))
+end
+
+-- The page of several, side by side.
+local function compare_runs(folders, out)
+    if #folders > comparison.RUNS then
+        usage(("report compares %d runs at most, not %d"):format(comparison.RUNS, #folders))
+    end
+    local runs, why = comparison.read(folders)
+    if not runs then usage("report: " .. why) end
+    for _, note in ipairs(comparison.notes(runs)) do io.stderr:write("qemunet: report: ", note, "\n") end
+    return written(comparison.write(runs, out or "comparison.html"))
+end
+
+function commands.report(words)
+    local opts = parse(words, REPORT)
+    local folders = {}
+    for i, folder in ipairs(opts.files) do folders[i] = folder:gsub("(.)/+$", "%1") end
+    if #folders == 0 then usage("report wants the folder of a run, or of several to compare") end
+    if #folders > 1 then return compare_runs(folders, opts.out) end
+    if opts.out then usage("report --out is for several runs: of one, report.html is in its folder") end
+    return report_run(folders[1])
 end
 
 -- Runs what looks at an experiment that is under way, in a task, which a signal can end. Returns the exit status.

@@ -264,14 +264,8 @@ local function write_report()
     if not written then core.log(0, "no report.html: " .. why) end
 end
 
---- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, no_templates=, suite= options for a suite run, lazy=,
---- strict= whether an unsound run fails, allow_host= whether it may do on this machine what it likes (see sandbox),
---- chunk= a function instead of the file, claim= fn(bytes) that is called, and may wait, before a machine of the run boots: how
---- much memory its machines take, session= fn(globals), which is called in the file's place, repl_on_failure= whether a failure
---- opens a prompt}.
---- Returns the verdict, {verdict=, status=, error=, trace=, tests=}, and the suite's summary if it was one.
-function run.file(opts)
-    setup_run(opts)
+-- Runs what there is to run. Returns the verdict, and the suite's summary if it was one.
+local function run_script(opts)
     local registry = new_suite()
     local env = language.environment(language.names(suite.globals(registry), opts.args), folder_of(opts.file))
     search_beside(opts.file)
@@ -279,13 +273,19 @@ function run.file(opts)
     local chunk, problem = opts.chunk
     if opts.session then chunk = function() opts.session(env) end end
     if not chunk then chunk, problem = modules.read_chunk(opts.file, env) end
-    local verdict, summary
-    if chunk then
-        verdict, summary = run_chunk(chunk, registry, opts, env)
-    else
-        verdict = { verdict = "failed", status = status.FAILED, error = problem }
-    end
-    state.tell_verdict(verdict.verdict)
+    if not chunk then return { verdict = "failed", status = status.FAILED, error = problem } end
+    return run_chunk(chunk, registry, opts, env)
+end
+
+-- With --strict, a run that passed and was unsound has not passed.
+local function judged(verdict, kept_up, opts)
+    if not opts.strict or kept_up.verdict ~= "unsound" or verdict.status ~= status.PASSED then return verdict end
+    return { verdict = "unsound", status = status.UNSOUND, tests = verdict.tests,
+        error = "this machine did not keep up; see above" }
+end
+
+-- Ends all that runs, and writes down what came of it. Returns the verdict.
+local function wind_up(verdict, opts)
     tasks.end_all()
     local counters, topology = strain.collect(), recorder.made() and inventory.collect()
     write_link_samples()
@@ -294,13 +294,24 @@ function run.file(opts)
     testbed.teardown()
     local kept_up = fidelity.judge(counters)
     fidelity.tell(kept_up)
-    if opts.strict and kept_up.verdict == "unsound" and verdict.status == status.PASSED then
-        verdict = { verdict = "unsound", status = status.UNSOUND, tests = verdict.tests,
-            error = "this machine did not keep up; see above" }
-    end
+    verdict = judged(verdict, kept_up, opts)
     core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
     recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up, topology or nil)
     write_report()
+    return verdict
+end
+
+--- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, no_templates=, suite= options for a suite run, lazy=,
+--- strict= whether an unsound run fails, allow_host= whether it may do on this machine what it likes (see sandbox),
+--- chunk= a function instead of the file, claim= fn(bytes) that is called, and may wait, before a machine of the run boots: how
+--- much memory its machines take, session= fn(globals), which is called in the file's place, repl_on_failure= whether a failure
+--- opens a prompt}.
+--- Returns the verdict, {verdict=, status=, error=, trace=, tests=}, and the suite's summary if it was one.
+function run.file(opts)
+    setup_run(opts)
+    local verdict, summary = run_script(opts)
+    state.tell_verdict(verdict.verdict)
+    verdict = wind_up(verdict, opts)
     control.close()
     if not opts.suite then report(verdict) end
     return verdict, summary

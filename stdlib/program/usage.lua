@@ -42,6 +42,9 @@ usage: qemunet COMMAND ...
   watch [PID|FOLDER]  the report of a running experiment as it grows, at an address
                       for a browser on this machine; ends with it, or by Ctrl-C
   report DIR          write report.html into the folder of an earlier run
+  report DIR DIR... [--out FILE]
+                      write comparison.html: 2 to 20 runs side by side, what
+                      differs in them, what they recorded, their series in one plot
   image list          the images in the cache
   image build NAME [--packages "A B"] [--run SCRIPT] [--add PATH[:PLACE]]...
                       build a Debian system for vm{image="NAME"}

@@ -6,7 +6,7 @@ local testbed = require "qemunet.testbed"
 
 local inventory = {}
 
-local function kind_of(object) return getmetatable(object).__name end
+local function kind_of(object) return rawget(object, "is_hub") and "hub" or getmetatable(object).__name end
 
 -- Where it is: in a radio, or on the map that it was read from.
 local function position(node)

@@ -115,12 +115,13 @@ end
 --- thinning.rows(file) -> iterator over the rows of a file of comma-separated values; of nil, none.
 thinning.rows = rows_of
 
---- thinning.series(path, put) -> list, how many values there are, how many groups of a series became two each: calls
+--- thinning.series(path, put, limit) -> list, how many values there are, how many groups of a series became two each: calls
 --- put(number of the series, time, value as a number or its text) for the values of series.csv, in their order. `list`:
---- { { name, unit, count }, ... } by number, from 0 on.
-function thinning.series(path, put)
+--- { { name, unit, count }, ... } by number, from 0 on. `limit`: how many values at most, about.
+function thinning.series(path, put, limit)
+    limit = limit or thinning.VALUES
     local list, by_head, total = count_series(path)
-    local every = total > thinning.VALUES and math.ceil(2 * total / thinning.VALUES) or 1
+    local every = total > limit and math.ceil(2 * total / limit) or 1
     for _, one in ipairs(list) do one.every, one.rest = every, one.count end
     local file <close> = io.open(path, "rb")
     for row in rows_of(file) do

@@ -4,6 +4,7 @@
 
 local core = require "qemunet.core"
 local excerpt = require "qemunet.report.excerpt"
+local page = require "qemunet.report.page"
 local report = require "qemunet.report.report"
 local thinning = require "qemunet.report.thinning"
 
@@ -27,12 +28,12 @@ end
 local function lines(list) return table.concat(list, "\n") .. "\n" end
 
 -- The text of one of the page's blocks of data.
-local function block(page, id)
-    return page:match(('<script type="application/json" id="%s">(.-)</script>'):format(id))
+local function block(text, id)
+    return text:match(('<script type="application/json" id="%s">(.-)</script>'):format(id))
 end
 
 local function need_page()
-    if not core.report_page() then skip "the program was built without npm" end
+    if not core.report_page("report") then skip "the program was built without npm" end
 end
 
 local function written()
@@ -53,7 +54,7 @@ end
 
 test("what is escaped is the same JSON, without what HTML could read", function()
     local json = core.json_encode { [ATTACK] = ATTACK }
-    local escaped = report.escape(json)
+    local escaped = page.escape(json)
     check.equal(core.json_decode(escaped), core.json_decode(json))
     for _, bad in ipairs { "<", ">", "&", "\u{2028}", "\u{2029}" } do check.equal(escaped:find(bad, 1, true), nil) end
 end)
@@ -65,32 +66,32 @@ test("hostile records stay in their block", function()
     write("series.csv", lines { "t,series,unit,value", ('1.0,"%s",%s,2'):format(ATTACK:gsub('"', '""'), ATTACK), "x,y" })
     write("links.csv", lines { "t,interval,link,dir,sent,delivered,bytes,lost,queue,delay_mean,delay_max",
         ('0.1,0.1,"%s",ba,1,1,64,0,0,0.01,0.01'):format(ATTACK) })
-    local page = written()
-    local _, scripts = page:gsub("<script", "")
-    local _, own = core.report_page():gsub("<script", "")
+    local text = written()
+    local _, scripts = text:gsub("<script", "")
+    local _, own = core.report_page("report"):gsub("<script", "")
     check.equal(scripts, own + 4)
-    check.equal(select(2, block(page, "events"):gsub("\n", "")), 2)
-    local run = core.json_decode(block(page, "run"))
+    check.equal(select(2, block(text, "events"):gsub("\n", "")), 2)
+    local run = core.json_decode(block(text, "run"))
     check.equal(run.result.verdict, ATTACK)
     check.equal(run.series.list[1].name, ATTACK)
     check.equal(run.links, { ATTACK })
-    check.equal(core.json_decode(block(page, "series")), { { 0, 1.0, 2 } })
-    check.equal(core.json_decode(block(page, "links")), { { 0.1, 0.1, 0, 1, 1, 1, 64, 0, 0, 0.01, 0.01 } })
+    check.equal(core.json_decode(block(text, "series")), { { 0, 1.0, 2 } })
+    check.equal(core.json_decode(block(text, "links")), { { 0.1, 0.1, 0, 1, 1, 1, 64, 0, 0, 0.01, 0.01 } })
 end)
 
 test("a policy allows one script and one style, and no address", function()
     need_page()
-    local policy = core.report_page():match('Security%-Policy" content="([^"]*)"')
+    local policy = core.report_page("report"):match('Security%-Policy" content="([^"]*)"')
     check.match(policy, "^default%-src 'none'; script%-src 'sha256%-[^']+'; style%-src 'sha256%-[^']+';")
     check.equal(policy:find("unsafe", 1, true), nil)
-    check.less(#core.report_page(), 2e6)
+    check.less(#core.report_page("report"), 2e6)
 end)
 
 test("a run that was killed has a report as well", function()
     write("events.jsonl", '{"t":1,"kind":"mark","text":"x"}\n{"t":2,"ki')
-    local page = written()
-    check.equal(core.json_decode(block(page, "run")).result.verdict, "unfinished")
-    check.equal(block(page, "events"), '{"t":1,"kind":"mark","text":"x"}\n')
+    local text = written()
+    check.equal(core.json_decode(block(text, "run")).result.verdict, "unfinished")
+    check.equal(block(text, "events"), '{"t":1,"kind":"mark","text":"x"}\n')
 end)
 
 test("the page links to what is in the folder", function()
@@ -187,6 +188,8 @@ test("a run's folder has what the page needs", function()
     write("script.lua", [[
 local a, b = host("a"), host("b")
 local cable = link(a, b, { delay = "2ms", ab = { loss = "1%" } })
+hub("old"):connect(a)
+switch("new"):connect(a)
 boot()
 a:succeed("ping -c 2 -i 0.01 b")
 a:run("echo out; echo err >&2; head -c 100000 /dev/zero; exit 3")
@@ -194,10 +197,15 @@ cable:set { delay = "3ms" }
 record { answer = 42 }
 ]])
     local program = "/proc/" .. read("/proc/self/stat"):match("^%d+") .. "/exe"
-    assert(os.execute(("%s run -q --out %s/run %s"):format(program, folder, script)))
+    local pipe <close> = assert(io.popen(("%s run --out %s/run %s 2>&1"):format(program, folder, script)))
+    local name = core.report_page("report") and "report.html" or "result.json"
+    check.match(pipe:read("a"), ("passed: %s/run/%s\n"):format(folder, name))
     local result = core.json_decode(read(folder .. "/run/result.json"))
     local node, cable = result.topology.nodes[1], result.topology.links[1]
     check.equal({ node.name, node.kind, cable.a, cable.b }, { "a", "host", "a", "b" })
+    local others = {}
+    for _, other in ipairs(result.topology.others) do others[other.name] = other.kind end
+    check.equal(others, { old = "hub", new = "switch" })
     check.near(cable.ab.delay, 0.003, 1e-9)
     local commands = {}
     for line in io.lines(folder .. "/run/events.jsonl") do
@@ -208,7 +216,7 @@ record { answer = 42 }
     local failed = commands[2]
     check.equal({ failed.status, failed.stderr, failed.stdout:sub(1, 4), #failed.stdout_tail }, { 3, "err\n", "out\n", 4096 })
     check.match(read(folder .. "/run/links.csv"), "\n[0-9.]+,[0-9.]+,a%-%-b,ab,[0-9]+,")
-    if core.report_page() then
+    if core.report_page("report") then
         check.match(read(folder .. "/run/report.html"), "2 packets transmitted")
     else
         check.equal(core.stat(folder .. "/run/report.html"), nil)

@@ -10,7 +10,6 @@ local folder
 setup(function() folder = session.folder() end)
 teardown(function() session.remove_folder(folder) end)
 
-local QEMUNET = os.getenv("QEMUNET")
 
 local function write(name, content)
     local file <close> = assert(io.open(folder .. "/" .. name, "w"))
@@ -24,7 +23,7 @@ local function shell(command)
     return output, select(3, file:close())
 end
 
-local function qemunet(words) return shell(QEMUNET .. " " .. words) end
+local function qemunet(words) return shell(session.QEMUNET .. " " .. words) end
 
 local function listed() return json.decode((qemunet("ps --json"))) end
 
@@ -148,7 +147,7 @@ test("other users are refused", function()
 end)
 
 test("watch serves the report as it grows, to who knows its address, until the run ends", function()
-    if not core.report_page() then skip("built without the page, which needs npm") end
+    if not core.report_page "report" then skip("built without the page, which needs npm") end
     local none = session.start(folder, "watch")
     none:see("qemunet: watch: no experiment of this user is running")
     check.equal(none:finish(), 1)

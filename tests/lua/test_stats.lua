@@ -96,6 +96,24 @@ test("confidence intervals", function()
     check.equal({ stats.ci95 { 7, 7, 7 } }, { 7, 7 })
 end)
 
+test("Welch's interval of a difference", function()
+    -- Variances of the means 1/3 and 1/3: 4 degrees of freedom, and t of NIST's table is 2.776.
+    local difference, lo, hi, p = stats.welch({ 1, 2, 3 }, { 4, 5, 6 })
+    check.equal(difference, 3)
+    check.near(lo, 3 - 2.776445 * math.sqrt(2 / 3), 1e-6)
+    check.near(hi, 3 + 2.776445 * math.sqrt(2 / 3), 1e-6)
+    -- With 4 degrees of freedom there is a closed form: of t = sqrt(13.5), x = t^2 / (t^2 + 4).
+    local x = 13.5 / 17.5
+    check.near(p, 1 - math.sqrt(x) * (3 - x) / 2, 1e-12)
+    -- Variances of the means 1/2 and 4/3: (11/6)^2 / (1/16 + 8/9) degrees of freedom, about 3.53.
+    difference, lo, hi = stats.welch({ 1, 2, 3, 4, 5 }, { 2, 4, 6 }, "90%")
+    check.equal(difference, 1)
+    check.near((hi - lo) / 2 / math.sqrt(11 / 6), 2.23, 0.02) -- t of 3 and 4: 2.353 and 2.132
+    check.equal({ stats.welch({ 1, 1 }, { 2, 2, 2.5 }) }, { stats.welch({ 1, 1 }, { 2, 2.5, 2 }) })
+    blames(function() stats.welch({ 1, 1 }, { 2, 2 }) end, "stats.welch: the values of each list are all the same")
+    blames(function() stats.welch({ 1, 1 }, { 2 }) end, "stats.welch: needs at least 2 values, got 1")
+end)
+
 test("sum, least, greatest, variance", function()
     local t = { 3, 1, 1e100, 2, -1e100 }
     check.equal({ stats.sum(t), stats.min(t), stats.max(t) }, { 6, -1e100, 1e100 })

@@ -10,7 +10,12 @@ export const RIGHT = 18;
 /** Room for names at the left, CSS pixels. */
 export const gutter = (width) => Math.round(Math.min(170, Math.max(84, width * 0.16)));
 
-const decimals = (step) => Math.max(0, Math.min(9, -Math.floor(Math.log10(step) + 1e-9)));
+// As many as tell apart the times of an axis: steps are 1, 2, 2.5 or 5 times a power of ten.
+function decimals(step) {
+    const digits = -Math.floor(Math.log10(step) + 1e-9);
+    const isQuarter = Math.abs(step * 10 ** digits - 2.5) < 1e-6;
+    return Math.max(0, Math.min(9, digits + (isQuarter ? 1 : 0)));
+}
 
 export const FONT = "12px system-ui, sans-serif";
 

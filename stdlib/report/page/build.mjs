@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Makes the one file that every report begins as:  node build.mjs NODE_MODULES OUT
+// Makes the one file that every report, or comparison, begins as:  node build.mjs NODE_MODULES SCRIPT PAGE OUT
 // What a run recorded goes in at the place that the marker <!--data--> holds.
 
 import { createHash } from "node:crypto";
@@ -8,7 +8,8 @@ import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const [modules, out] = process.argv.slice(2).map((path) => resolve(path));
+const [given, scriptName, pageName, out] = process.argv.slice(2);
+const modules = resolve(given);
 const here = dirname(fileURLToPath(import.meta.url));
 const esbuild = createRequire(join(modules, "here.js"))("esbuild");
 
@@ -35,14 +36,14 @@ const hash = (text) => `'sha256-${createHash("sha256").update(text).digest("base
 
 // The text goes in as it is: "$&" in it means nothing.
 const put = (page, marker, text) => {
-    if (page.split(marker).length !== 2) throw new Error(`index.html: want ${marker} once`);
+    if (page.split(marker).length !== 2) throw new Error(`${pageName}: want ${marker} once`);
     return page.replace(marker, () => text);
 };
 
-const script = bundle("main.js");
+const script = bundle(scriptName);
 const style = bundle("page.css");
 const policy = `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}; base-uri 'none'; form-action 'none'`;
-let page = readFileSync(join(here, "index.html"), "utf8");
+let page = readFileSync(join(here, pageName), "utf8");
 page = put(page, "{{policy}}", policy);
 page = put(page, "{{style}}", style);
 page = put(page, "{{script}}", script);

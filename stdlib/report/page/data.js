@@ -2,7 +2,7 @@
 // What the run recorded, read from the page.
 
 // An empty list of Lua's is an object in JSON.
-const list = (value) => (Array.isArray(value) ? value : []);
+export const list = (value) => (Array.isArray(value) ? value : []);
 
 const textOf = (page, id) => page.getElementById(id)?.textContent ?? "";
 
@@ -31,9 +31,9 @@ function readEvents(page) {
 
 const column = () => ({ t: [], v: [] });
 
-function readSeries(page, about) {
-    const all = list(about?.list).map((one) => ({ ...one, ...column() }));
-    for (const [number, t, value] of parsed(page, "series", [])) {
+function seriesOf(about, rows) {
+    const all = list(about).map((one) => ({ ...one, ...column() }));
+    for (const [number, t, value] of rows) {
         all[number]?.t.push(t);
         all[number]?.v.push(value);
     }
@@ -59,13 +59,9 @@ function push(way, t, to, values) {
 // Nothing happened between two rows that do not touch.
 const QUIET = [0, null, null, 0, 0];
 
-function readLinks(page, names, end) {
+function linksOf(names, rows, end) {
     const links = list(names).map((name) => ({ name, ways: [direction(), direction()] }));
-    for (const [t, interval, number, dir, , delivered, bytes, lost, queue, delay, worst] of parsed(
-        page,
-        "links",
-        [],
-    )) {
+    for (const [t, interval, number, dir, , delivered, bytes, lost, queue, delay, worst] of rows) {
         const way = links[number]?.ways[dir];
         if (!way || !(interval > 0)) continue;
         const before = way.to.at(-1) ?? 0;
@@ -103,11 +99,26 @@ export function readRun(page) {
         result,
         events,
         end,
-        series: readSeries(page, about.series),
-        links: readLinks(page, about.links, end),
+        series: seriesOf(about.series?.list, parsed(page, "series", [])),
+        links: linksOf(about.links, parsed(page, "links", []), end),
         nodes: list(topology.nodes),
         others: list(topology.others),
         cables: list(topology.links),
         files: list(about.files),
     };
+}
+
+/** Several runs: what the program made of them, and in each of `runs` its series and links. */
+export function readComparison() {
+    const about = parsed(document, "comparison", {});
+    const series = parsed(document, "series", []),
+        links = parsed(document, "links", []);
+    const runs = list(about.runs).map((run, i) => ({
+        ...run,
+        number: i,
+        series: seriesOf(run.series, list(series[i])),
+        links: linksOf(run.links, list(links[i]), Number(run.duration) || 0),
+    }));
+    const tables = ["groups", "facts", "recorded", "tests", "notes"].map((name) => [name, list(about[name])]);
+    return { ...Object.fromEntries(tables), runs, leftOut: about.recorded_left_out ?? 0 };
 }

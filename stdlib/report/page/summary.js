@@ -1,30 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What comes first: the verdict, what failed and where, and whether the machine kept up; and what the run was made of.
 
+import { fidelityBadge, outcomeBadge, verdictBadge } from "./badges.js";
 import { element, terms, visible } from "./elements.js";
 import { bytes, counted, moment, number, percent, seconds, value } from "./format.js";
 
-const VERDICTS = {
-    passed: "good",
-    failed: "bad",
-    "machinery failed": "bad",
-    "timed out": "bad",
-    unsound: "bad",
-    interrupted: "warn",
-    skipped: "warn",
-};
-const SIGNS = { good: "\u2713", bad: "\u2715", warn: "\u25b3" };
-
 const list = (v) => (Array.isArray(v) ? v : []);
-
-function badge(text, look) {
-    return element(
-        "span",
-        { class: `badge ${look}` },
-        element("span", { "aria-hidden": "true" }, `${SIGNS[look]} `),
-        text,
-    );
-}
 
 function headline(run) {
     const { result } = run;
@@ -43,9 +24,9 @@ function headline(run) {
         element(
             "p",
             { class: "verdict" },
-            badge(verdict, Object.hasOwn(VERDICTS, verdict) ? VERDICTS[verdict] : "warn"),
+            verdictBadge(verdict),
             kept && kept !== "sound" && kept !== verdict
-                ? badge(`fidelity: ${kept}`, Object.hasOwn(FIDELITY, kept) ? FIDELITY[kept] : "warn")
+                ? fidelityBadge(kept, `fidelity: ${kept}`)
                 : null,
             element("span", { class: "facts" }, facts.filter(Boolean).join(" \u00b7 ")),
         ),
@@ -81,8 +62,6 @@ function failures(result) {
         ...failed,
     ];
 }
-
-const FIDELITY = { sound: "good", doubtful: "warn", unsound: "bad" };
 
 // What of the fabric's counts is not the emulation's doing.
 const COUNTS = [
@@ -124,7 +103,7 @@ function fidelity({ fidelity: given, fabric }) {
         { class: "card" },
         element("h2", {}, "Fidelity"),
         verdict
-            ? element("p", {}, badge(verdict, Object.hasOwn(FIDELITY, verdict) ? FIDELITY[verdict] : "warn"))
+            ? element("p", {}, fidelityBadge(verdict))
             : null,
         reasons.length ? element("ul", {}, reasons) : null,
         terms([
@@ -199,8 +178,6 @@ function files(run) {
     );
 }
 
-const OUTCOMES = { passed: "good", failed: "bad", skipped: "warn" };
-
 function tests(result) {
     const all = list(result.tests);
     if (all.length === 0) return null;
@@ -210,7 +187,7 @@ function tests(result) {
             "tr",
             {},
             element("td", {}, String(test.number ?? "")),
-            element("td", {}, badge(test.outcome, OUTCOMES[test.outcome] ?? "warn")),
+            element("td", {}, outcomeBadge(test.outcome)),
             element(
                 "td",
                 { class: "wide" },
