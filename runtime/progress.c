@@ -18,7 +18,7 @@
 /* Without a terminal, a wait this long is worth one line. */
 #define TELL_AFTER_NS (10 * CLOCK_NS_PER_S)
 /* Who prints much does not have the lines drawn again each time. */
-#define DRAW_AGAIN_NS (50 * CLOCK_NS_PER_MS)
+#define DRAW_AGAIN_NS (100 * CLOCK_NS_PER_MS)
 
 struct wait {
     struct wait *next;
