@@ -18,7 +18,7 @@
 /* Without a terminal, a wait this long is worth one line. */
 #define TELL_AFTER_NS (10 * CLOCK_NS_PER_S)
 /* Who prints much does not have the lines drawn again each time. */
-#define DRAW_AGAIN_NS (50 * CLOCK_NS_PER_MS)
+#define DRAW_AGAIN_NS (100 * CLOCK_NS_PER_MS)
 
 struct wait {
     struct wait *next;
@@ -211,11 +211,22 @@ void progress_done(struct progress *progress, const char *key)
         draw(progress);
 }
 
+/* A message begins at the left. */
+static void end_line_below(struct progress *progress)
+{
+    fputc('\n', stderr);
+    progress->open_below = false;
+    if (progress->output_is_terminal)
+        progress->open_line = false;
+}
+
 void progress_log(struct progress *progress, int level, const char *text)
 {
     if (level > progress->level)
         return;
     erase(progress);
+    if (progress->terminal && progress->open_below)
+        end_line_below(progress);
     fprintf(stderr, level < 0 && progress->colour ? "\033[31m%s\033[0m\n" : "%s\n", text);
     draw_again(progress);
 }
