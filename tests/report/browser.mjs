@@ -319,7 +319,7 @@ async function checkComparison() {
     const each = await tableOf(page, "Recorded, of each run");
     check(
         "comparison: each run's own interval",
-        each.rtt_ms?.[1] === "40[37.516, 42.484], n = 3",
+        each.rtt_ms?.[1] === "40[37.516, 42.484]n = 3",
         JSON.stringify(each),
     );
     const tests = await tableOf(page, "Tests whose outcomes differ");

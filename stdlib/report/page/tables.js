@@ -26,6 +26,19 @@ const runHead = (run) => th("col", `${run.number + 1} ${run.name}`);
 const NONE = "\u2013";
 const isNone = (v) => v === false || v === null || v === undefined;
 
+// What a page cannot hold it says that it does not.
+function thinned(runs) {
+    const most = (name) => Math.max(1, ...runs.map((run) => run[name] ?? 1));
+    return [
+        most("every") > 1
+            ? `Of the values of a run's series, the least and the greatest of up to ${most("every")} are shown: series.csv has them all.`
+            : null,
+        most("joined") > 1
+            ? `Intervals of links are up to ${most("joined")} times as long as in links.csv.`
+            : null,
+    ];
+}
+
 export function showHead(container, { runs, groups, notes, leftOut }) {
     const several = groups.filter((group) => group.runs.length > 1).length;
     const facts = [
@@ -41,6 +54,7 @@ export function showHead(container, { runs, groups, notes, leftOut }) {
         unsound.length
             ? `This machine did not keep up in ${unsound.map((run) => `${run.name} (${run.fidelity})`).join(", ")}.`
             : null,
+        ...thinned(runs),
         leftOut > 0 ? `${leftOut} names of recorded values are left out: result.json has them.` : null,
     ].filter(Boolean);
     container.append(
@@ -142,7 +156,7 @@ export function showFacts(container, { facts, runs }) {
         const head = [td({}, ""), td({}, ""), ...runs.map(runHead)];
         container.append(table("Table of differences", head, factRows(differing)));
         container.append(
-            element("p", { class: "hint" }, "Underlined: another value than that of the first run."),
+            element("p", { class: "about" }, "Underlined: another value than that of the first run."),
         );
     } else container.append(element("p", {}, "Parameters, seed, versions and host are the same."));
     if (same.length) {
@@ -162,18 +176,18 @@ export function showFacts(container, { facts, runs }) {
     }
 }
 
+// What is not to be cut in two.
+const whole = (text) => element("span", { class: "whole" }, text);
+
 const interval = (lo, hi) => `[${number(lo, 5)}, ${number(hi, 5)}]`;
 const signed = (v, text) => (v > 0 ? `+${text}` : text);
 
 // A mean, its interval below, and of how many.
-function meanCell(cell, isMean) {
-    const { n, mean, lo, hi } = cell;
-    const soft = [typeof lo === "number" ? interval(lo, hi) : null, isMean ? `n = ${n}` : null].filter(
-        Boolean,
-    );
+function meanCell({ n, mean, lo, hi }, isMean) {
     return [
         element("span", { class: "value" }, number(mean, 6)),
-        soft.length ? element("div", { class: "soft" }, soft.join(", ")) : null,
+        typeof lo === "number" ? element("div", { class: "soft" }, whole(interval(lo, hi))) : null,
+        isMean ? element("div", { class: "soft" }, `n = ${n}`) : null,
     ];
 }
 
@@ -189,7 +203,9 @@ function differenceCell({ difference }) {
         "div",
         { class: clear ? "difference clear" : "difference" },
         clear ? element("b", {}, main) : main,
-        is ? ` ${interval(lo, hi)}, p ${p < 0.001 ? "< 0.001" : `= ${number(p, 2)}`}` : "",
+        is
+            ? [" ", whole(interval(lo, hi)), ", ", whole(`p ${p < 0.001 ? "< 0.001" : `= ${number(p, 2)}`}`)]
+            : null,
     );
 }
 
@@ -235,7 +251,7 @@ export function showRecorded(container, { recorded, runs, groups }) {
         );
     if (differing.length)
         container.append(byGroup(isRepeated ? "Recorded, by parameters" : "Recorded", differing));
-    container.append(element("p", { class: "hint" }, explanation(isRepeated)));
+    container.append(element("p", { class: "about" }, explanation(isRepeated)));
     if (isRepeated && differing.length) {
         const head = [td({}, ""), ...runs.map(runHead)];
         const rows = differing.map((row) => element("tr", {}, th("row", row.name), row.runs.map(runCell)));
