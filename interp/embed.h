@@ -8,8 +8,8 @@
 
 extern const struct embedded_file embedded_stdlib[], compiled_stdlib[];
 
-/* "report.html" and "comparison.html", the pages that every report and comparison begins as; nothing
- * where npm was missing. */
+/* "report.html" and "comparison.html", the pages that every report and comparison begins as;
+ * nothing where npm was missing. */
 extern const struct embedded_file embedded_report[];
 
 #endif

@@ -182,17 +182,17 @@ local function about(run, has_report)
         started = as_text(result.started), duration = tonumber(result.duration) or 0, report = has_report }
 end
 
--- The blocks of all runs' series, or links: an array of what rows puts for each.
+-- The block of all runs' series, or links: an array of what rows puts for each. Returns what that says of each.
 local function put_all(out, id, runs, limit)
-    local list = {}
+    local list, every = {}, {}
     out:begin(id)
     for i, run in ipairs(runs) do
         out:put(i == 1 and "[" or ",")
-        list[i] = rows[id](out, run.folder, math.max(100, limit // #runs))
+        list[i], every[i] = rows[id](out, run.folder, math.max(100, limit // #runs))
     end
     out:put("]")
     out:finish()
-    return list
+    return list, every
 end
 
 -- Where a run's report is from the page; only where that is plain.
@@ -204,11 +204,11 @@ end
 local function put_data(out, runs, path)
     local list, of = {}, groups.of(runs)
     local shown, left_out = recorded.compare(runs, of)
-    local series, links = put_all(out, "series", runs, thinning.VALUES), put_all(out, "links", runs, LINKS)
+    local series = put_all(out, "series", runs, thinning.VALUES)
+    local links, joined = put_all(out, "links", runs, LINKS)
     for i, run in ipairs(runs) do
         list[i] = about(run, report_of(run, path))
-        list[i].series, list[i].links = series[i].list, links[i]
-        list[i].every = series[i].every
+        list[i].series, list[i].every, list[i].links, list[i].joined = series[i].list, series[i].every, links[i], joined[i]
     end
     local labels = {}
     for i, group in ipairs(of) do labels[i] = { label = group.label, runs = group.runs } end

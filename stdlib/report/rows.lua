@@ -77,18 +77,19 @@ local function joining(every, put)
     end
 end
 
---- rows.links(out, folder, limit, source) -> the links' names: puts [[t, interval, number of the link, direction, counts ...],
---- ...]; of more than `limit` rows, several in one. `source`: an iterator over the rows, in place of links.csv.
+--- rows.links(out, folder, limit, source) -> the links' names, how many rows became one: puts [[t, interval, number of the link,
+--- direction, counts ...], ...]; of more than `limit` rows, several in one. `source`: an iterator over the rows, in place of
+--- links.csv.
 function rows.links(out, folder, limit, source)
     local path = folder .. "/links.csv"
     local names, numbers, n = {}, {}, 0
+    local every = limit and math.ceil(math.max(1, count_rows(path)) / limit) or 1
+    local add, finish = joining(every, function(t, interval, name, way, counts)
+        if not numbers[name] then names[#names + 1], numbers[name] = name, #names end
+        out:put(n > 0 and ",[" or "[", t, ",", interval, ",", numbers[name], ",", way, ",", counts, "]")
+        n = n + 1
+    end)
     out:put("[")
-    local add, finish = joining(limit and math.ceil(math.max(1, count_rows(path)) / limit) or 1,
-        function(t, interval, name, way, counts)
-            if not numbers[name] then names[#names + 1], numbers[name] = name, #names end
-            out:put(n > 0 and ",[" or "[", t, ",", interval, ",", numbers[name], ",", way, ",", counts, "]")
-            n = n + 1
-        end)
     local file <close> = io.open(path, "rb")
     for row in source or thinning.rows(file) do
         local t, interval, name, way, counts = link_row(row)
@@ -97,7 +98,7 @@ function rows.links(out, folder, limit, source)
     end
     finish()
     out:put("]")
-    return names
+    return names, every
 end
 
 return rows

@@ -149,7 +149,7 @@ test("of too many rows of links several become one", function()
     write("run1/links.csv", LINKS_HEAD .. table.concat(list))
     local text = {}
     local out = { put = function(_, ...) text[#text + 1] = table.concat({ ... }) end, rest = function() end }
-    check.equal(rows.links(out, top .. "/run1", 3), { "l" })
+    check.equal({ rows.links(out, top .. "/run1", 3) }, { { "l" }, 4 })
     local found = core.json_decode(table.concat(text))
     check.equal(found[1], { 0.0, 0.4, 0, 0, 8, 2, 400, 4, 3, 0.02, 0.5 })
     check.equal(found[3], { 0.8, 0.2, 0, 0, 4, 1, 200, 2, 9, 0.02, 0.5 })

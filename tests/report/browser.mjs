@@ -14,6 +14,7 @@ const { chromium } = require("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
 const PATIENCE = 60000;
+const HOSTILE = "<img src=x onerror=alert(1)>";
 let passed = 0,
     failed = 0;
 
@@ -24,7 +25,7 @@ function check(what, ok, shown = "") {
 
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
 
-/** A run's report, and what must not happen in it. */
+/** A run's report, or a page by its name, and what must not happen in it. */
 async function open(name, options = {}) {
     const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
     page.setDefaultTimeout(PATIENCE);
@@ -35,7 +36,9 @@ async function open(name, options = {}) {
     });
     page.on("console", (message) => page.harm.push(`console: ${message.text()}`));
     page.on("pageerror", (error) => page.harm.push(`error: ${error.stack}`));
-    const address = pathToFileURL(join(folder, name, "report.html")).href;
+    const address = pathToFileURL(
+        join(folder, name.endsWith(".html") ? name : join(name, "report.html")),
+    ).href;
     page.on("request", (request) => request.url() === address || page.harm.push(`request: ${request.url()}`));
     await page.goto(address, { timeout: PATIENCE });
     await page.waitForSelector("html[data-ready]", { state: "attached" });
@@ -270,11 +273,99 @@ async function checkLarge(n) {
     await page.close();
 }
 
+// What a table of the page says: its rows, by the text of their heads, as texts of the cells.
+const tableOf = (page, name) =>
+    page
+        .locator(`.wide-table[aria-label="${name}"]`)
+        .evaluate((region) =>
+            Object.fromEntries(
+                [...region.querySelectorAll("tbody tr")].map((row) => [
+                    row.querySelector("th").textContent,
+                    [...row.querySelectorAll("td")].map((cell) => cell.textContent),
+                ]),
+            ),
+        );
+
+// one: delay 10 ms; two: 20 ms, and a hostile text; three: as two.
+async function checkComparison() {
+    const page = await open("comparison.html");
+    const runs = await tableOf(page, "Table of runs");
+    check("comparison: the runs", Object.keys(runs).join() === "one,two,three", JSON.stringify(runs));
+    check(
+        "comparison: their verdicts",
+        runs.one[2].includes("passed") && runs.two[2].includes("failed"),
+        runs.one,
+    );
+    const differing = await tableOf(page, "Table of differences");
+    check(
+        "comparison: parameters that differ",
+        differing.delay?.slice(1).join() === "10,20,20" && differing.seed?.slice(1).join() === "1,2,3",
+        JSON.stringify(differing),
+    );
+    check("comparison: a hostile parameter", differing.note?.[2] === HOSTILE, JSON.stringify(differing.note));
+    check("comparison: and none that do not", !("rounds" in differing), JSON.stringify(differing));
+    const values = await tableOf(page, "Recorded, by parameters");
+    check(
+        "comparison: a mean over two runs, with its interval and its difference",
+        /^40.*n = 2.*\+100%/.test(values.rtt_ms?.[1]) && /^20.*n = 1/.test(values.rtt_ms?.[0]),
+        JSON.stringify(values),
+    );
+    check(
+        "comparison: a hostile name",
+        Object.keys(values).some((name) => name.includes("<script>")),
+        Object.keys(values),
+    );
+    await page.getByText("Of each run", { exact: true }).click();
+    const each = await tableOf(page, "Recorded, of each run");
+    check(
+        "comparison: each run's own interval",
+        each.rtt_ms?.[1] === "40[37.516, 42.484]n = 3",
+        JSON.stringify(each),
+    );
+    const tests = await tableOf(page, "Tests whose outcomes differ");
+    const outcomes = Object.entries(tests).map(([name, cells]) => `${name.slice(0, 4)} ${cells.join()}`);
+    check(
+        "comparison: tests that differ",
+        outcomes.length === 1 && /^fast .*passed.*failed.*failed/.test(outcomes[0]),
+        outcomes,
+    );
+    const plot = page.locator("figure.plot").first();
+    await plot.scrollIntoViewIfNeeded();
+    await plot.locator(".u-legend").waitFor();
+    const legend = await plot.locator(".u-legend").textContent();
+    check(
+        "comparison: series over one another",
+        ["1 one", "2 two", "3 three"].every((name) => legend.includes(name)),
+        legend,
+    );
+    const before = await plot.locator("canvas").screenshot();
+    await page.getByLabel("1 one").focus();
+    await page.keyboard.press("Space");
+    const after = await plot.locator("canvas").screenshot();
+    check(
+        "comparison: a run is hidden by keyboard",
+        !before.equals(after) && !(await page.getByLabel("1 one").isChecked()),
+    );
+    await page.keyboard.press("Space");
+    check("comparison: and back again", (await plot.locator("canvas").screenshot()).equals(before));
+    await takePictures(page, "comparison");
+    for (const colorScheme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme });
+        const problems = await axeProblems(page);
+        check(`comparison: accessible, ${colorScheme}`, problems.length === 0, problems.join("\n  "));
+    }
+    const elements = await page.evaluate(() => [document.scripts.length, document.images.length]);
+    check("comparison: nothing became an element", elements.join() === "4,0", String(elements));
+    check("comparison: no harm", page.harm.length === 0, page.harm.join("\n  "));
+    await page.close();
+}
+
 await checkExperiment("hello", "ping -c 20", "20 packets transmitted");
 await checkExperiment("faults", "echo", "ended");
 await checkExperiment("suite", "ping", "packets transmitted");
 await checkKeyboard();
 await checkHostile();
+await checkComparison();
 await checkLarge(50000);
 await browser.close();
 console.log(`${passed} passed, ${failed} failed`);

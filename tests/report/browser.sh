@@ -28,8 +28,17 @@ run() {
 }
 for name in hello faults suite; do run "$name" "$root/experiments" & done
 run hostile "$here"
+compared() { # compared NAME SEED ARGS...
+    name=$1 seed=$2
+    shift 2
+    "$QEMUNET" run -q "$here/compared.lua" --out "$name" --seed "$seed" "$@" >"$name.log" 2>&1
+}
+compared one 1
+compared two 2 --param delay=20 --param 'note=<img src=x onerror=alert(1)>'
+compared three 3 --param delay=20 --param 'note=<img src=x onerror=alert(1)>'
 wait
 [ -e hello/report.html ] || skip "no report.html: the program was built without npm"
+"$QEMUNET" report one two three >comparison.log || cat comparison.log
 failed=0
 node "$here/watch.mjs" "$modules" "$chromium" "$QEMUNET" "$folder" "$here/watch.lua" || failed=1
 NODE_PATH=$modules node "$here/browser.mjs" "$modules" "$chromium" "$QEMUNET" "$folder" "${1:-}" || failed=1

@@ -16,7 +16,8 @@ showFacts($("facts"), comparison);
 $("recorded").hidden = !showRecorded($("recorded"), comparison);
 $("tests").hidden = !showTests($("tests"), comparison);
 
-const endOf = (run) => run.series.reduce((end, { t }) => Math.max(end, t.at(-1) ?? 0), Number(run.duration) || 0);
+const endOf = (run) =>
+    run.series.reduce((end, { t }) => Math.max(end, t.at(-1) ?? 0), Number(run.duration) || 0);
 const clock = createClock(Math.max(0, ...comparison.runs.map(endOf)));
 const curves = createCurves($("plots"), $("toggles"), comparison, clock);
 $("plots-section").hidden = curves.count() === 0;

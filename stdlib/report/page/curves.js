@@ -95,7 +95,8 @@ export function createCurves(container, toggles, comparison, clock) {
         );
         const fill = () => {
             for (const [title, key, text] of KINDS) {
-                if (!ways.some(({ thing }) => thing.ways.some((way) => way[key].some((v) => v > 0)))) continue;
+                if (!ways.some(({ thing }) => thing.ways.some((way) => way[key].some((v) => v > 0))))
+                    continue;
                 const shape = key === "delay" ? "pieces" : "steps";
                 add(box, `${name}: ${title}`, wayCurves(ways, key), shape, text);
             }

@@ -21,7 +21,7 @@ export function element(tag, attributes = {}, ...children) {
         if (typeof value === "function") made.addEventListener(name, value);
         else made.setAttribute(name, value === true ? "" : value);
     }
-    for (const child of children.flat()) {
+    for (const child of children.flat(2)) {
         if (child === null || child === undefined) continue;
         made.append(child instanceof Node ? child : visible(child));
     }

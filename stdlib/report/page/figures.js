@@ -128,7 +128,11 @@ export function createFigures(container, marks, clock, widthOf, height = HEIGHT)
             figure,
             update() {
                 if (!u) {
-                    u = new uPlot(plotOptions(clock, marks, lines, text, { width: widthOf(), height }), joined(tables), figure);
+                    u = new uPlot(
+                        plotOptions(clock, marks, lines, text, { width: widthOf(), height }),
+                        joined(tables),
+                        figure,
+                    );
                     follow(u, clock);
                 } else if (stale) {
                     if (u.width !== widthOf()) u.setSize({ width: widthOf(), height });

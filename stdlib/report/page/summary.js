@@ -25,9 +25,7 @@ function headline(run) {
             "p",
             { class: "verdict" },
             verdictBadge(verdict),
-            kept && kept !== "sound" && kept !== verdict
-                ? fidelityBadge(kept, `fidelity: ${kept}`)
-                : null,
+            kept && kept !== "sound" && kept !== verdict ? fidelityBadge(kept, `fidelity: ${kept}`) : null,
             element("span", { class: "facts" }, facts.filter(Boolean).join(" \u00b7 ")),
         ),
     ];
@@ -102,9 +100,7 @@ function fidelity({ fidelity: given, fabric }) {
         "section",
         { class: "card" },
         element("h2", {}, "Fidelity"),
-        verdict
-            ? element("p", {}, fidelityBadge(verdict))
-            : null,
+        verdict ? element("p", {}, fidelityBadge(verdict)) : null,
         reasons.length ? element("ul", {}, reasons) : null,
         terms([
             ...measured(given ?? {}),
@@ -231,7 +227,7 @@ function notes(run) {
     return texts.length
         ? element(
               "ul",
-              { class: "notes", role: "note" },
+              { class: "notes" },
               texts.map((text) => element("li", {}, text)),
           )
         : null;

@@ -26,6 +26,19 @@ const runHead = (run) => th("col", `${run.number + 1} ${run.name}`);
 const NONE = "\u2013";
 const isNone = (v) => v === false || v === null || v === undefined;
 
+// What a page cannot hold it says that it does not.
+function thinned(runs) {
+    const most = (name) => Math.max(1, ...runs.map((run) => run[name] ?? 1));
+    return [
+        most("every") > 1
+            ? `Of the values of a run's series, the least and the greatest of up to ${most("every")} are shown: series.csv has them all.`
+            : null,
+        most("joined") > 1
+            ? `Intervals of links are up to ${most("joined")} times as long as in links.csv.`
+            : null,
+    ];
+}
+
 export function showHead(container, { runs, groups, notes, leftOut }) {
     const several = groups.filter((group) => group.runs.length > 1).length;
     const facts = [
@@ -41,6 +54,7 @@ export function showHead(container, { runs, groups, notes, leftOut }) {
         unsound.length
             ? `This machine did not keep up in ${unsound.map((run) => `${run.name} (${run.fidelity})`).join(", ")}.`
             : null,
+        ...thinned(runs),
         leftOut > 0 ? `${leftOut} names of recorded values are left out: result.json has them.` : null,
     ].filter(Boolean);
     container.append(
@@ -51,7 +65,7 @@ export function showHead(container, { runs, groups, notes, leftOut }) {
         container.append(
             element(
                 "ul",
-                { class: "notes", role: "note" },
+                { class: "notes" },
                 texts.map((text) => element("li", {}, text)),
             ),
         );
@@ -64,17 +78,34 @@ const nameOf = (run) =>
 
 export function showRuns(container, { runs, groups }) {
     const isGrouped = groups.length > 1;
-    const head = ["#", "run", isGrouped ? "with" : null, "verdict", "fidelity", "seed", "took", "started (UTC)"]
+    const head = [
+        "#",
+        "run",
+        isGrouped ? "with" : null,
+        "verdict",
+        "fidelity",
+        "seed",
+        "took",
+        "started (UTC)",
+    ]
         .filter(Boolean)
         .map((text) => th("col", text));
     const rows = runs.map((run) =>
         element(
             "tr",
             {},
-            td({ class: "figure" }, element("i", { class: `run${((run.group - 1) % 8) + 1}` }), ` ${run.number + 1}`),
+            td(
+                { class: "figure" },
+                element("i", { class: `run${((run.group - 1) % 8) + 1}` }),
+                ` ${run.number + 1}`,
+            ),
             th("row", nameOf(run)),
             isGrouped ? td({}, groups[run.group - 1]?.label) : null,
-            td({}, verdictBadge(String(run.verdict)), isNone(run.error) ? null : element("div", { class: "soft" }, String(run.error).slice(0, 200))),
+            td(
+                {},
+                verdictBadge(String(run.verdict)),
+                isNone(run.error) ? null : element("div", { class: "soft" }, String(run.error).slice(0, 200)),
+            ),
             td(
                 {},
                 isNone(run.fidelity) ? NONE : fidelityBadge(String(run.fidelity)),
@@ -82,10 +113,13 @@ export function showRuns(container, { runs, groups }) {
             ),
             td({ class: "figure" }, isNone(run.seed) ? NONE : String(run.seed)),
             td({ class: "figure" }, seconds(Number(run.duration) || 0)),
-            td({ class: "figure" }, isNone(run.started) ? NONE : String(run.started).replace("T", " ").replace("Z", "")),
+            td(
+                { class: "figure" },
+                isNone(run.started) ? NONE : String(run.started).replace("T", " ").replace("Z", ""),
+            ),
         ),
     );
-    container.append(table("Runs", head, rows));
+    container.append(table("Table of runs", head, rows));
 }
 
 function factText(name, v) {
@@ -119,10 +153,10 @@ export function showFacts(container, { facts, runs }) {
     const differing = facts.filter((fact) => fact.differs),
         same = facts.filter((fact) => !fact.differs);
     if (differing.length) {
-        const head = [th("col", ""), th("col", ""), ...runs.map(runHead)];
-        container.append(table("What differs", head, factRows(differing)));
+        const head = [td({}, ""), td({}, ""), ...runs.map(runHead)];
+        container.append(table("Table of differences", head, factRows(differing)));
         container.append(
-            element("p", { class: "hint" }, "Underlined: another value than that of the first run."),
+            element("p", { class: "about" }, "Underlined: another value than that of the first run."),
         );
     } else container.append(element("p", {}, "Parameters, seed, versions and host are the same."));
     if (same.length) {
@@ -135,21 +169,25 @@ export function showFacts(container, { facts, runs }) {
                 td({}, factText(fact.name, fact.values[0])),
             ),
         );
-        const head = [th("col", ""), th("col", ""), th("col", "all runs")];
-        container.append(folded(`The same in all runs: ${same.length}`, table("The same", head, rows)));
+        const head = [td({}, ""), td({}, ""), th("col", "all runs")];
+        container.append(
+            folded(`The same in all runs: ${same.length}`, table("What is the same", head, rows)),
+        );
     }
 }
+
+// What is not to be cut in two.
+const whole = (text) => element("span", { class: "whole" }, text);
 
 const interval = (lo, hi) => `[${number(lo, 5)}, ${number(hi, 5)}]`;
 const signed = (v, text) => (v > 0 ? `+${text}` : text);
 
 // A mean, its interval below, and of how many.
-function meanCell(cell, isMean) {
-    const { n, mean, lo, hi } = cell;
-    const soft = [typeof lo === "number" ? interval(lo, hi) : null, isMean ? `n = ${n}` : null].filter(Boolean);
+function meanCell({ n, mean, lo, hi }, isMean) {
     return [
         element("span", { class: "value" }, number(mean, 6)),
-        soft.length ? element("div", { class: "soft" }, soft.join(", ")) : null,
+        typeof lo === "number" ? element("div", { class: "soft" }, whole(interval(lo, hi))) : null,
+        isMean ? element("div", { class: "soft" }, `n = ${n}`) : null,
     ];
 }
 
@@ -159,12 +197,15 @@ function differenceCell({ difference }) {
     const { value, relative, lo, hi, p } = difference;
     const is = typeof lo === "number";
     const clear = is && (lo > 0 || hi < 0);
-    const main = typeof relative === "number" ? signed(relative, percent(relative)) : signed(value, number(value, 5));
+    const main =
+        typeof relative === "number" ? signed(relative, percent(relative)) : signed(value, number(value, 5));
     return element(
         "div",
         { class: clear ? "difference clear" : "difference" },
         clear ? element("b", {}, main) : main,
-        is ? ` ${interval(lo, hi)}, p ${p < 0.001 ? "< 0.001" : `= ${number(p, 2)}`}` : "",
+        is
+            ? [" ", whole(interval(lo, hi)), ", ", whole(`p ${p < 0.001 ? "< 0.001" : `= ${number(p, 2)}`}`)]
+            : null,
     );
 }
 
@@ -195,18 +236,24 @@ export function showRecorded(container, { recorded, runs, groups }) {
                 isRepeated ? `run${group.runs.length > 1 ? "s" : ""} ${group.runs.join(", ")}` : group.label,
             ),
         ]);
-    const byGroup = (rows) =>
+    const byGroup = (name, rows) =>
         table(
-            isRepeated ? "Recorded, by parameters" : "Recorded",
-            [th("col", ""), ...groups.map(groupHead)],
+            name,
+            [td({}, ""), ...groups.map(groupHead)],
             rows.map((row) =>
-                element("tr", {}, th("row", row.name), row.groups.map((cell) => groupCell(cell, isRepeated))),
+                element(
+                    "tr",
+                    {},
+                    th("row", row.name),
+                    row.groups.map((cell) => groupCell(cell, isRepeated)),
+                ),
             ),
         );
-    if (differing.length) container.append(byGroup(differing));
-    container.append(element("p", { class: "hint" }, explanation(isRepeated)));
+    if (differing.length)
+        container.append(byGroup(isRepeated ? "Recorded, by parameters" : "Recorded", differing));
+    container.append(element("p", { class: "about" }, explanation(isRepeated)));
     if (isRepeated && differing.length) {
-        const head = [th("col", ""), ...runs.map(runHead)];
+        const head = [td({}, ""), ...runs.map(runHead)];
         const rows = differing.map((row) => element("tr", {}, th("row", row.name), row.runs.map(runCell)));
         container.append(
             element(
@@ -217,7 +264,10 @@ export function showRecorded(container, { recorded, runs, groups }) {
             ),
         );
     }
-    if (same.length) container.append(folded(`The same in all runs: ${same.length}`, byGroup(same)));
+    if (same.length)
+        container.append(
+            folded(`The same in all runs: ${same.length}`, byGroup("Recorded, the same in all runs", same)),
+        );
     return true;
 }
 
