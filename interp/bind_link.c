@@ -200,6 +200,7 @@ static int link_send(lua_State *L)
     return push_outcome(L, fabric_link_send(fabric_of(L), check_link(L), dir, data, len));
 }
 
+/* The name of a link in the table at 2. */
 static const char *name_of(void *arg, int link)
 {
     lua_State *L = arg;
@@ -225,6 +226,56 @@ static int end_samples(lua_State *L)
     }
     link_samples_close(s);
     return push_outcome(L, err);
+}
+
+/* core.link_rows(since, {[link] = cell}) -> the rows that links.csv will have, from that experiment
+ * second on */
+static int rows(lua_State *L)
+{
+    const struct host *host = host_of(L);
+    double since = luaL_checknumber(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    char *text =
+        host->link_samples ? link_samples_text(host->link_samples, since, name_of, L) : NULL;
+    lua_pushstring(L, text ? text : "");
+    free(text);
+    return 1;
+}
+
+/* Add to field @name of the table at the top of the stack. */
+static void add_count(lua_State *L, const char *name, uint64_t n)
+{
+    lua_getfield(L, -1, name);
+    lua_Integer sum = lua_tointeger(L, -1) + (lua_Integer)n;
+    lua_pop(L, 1);
+    lua_pushinteger(L, sum);
+    lua_setfield(L, -2, name);
+}
+
+/* Stack: the table of links at the top. */
+static void add_recent(void *arg, const struct fabric_sample *sample)
+{
+    lua_State *L = arg;
+    if (lua_rawgeti(L, -1, sample->link) == LUA_TNIL) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, -3, sample->link);
+    }
+    add_count(L, sample->dir ? "ba" : "ab", sample->bytes);
+    add_count(L, "lost", sample->lost);
+    lua_pop(L, 1);
+}
+
+/* core.link_recent() -> {[link] = {ab=bytes, ba=bytes, lost=frames}} of about the last second, of
+ * those on which something happened; the seconds that it covers */
+static int recent(lua_State *L)
+{
+    const struct host *host = host_of(L);
+    lua_newtable(L);
+    lua_pushnumber(L,
+                   host->link_samples ? link_samples_recent(host->link_samples, add_recent, L) : 1);
+    return 2;
 }
 
 static void push_stats(lua_State *L, const struct link_stats *s)
@@ -261,16 +312,10 @@ static int link_stats(lua_State *L)
 void link_bind(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"series", series},
-        {"link_check", link_check},
-        {"link_add", link_add},
-        {"link_set", link_set},
-        {"link_send", link_send},
-        {"link_up", link_up},
-        {"link_stats", link_stats},
-        {"link_remove", link_remove},
-        {"link_samples_end", end_samples},
-        {NULL, NULL},
+        {"series", series},         {"link_check", link_check},   {"link_add", link_add},
+        {"link_set", link_set},     {"link_send", link_send},     {"link_up", link_up},
+        {"link_stats", link_stats}, {"link_remove", link_remove}, {"link_samples_end", end_samples},
+        {"link_recent", recent},    {"link_rows", rows},          {NULL, NULL},
     };
     static const luaL_Reg none[] = {{NULL, NULL}};
     bind_type(L, SERIES, none, series_gc);

@@ -223,7 +223,8 @@ static int open_progress(lua_State *L)
     return 0;
 }
 
-/* core.waiting(key, text): show that this is waited for; text nil: the wait is over */
+/* core.waiting(key, text, in_status): show that this is waited for; text nil: the wait is over;
+ * in_status: the status shows it where there is one */
 static int waiting(lua_State *L)
 {
     struct host *host = host_of(L);
@@ -231,9 +232,39 @@ static int waiting(lua_State *L)
     if (!host->progress)
         return 0;
     if (text)
-        progress_wait(host->progress, key, text);
+        progress_wait(host->progress, key, text, lua_toboolean(L, 3));
     else
         progress_done(host->progress, key);
+    return 0;
+}
+
+static const char status_key; /* its address is the key of the function that gives it */
+
+/* Not by host_call(): that something is shown is no activity, and if it fails the run goes on. */
+static char *status_of(void *arg)
+{
+    struct host *host = arg;
+    lua_State *L = host->L;
+    char *text = NULL;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &status_key);
+    if (lua_pcall(L, 0, 1, 0) == LUA_OK) {
+        const char *given = lua_tostring(L, -1);
+        text = given ? strdup(given) : NULL;
+    }
+    lua_pop(L, 1);
+    return text;
+}
+
+/* core.status(fn): on a terminal, fn() gives lines that are shown while the run goes on; nil: none
+ */
+static int set_status(lua_State *L)
+{
+    struct host *host = host_of(L);
+    bool on = lua_isfunction(L, 1);
+    lua_settop(L, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &status_key);
+    if (host->progress)
+        progress_status(host->progress, on ? status_of : NULL, host);
     return 0;
 }
 
@@ -328,6 +359,7 @@ void system_bind(lua_State *L)
         {"report_page", report_page},
         {"progress_open", open_progress},
         {"waiting", waiting},
+        {"status", set_status},
         {"log", log_line},
         {"print", print},
         {"print_error", print_error},

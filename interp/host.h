@@ -37,7 +37,7 @@ struct host {
     int container_program;         /* 0: not made yet; see container_program() */
     int container_users;           /* 0: not made yet; see netns_make_users() */
     int machines;                  /* open ones, containers included */
-    int watching;                  /* triggers that may fire */
+    int watching;                  /* triggers that may fire, and servers */
     struct lua_terminal *terminal; /* NULL: nobody is to be asked for a line */
     bool finished;
     int status; /* the process's exit status, once finished */

@@ -13,6 +13,7 @@
 #include "interp/bind_link.h"
 #include "interp/bind_machine.h"
 #include "interp/bind_nat.h"
+#include "interp/bind_pages.h"
 #include "interp/bind_process.h"
 #include "interp/bind_radio.h"
 #include "interp/bind_rng.h"
@@ -128,6 +129,7 @@ static int open_core(lua_State *L)
     files_bind(L);
     image_bind(L);
     nat_bind(L);
+    pages_bind(L);
     process_bind(L);
     strain_bind(L);
     stream_bind(L);

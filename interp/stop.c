@@ -6,6 +6,7 @@
 #include "interp/task.h"
 #include "interp/watchdog.h"
 #include "runtime/control.h"
+#include "runtime/footer.h"
 #include "runtime/terminal.h"
 
 #include <errno.h>
@@ -57,6 +58,7 @@ int host_interrupted(void)
 
 static _Noreturn void give_up(void)
 {
+    footer_hide();
     terminal_restore();
     control_remove();
     _exit(130);

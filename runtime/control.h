@@ -13,8 +13,8 @@ struct control;
  * before this process enters a user namespace, where it has another number. */
 char *control_folder(void);
 
-/** Return: 0 if @folder is nobody's but ours; -ENOENT if there is none; or negative errno, -EPERM if
- * others can write there. */
+/** Return: 0 if @folder is nobody's but ours; -ENOENT if there is none; or negative errno, -EPERM
+ * if others can write there. */
 int control_check(const char *folder);
 
 /** Make this process's socket in @folder and call @connected, which takes the descriptor, for each

@@ -156,6 +156,33 @@ static void write_row(FILE *file, const struct row *row, const char *name)
             seconds(s->delay_max_ns));
 }
 
+/* The rows that begin at @since or later: all those behind the first that does. */
+static void write_rows(FILE *file, const struct link_samples *s, int64_t since,
+                       const char *(*name)(void *arg, int link), void *arg)
+{
+    size_t first = s->len;
+    while (first > 0 && s->rows[first - 1].from >= since)
+        first--;
+    for (size_t i = first; i < s->len; i++) {
+        const char *cell = name(arg, s->rows[i].sample.link);
+        if (cell)
+            write_row(file, &s->rows[i], cell);
+    }
+}
+
+char *link_samples_text(const struct link_samples *s, double since,
+                        const char *(*name)(void *arg, int link), void *arg)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *file = open_memstream(&text, &size);
+    if (!file)
+        return NULL;
+    write_rows(file, s, (int64_t)(since * CLOCK_NS_PER_S), name, arg);
+    fclose(file);
+    return text;
+}
+
 int link_samples_write(const struct link_samples *s, const char *path,
                        const char *(*name)(void *arg, int link), void *arg)
 {
@@ -163,14 +190,20 @@ int link_samples_write(const struct link_samples *s, const char *path,
     if (!file)
         return -errno;
     fputs("t,interval,link,dir,sent,delivered,bytes,lost,queue,delay_mean,delay_max\n", file);
-    for (size_t i = 0; i < s->len; i++) {
-        const char *cell = name(arg, s->rows[i].sample.link);
-        if (cell)
-            write_row(file, &s->rows[i], cell);
-    }
+    write_rows(file, s, 0, name, arg);
     int err = fflush(file) || ferror(file) ? -errno : 0;
     fclose(file);
     return err;
+}
+
+double link_samples_recent(const struct link_samples *s,
+                           void (*fn)(void *arg, const struct fabric_sample *sample), void *arg)
+{
+    int64_t period = (int64_t)s->period_ms * CLOCK_NS_PER_MS;
+    int64_t span = period > CLOCK_NS_PER_S ? period : CLOCK_NS_PER_S;
+    for (size_t i = s->len; i > 0 && s->rows[i - 1].to > s->last - span + period / 2; i--)
+        fn(arg, &s->rows[i - 1].sample);
+    return seconds(span);
 }
 
 static void free_samples(uv_handle_t *timer)

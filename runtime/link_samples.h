@@ -11,6 +11,7 @@
 #define LINK_SAMPLES_MAX (1 << 16) /* rows: 6 MB */
 
 struct fabric;
+struct fabric_sample;
 struct link_samples;
 
 /** Begin to sample @fabric's links. Return: 0 or -ENOMEM. */
@@ -28,6 +29,15 @@ void link_samples_limit(struct link_samples *s, size_t rows);
  * out. Return: 0 or negative errno. */
 int link_samples_write(const struct link_samples *s, const char *path,
                        const char *(*name)(void *arg, int link), void *arg);
+
+/** Return: those rows, from experiment second @since on, as text without the head, to be freed;
+ * NULL: no memory. @name and @arg as for link_samples_write(). */
+char *link_samples_text(const struct link_samples *s, double since,
+                        const char *(*name)(void *arg, int link), void *arg);
+
+/** Call @fn for the rows of about the last second. Return: the seconds that they cover. */
+double link_samples_recent(const struct link_samples *s,
+                           void (*fn)(void *arg, const struct fabric_sample *sample), void *arg);
 
 /** End it. NULL is allowed. */
 void link_samples_close(struct link_samples *s);

@@ -2,34 +2,45 @@
 #include "runtime/progress.h"
 
 #include "runtime/clock.h"
+#include "runtime/footer.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define TICK_MS 250
+/* What is told about the run changes less often than the times of the waits. */
+#define STATUS_TICKS 2
 /* A wait is shown once it has lasted this long: what is quick need not flicker. */
 #define SHOW_AFTER_NS (300 * CLOCK_NS_PER_MS)
 /* Without a terminal, a wait this long is worth one line. */
 #define TELL_AFTER_NS (10 * CLOCK_NS_PER_S)
-#define MAX_LINES 12
+/* Who prints much does not have the lines drawn again each time. */
+#define DRAW_AGAIN_NS (100 * CLOCK_NS_PER_MS)
 
 struct wait {
     struct wait *next;
     char *key, *what;
     int64_t since;
-    bool told;
+    bool told, in_status;
 };
 
 struct progress {
     uv_timer_t *tick;
     int level;
     bool terminal, colour;
-    int drawn;      /* live lines now on the screen */
-    bool open_line; /* standard output has not ended its last line */
+    bool output_is_terminal;
+    bool open_line,
+        open_below; /* what is printed, and so on the terminal, has not ended its line */
     bool held;      /* no live lines */
+    struct footer footer;
+    int64_t drawn_at;
+    unsigned ticks;
+    char *(*status)(void *arg);
+    void *status_arg;
+    char *lines; /* of status, as it gave them last */
     void (*hide)(void *arg);
     void *hide_arg;
     struct wait *waits;
@@ -39,7 +50,13 @@ static void draw(struct progress *progress);
 
 static void on_tick(uv_timer_t *timer)
 {
-    draw(timer->data);
+    struct progress *progress = timer->data;
+    bool drawing = progress->terminal && progress->level >= 0 && !progress->held;
+    if (drawing && progress->status && progress->ticks++ % STATUS_TICKS == 0) {
+        free(progress->lines);
+        progress->lines = progress->status(progress->status_arg);
+    }
+    draw(progress);
 }
 
 static void on_timer_freed(uv_handle_t *handle)
@@ -60,6 +77,9 @@ int progress_open(struct progress **out, uv_loop_t *loop, int level)
     progress->level = level;
     progress->terminal = isatty(2) && term && strcmp(term, "dumb") != 0;
     progress->colour = progress->terminal && !(no_colour && *no_colour);
+    progress->output_is_terminal = isatty(1);
+    if (progress->terminal) /* the characters' encoding and nothing else */
+        setlocale(LC_CTYPE, "C.UTF-8");
     progress->tick = tick;
     uv_timer_init(loop, tick);
     tick->data = progress;
@@ -71,27 +91,26 @@ int progress_open(struct progress **out, uv_loop_t *loop, int level)
 
 static void erase(struct progress *progress)
 {
-    for (; progress->drawn > 0; progress->drawn--)
-        fputs("\033[A\033[2K", stderr);
+    footer_hide();
     if (progress->hide)
         progress->hide(progress->hide_arg);
 }
 
-static int terminal_width(void)
-{
-    struct winsize size;
-    return ioctl(2, TIOCGWINSZ, &size) == 0 && size.ws_col > 10 ? size.ws_col : 80;
-}
-
-static void draw_wait(const struct progress *progress, const struct wait *wait)
+static bool add_wait(struct progress *progress, const struct wait *wait)
 {
     char line[512];
     double seconds = (double)(clock_now() - wait->since) / CLOCK_NS_PER_S;
-    int room = terminal_width() - 1;
     snprintf(line, sizeof(line), "%6.1f s  %s", seconds, wait->what);
-    if (room < (int)sizeof(line))
-        line[room] = '\0';
-    fprintf(stderr, progress->colour ? "\033[2m%s\033[0m\n" : "%s\n", line);
+    return footer_add(&progress->footer, line);
+}
+
+static void add_status(struct progress *progress)
+{
+    char *text = progress->lines ? strdup(progress->lines) : NULL, *rest = text, *line;
+    while (rest && (line = strsep(&rest, "\n")))
+        if (*line && !footer_add(&progress->footer, line))
+            break;
+    free(text);
 }
 
 static void tell(struct progress *progress)
@@ -114,16 +133,36 @@ static void draw(struct progress *progress)
         tell(progress);
         return;
     }
+    if (progress->open_below)
+        return; /* they would be behind what is there of a line */
     int64_t now = clock_now();
-    erase(progress);
-    for (struct wait *wait = progress->waits; wait && progress->drawn < MAX_LINES;
-         wait = wait->next) {
-        if (now - wait->since < SHOW_AFTER_NS)
-            continue;
-        draw_wait(progress, wait);
-        progress->drawn++;
+    footer_begin(&progress->footer, 2, progress->colour);
+    add_status(progress);
+    for (struct wait *wait = progress->waits; wait; wait = wait->next) {
+        bool shown = now - wait->since >= SHOW_AFTER_NS && !(wait->in_status && progress->lines);
+        if (shown && !add_wait(progress, wait))
+            break;
     }
-    fflush(stderr);
+    fflush(stdout);
+    footer_show(&progress->footer);
+    progress->drawn_at = now;
+}
+
+/* Something was printed in the lines' place. */
+static void draw_again(struct progress *progress)
+{
+    if (progress->terminal && clock_now() - progress->drawn_at >= DRAW_AGAIN_NS)
+        draw(progress);
+}
+
+void progress_status(struct progress *progress, char *(*status)(void *arg), void *arg)
+{
+    progress->status = status;
+    progress->status_arg = arg;
+    free(progress->lines);
+    progress->lines = NULL;
+    if (footer_is_shown())
+        draw(progress);
 }
 
 static struct wait **find(struct progress *progress, const char *key)
@@ -134,7 +173,7 @@ static struct wait **find(struct progress *progress, const char *key)
     return at;
 }
 
-void progress_wait(struct progress *progress, const char *key, const char *what)
+void progress_wait(struct progress *progress, const char *key, const char *what, bool in_status)
 {
     struct wait **at = find(progress, key);
     char *text = strdup(what);
@@ -143,6 +182,7 @@ void progress_wait(struct progress *progress, const char *key, const char *what)
         if (*at) {
             (*at)->key = strdup(key);
             (*at)->since = clock_now();
+            (*at)->in_status = in_status;
         }
     }
     if (!text || !*at || !(*at)->key) {
@@ -167,8 +207,17 @@ void progress_done(struct progress *progress, const char *key)
         return;
     *at = wait->next;
     free_wait(wait);
-    if (progress->drawn)
+    if (footer_is_shown())
         draw(progress);
+}
+
+/* A message begins at the left. */
+static void end_line_below(struct progress *progress)
+{
+    fputc('\n', stderr);
+    progress->open_below = false;
+    if (progress->output_is_terminal)
+        progress->open_line = false;
 }
 
 void progress_log(struct progress *progress, int level, const char *text)
@@ -176,9 +225,10 @@ void progress_log(struct progress *progress, int level, const char *text)
     if (level > progress->level)
         return;
     erase(progress);
+    if (progress->terminal && progress->open_below)
+        end_line_below(progress);
     fprintf(stderr, level < 0 && progress->colour ? "\033[31m%s\033[0m\n" : "%s\n", text);
-    if (progress->terminal)
-        draw(progress);
+    draw_again(progress);
 }
 
 /* The edited line begins at the left. */
@@ -186,29 +236,29 @@ static void end_line(struct progress *progress)
 {
     if (progress->open_line)
         fputc('\n', stdout);
-    progress->open_line = false;
+    progress->open_line = progress->open_below = false;
 }
 
 void progress_print(struct progress *progress, FILE *to, const char *data, size_t n)
 {
-    if (progress->drawn || progress->hide) {
+    if (footer_is_shown() || progress->hide)
         erase(progress);
-        fflush(stderr);
-    }
     fwrite(data, 1, n, to);
     if (n > 0)
         progress->open_line = data[n - 1] != '\n';
+    if (n > 0 && (to == stderr || progress->output_is_terminal))
+        progress->open_below = progress->open_line;
     if (progress->hide)
         end_line(progress);
     fflush(to);
     fflush(stdout);
+    draw_again(progress);
 }
 
 void progress_edit(struct progress *progress, void (*hide)(void *arg), void *arg)
 {
     progress->hide = NULL;
     erase(progress);
-    fflush(stderr);
     if (hide)
         end_line(progress);
     progress->hide = hide;
@@ -219,7 +269,6 @@ void progress_edit(struct progress *progress, void (*hide)(void *arg), void *arg
 void progress_hold(struct progress *progress, bool hold)
 {
     erase(progress);
-    fflush(stderr);
     progress->held = hold;
 }
 
@@ -228,12 +277,12 @@ void progress_close(struct progress *progress)
     if (!progress)
         return;
     erase(progress);
-    fflush(stderr);
     while (progress->waits) {
         struct wait *next = progress->waits->next;
         free_wait(progress->waits);
         progress->waits = next;
     }
+    free(progress->lines);
     uv_close((uv_handle_t *)progress->tick, on_timer_freed);
     free(progress);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a person sees on standard error while an experiment runs: on a terminal, live lines below
- * the output, one for each thing waited for; elsewhere plain lines, and few of them. */
+ * the output: how the run stands, and a line for each thing waited for; elsewhere plain lines, and
+ * few of them. */
 #ifndef QN_RUNTIME_PROGRESS_H
 #define QN_RUNTIME_PROGRESS_H
 
@@ -15,9 +16,13 @@ struct progress;
 int progress_open(struct progress **out, uv_loop_t *loop, int level);
 void progress_close(struct progress *progress);
 
+/** Have @status(@arg) give the first of the live lines, allocated, while they are drawn: what there
+ * is to say of the run. At most twice a second. NULL: no more. */
+void progress_status(struct progress *progress, char *(*status)(void *arg), void *arg);
+
 /** Show that @what is waited for, since now; the same @key replaces its text and keeps its start.
- */
-void progress_wait(struct progress *progress, const char *key, const char *what);
+ * @in_status: the status, when there is one, shows it. */
+void progress_wait(struct progress *progress, const char *key, const char *what, bool in_status);
 /** The wait @key is over. */
 void progress_done(struct progress *progress, const char *key);
 

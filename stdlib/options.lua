@@ -211,8 +211,9 @@ end
 -- @param opts   the script's table; nil is an empty one
 -- @param spec   name -> { type = a type or a list of types tried in order (default "any"), default = taken when the
 --               option is absent, required = true, choices = { allowed values }, min =, max = (numbers, in the
---               normalised unit), of = the specification of what is in a table, for the documentation }. Types: "duration" "rate" "size" "fraction" (become numbers as units.lua reads
---               them), "string" "boolean" "integer" "number" "table" "function" "any". Names may be integers too.
+--               normalised unit), of = the specification of what is in a table, for the documentation }. Types: "duration"
+--               "rate" "size" "fraction" (become numbers as units.lua reads them), "string" "boolean" "integer" "number"
+--               "table" "function" "any". Names may be integers too.
 -- @param where  what an error begins with: the name of the function that the script called (default none)
 -- @param level  whose line an error names, counted as error() does: 1 (default) is the line that calls check, 2 the
 --               line that called the function it is in (do not tail-call check then: the line would be lost)

@@ -36,8 +36,8 @@ local function whole(self, lo, hi)
 end
 
 --- rng(...) -> number: random numbers that follow from the run's seed, as math.random gives them.
--- rng() is from 0 to below 1; rng(n) a whole number from 1 to n; rng(a, b) one from a to b. The same --seed gives the same numbers
--- in the same order; the network's own choices are not touched by it.
+-- rng() is from 0 to below 1; rng(n) a whole number from 1 to n; rng(a, b) one from a to b. The same --seed gives the same
+-- numbers in the same order; the network's own choices are not touched by it.
 -- @param ...  nothing, n, or a and b: whole numbers
 -- @example
 --   local die = rng(6)

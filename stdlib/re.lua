@@ -42,8 +42,8 @@ local function fail(where, pattern, why) errors.raise(("%s: %s: %s"):format(wher
 -- @param s        bytes
 -- @param pattern  a regular expression (PCRE2)
 -- @param init     the place from which on it is looked for; negative: from the end
--- @return  { [0] = the whole match, [1] and so on: its groups, NAME = each named group, from = its first byte in s, to = its last };
---   nil without a match. A group that took no part is nil
+-- @return  { [0] = the whole match, [1] and so on: its groups, NAME = each named group, from = its first byte in s,
+--   to = its last }; nil without a match. A group that took no part is nil
 -- @error   a bad pattern, and one that would take for ever
 -- @example
 --   local m = re.match("3 packets transmitted, 2 received", "(\\d+) packets.*?(?<got>\\d+) received")

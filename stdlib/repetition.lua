@@ -79,13 +79,13 @@ end
 -- @option ci          half-width as a part of the mean (fraction or "5%"; default 5%)
 -- @option within      instead: half-width in the metric's unit (a number, or a duration such as "2ms" of a metric in
 --   seconds)
--- @option max         at most so many repetitions (default 50)
+-- @option max         at most so many repetitions
 -- @option min         at least so many (default 5, or max if that is less)
--- @option confidence  of the interval (default 95%)
--- @option name        what events and progress call it (default "metric")
+-- @option confidence  of the interval
+-- @option name        what events and progress call it
 -- @return  { n, values, mean, lo, hi, half_width, stdev, confidence, name, converged = whether it was narrow enough in
 --   the end }
--- @error   what metric raises; raises when it gives nil, false (its second value says why) or something else than a
+-- @error   what metric raises; and when it gives nil, false (its second value says why) or something else than a
 --   finite number
 -- @example
 --   local values = { 9.9, 10.1, 10, 10.2, 9.8, 10 }

@@ -299,11 +299,11 @@ local BOOTSTRAP_OPTIONS = options.register({
 -- @param t   a list of values of any kind, two at least: numbers, pairs ...
 -- @param fn  function(list) -> number: the statistic; default stats.mean. It must leave the list as it is, and not wait
 -- @option confidence  default 0.95
--- @option samples     how many lists are drawn (default 2000; fewer than 1000 give rough intervals)
+-- @option samples     how many lists are drawn; fewer than 1000 give rough intervals
 -- @option method      "bca": bias-corrected and accelerated (Efron, "Better Bootstrap Confidence Intervals", JASA 82,
---   1987), the default; "percentile": the quantiles of the drawn values as they are
+--   1987); "percentile": the quantiles of the drawn values as they are
 -- @return  the ends of the interval, and the standard deviation of the drawn values
--- @error   raises when t has fewer than two values, and when fn gives something else than a finite number
+-- @error   when t has fewer than two values, and when fn gives something else than a finite number
 -- @example
 --   local lo, hi = stats.bootstrap({ 12, 15, 11, 19, 14, 40, 13, 16, 12, 15 }, stats.median)
 --   check.less(lo, 14.6) check.less(14.4, hi)

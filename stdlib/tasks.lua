@@ -1,17 +1,15 @@
 -- SPDX-License-Identifier: MIT
--- Time and tasks: go, sleep, after, at, every, all, any, timeout, eventually, always, event, barrier. Everything that can
--- be waited for (tasks, jobs, handles, events) has a field `done`, a future of the core, and a method `outcome`.
+-- Time and tasks: go, sleep, after, at, every, all, any, timeout. Everything that can be waited for (tasks, jobs, handles,
+-- events) has a field `done`, a future of the core, and a method `outcome`.
 
 local class = require "qemunet.class"
 local core = require "qemunet.core"
-local coroutines = require "qemunet.coroutines"
 local errors = require "qemunet.errors"
 local options = require "qemunet.options"
 local units = require "qemunet.units"
 
 local tasks = {}
 
-local DEFAULT_POLL = 0.1
 -- How long a cancelled task may take to clean up before the one that waits for it goes on without it.
 local CANCEL_GRACE = 5
 
@@ -23,17 +21,18 @@ function tasks.show_waits() shown_thread = core.current() end
 
 local nothing = setmetatable({}, { __close = function() end })
 
---- Shows `text` as what is waited for, since now, until the value that it returns is closed.
-function tasks.showing(text)
+--- Shows `text` as what is waited for, since now, until the value that it returns is closed; `in_status`: on a terminal, the
+--- run's status does.
+function tasks.showing(text, in_status)
     local key = tostring({})
-    core.waiting(key, text)
+    core.waiting(key, text, in_status)
     return setmetatable({}, { __close = function() core.waiting(key) end })
 end
 
 -- The same, if the calling task is the one whose waits are shown.
-local function show_main(text)
+local function show_main(text, in_status)
     if core.current() ~= shown_thread then return nothing end
-    return tasks.showing(text)
+    return tasks.showing(text, in_status)
 end
 tasks.show_main = show_main
 
@@ -80,11 +79,26 @@ local function keep_for_join(self)
 end
 local function fail_now(self) tasks.on_failure(self.failure) end
 
-local function check_function(fn, where, level)
+--- Raises, `level` levels above its caller, unless fn is a function.
+function tasks.check_function(fn, where, level)
     if type(fn) ~= "function" then
         error(("%s: want a function, not %s"):format(where, type(fn)), level + 1)
     end
 end
+
+--- A duration in seconds; raises likewise for what is none.
+function tasks.check_duration(d, what, level)
+    local seconds = units.duration(d, what, level + 1)
+    return seconds -- not a tail call, which would lose a level
+end
+
+--- The same for a timeout; nil stays nil.
+function tasks.check_timeout(d, level)
+    local seconds = d ~= nil and units.duration(d, "timeout", level + 1) or nil
+    return seconds
+end
+
+local check_function, check_duration, check_timeout = tasks.check_function, tasks.check_duration, tasks.check_timeout
 
 --- go(fn, ...) -> task: runs fn(...) as a task of its own, beside the one that calls it.
 -- An error in it that no join takes fails the experiment at its end, with the task's stack and that of who started it.
@@ -101,16 +115,10 @@ end
 --- Runs fn(...) in a task that nothing joins: its error fails the experiment at once.
 function tasks.detach(fn, ...) return start(fail_now, fn, ...) end
 
-local function check_duration(d, what, level)
-    local seconds = units.duration(d, what, level + 1)
-    return seconds -- not a tail call, which would lose a level
-end
+local function ignore() end
 
--- nil, or seconds.
-local function check_timeout(d, level)
-    local seconds = d ~= nil and units.duration(d, "timeout", level + 1) or nil
-    return seconds
-end
+--- Runs fn(...) in a task whose error is no failure of the experiment: the caller looks at how it ends.
+function tasks.try(fn, ...) return start(ignore, fn, ...) end
 
 --- Waits until `future` is set. Returns whether it is; false: `seconds` (nil: endless) have passed.
 function tasks.wait(future, seconds) return core.wait({ future }, seconds) ~= nil end
@@ -343,6 +351,7 @@ end
 --- any{ a, b, ... } -> place, value: waits for the first of these jobs, tasks, events and handles.
 -- @option timeout  how long at most (default: without end)
 -- @return  its place in the list and what it gave; nil, "timed out", "timeout" when the time has passed
+-- @error  a task's error; an empty list
 -- @example
 --   local first = any { go(function() sleep(1000) end), go(function() return "quick" end) }
 --   check.equal(first, 2)
@@ -365,7 +374,7 @@ end
 function tasks.timeout(d, fn)
     local seconds = check_duration(d, "timeout", 2)
     check_function(fn, "timeout", 2)
-    local task = start(function() end, fn)
+    local task = tasks.try(fn)
     local guard <close> = setmetatable({}, { __close = function() task:cancel() end })
     if tasks.wait(task.done, seconds) then
         return task:outcome()
@@ -373,170 +382,6 @@ function tasks.timeout(d, fn)
     task:cancel()
     tasks.wait(task.done, CANCEL_GRACE)
     error(("timed out after %s"):format(units.format_duration(seconds)), 2)
-end
-
-local EVENTUALLY = options.register({ every = { type = "duration", default = DEFAULT_POLL } }, "eventually", "always")
--- Looked at again at most so often, however much happens.
-local LEAST_PAUSE = 0.001
-
--- Within this, what the calling task does is not activity: two that look for something would keep each other awake.
-local function quietly()
-    core.quiet(true)
-    return setmetatable({}, { __close = function() core.quiet(false) end })
-end
-
--- Calls fn in a task of its own. Returns its value; or false, false, and its error; and whether it only looked, without waiting.
-local function look(fn, seconds)
-    local task = start(function() end, fn)
-    local guard <close> = setmetatable({}, { __close = function() task:cancel() end })
-    if not tasks.wait(task.done, seconds) then
-        return nil, ("timed out after %s"):format(units.format_duration(seconds)), false
-    end
-    local only_looked = not core.waited(task.done)
-    if task.values then return task.values[1], nil, only_looked end
-    if task.failure.message == errors.CANCEL then return nil, "the task was cancelled", only_looked end
-    return nil, task.failure, only_looked
-end
-
--- Until the next look: when something has happened, if a look is all it takes; else, and at the latest, after `every`.
-local function pause(news, only_looked, every)
-    if not only_looked then return core.wait(NOTHING, every) end
-    core.wait(NOTHING, math.min(LEAST_PAUSE, every))
-    core.wait({ news }, every)
-end
-
---- eventually(d, fn, opts) -> value: calls fn until it gives a true value, and returns that.
--- A function that only looks, at variables or nodes' states, is called again as soon as anything has happened in the experiment;
--- one that waits, for commands, every 100 ms. An error in fn counts as "not yet". It runs as a task of its own.
--- @param d   how long at most (duration)
--- @param fn  function() -> value
--- @option every  the longest pause between two calls (duration; default "100ms")
--- @error  when d has passed, with the last value or error
--- @example
---   local seen = 0
---   after("10ms", function() seen = 3 end)
---   check.equal(eventually(5, function() return seen > 0 and seen end), 3)
-function tasks.eventually(d, fn, opts)
-    local seconds = check_duration(d, "eventually", 2)
-    check_function(fn, "eventually", 2)
-    local every = options.check(opts, EVENTUALLY, "eventually", 2).every
-    local deadline, last = core.now() + seconds, "it was not called"
-    local shown <close> = show_main("waiting for a condition, at most " .. units.format_duration(seconds))
-    local hushed <close> = quietly()
-    repeat
-        local news = core.activity()
-        local value, failure, only_looked = look(fn, math.max(remaining(deadline), LEAST_PAUSE))
-        if value then return value end
-        last = failure and "last error: " .. (type(failure) == "table" and errors.text(failure.message) or failure)
-            or "last value: " .. tostring(value)
-        pause(news, only_looked, math.min(every, remaining(deadline)))
-    until core.now() >= deadline
-    error(("not within %s; %s"):format(units.format_duration(seconds), last), 2)
-end
-
---- always(d, fn, opts): looks for the duration whether fn gives a true value each time, and raises as soon as it does not.
--- It looks again as eventually does. An error in fn is raised as it is.
--- @param d   for how long (duration)
--- @param fn  function() -> whether it is so
--- @option every  the longest pause between two calls (duration; default "100ms")
--- @example
---   always("20ms", function() return now() > 0 end)
-function tasks.always(d, fn, opts)
-    local seconds = check_duration(d, "always", 2)
-    check_function(fn, "always", 2)
-    local every = options.check(opts, EVENTUALLY, "always", 2).every
-    local begin = core.now()
-    local hushed <close> = quietly()
-    repeat
-        local news = core.activity()
-        local value, failure, only_looked = look(fn)
-        if type(failure) == "table" then errors.carry(failure) end
-        if not value then
-            error(("no longer true after %s (value: %s)"):format(units.format_duration(core.now() - begin),
-                tostring(value)), 2)
-        end
-        pause(news, only_looked, math.min(every, remaining(begin + seconds)))
-    until core.now() >= begin + seconds
-end
-
---- class event: something that happens once; what event() returns.
--- @field name string  its name
-local Event = {}
-local event_meta = class.new("event", Event)
-
---- event(name) -> event: something that happens once, for tasks to wait for.
--- @param name  what progress shows while it is waited for (default "event")
--- @example
---   local ready = event("ready")
---   go(function() ready:set("yes") end)
---   check.equal(ready:wait(5), "yes")
-function tasks.event(name)
-    if name ~= nil and type(name) ~= "string" then error("event: want a name, a text, not " .. type(name), 2) end
-    return setmetatable({ name = name or "event", done = core.future() }, event_meta)
-end
-
-local function check_event(self, method) class.check(self, event_meta, method) end
-
---- event:set(value) -> boolean: sets the event for good, and wakes all who wait; says whether it was not set before.
--- @param value  what wait gives (default true)
--- @example
---   local ready = event("ready")
---   check.equal({ ready:set(7), ready:set(8), ready:wait() }, { true, false, 7 })
-function Event:set(value)
-    check_event(self, "set")
-    return self.done:set(value == nil and true or value)
-end
-
-function Event:outcome() return (self.done:values()) end
-
---- event:wait(timeout) -> value: waits until the event is set; at once if it is.
--- @param timeout  how long at most (duration; default: without end)
--- @return  what it was set to; nil, "timed out", "timeout" when the time has passed
--- @example
---   check.equal(select(2, event("never"):wait("1ms")), "timed out")
-function Event:wait(timeout)
-    check_event(self, "wait")
-    local seconds = check_timeout(timeout, 2)
-    local shown <close> = show_main(("waiting for the event %s"):format(self.name))
-    if not tasks.wait(self.done, seconds) then return nil, "timed out", "timeout" end
-    return self:outcome()
-end
-
---- class barrier: a gate at which tasks meet; what barrier() returns.
-local Barrier = {}
-local barrier_meta = class.new("barrier", Barrier)
-
---- barrier(n) -> barrier: a gate at which n tasks meet.
--- @param n  how many, at least 1
--- @example
---   local gate = barrier(2)
---   local other = go(function() return gate:wait(5) end)
---   check.is_true(gate:wait(5))
---   other:join()
-function tasks.barrier(n)
-    if math.type(n) ~= "integer" or n < 1 then error("barrier: want a number of tasks, at least 1", 2) end
-    return setmetatable({ n = n, waiting = 0, gate = core.future() }, barrier_meta)
-end
-
---- barrier:wait(timeout) -> true: waits until n tasks wait here, and then all go on; it can be used again.
--- @param timeout  how long at most (duration; default: without end)
--- @return  nil, "timed out", "timeout" when the time has passed; then the task is not counted any more
--- @example
---   check.is_true(barrier(1):wait())
-function Barrier:wait(timeout)
-    class.check(self, barrier_meta, "wait")
-    local seconds, gate = check_timeout(timeout, 2), self.gate
-    local left <close> = setmetatable({}, { __close = function()
-        if self.gate == gate then self.waiting = self.waiting - 1 end
-    end})
-    self.waiting = self.waiting + 1
-    if self.waiting == self.n then
-        self.gate, self.waiting = core.future(), 0
-        gate:set()
-    elseif not tasks.wait(gate, seconds) then
-        return nil, "timed out", "timeout"
-    end
-    return true
 end
 
 return tasks

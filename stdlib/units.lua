@@ -127,6 +127,13 @@ local SIZES = {
 --- Seconds as text of four significant digits: 0.00125 is "1.25 ms", 90 is "1.5 m".
 function units.format_duration(s) return format(s, DURATIONS) end
 
+--- Seconds as a clock shows them: "1:02", "1:00:00".
+function units.format_clock(seconds)
+    local s = math.floor(seconds)
+    if s >= 3600 then return ("%d:%02d:%02d"):format(s // 3600, s // 60 % 60, s % 60) end
+    return ("%d:%02d"):format(s // 60, s % 60)
+end
+
 --- Bit/s as text: 1.5e9 is "1.5 Gbit/s".
 function units.format_rate(bits) return format(bits, RATES) end
 

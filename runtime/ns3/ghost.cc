@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <ns3/packet.h>
+#include <ns3/uinteger.h>
 #include <sys/socket.h>
 
 namespace qn
@@ -13,6 +14,19 @@ using namespace ns3;
 static constexpr uint16_t IPV4 = 0x0800, ARP = 0x0806, IPV6 = 0x86dd;
 static constexpr uint16_t LENGTH_MAX =
     1500; // up to here, Ethernet's type is a length: IEEE 802.3, 3.2.6
+
+// A burst finds room until the fabric's thread comes to it; the kernel may grant less.
+static constexpr int SEND_BUFFER = 1 << 20;
+// Its reader sleeps for 0.1 s when so many frames wait: as many as keep the simulation busy
+// meanwhile.
+static constexpr uint32_t WAITING_MAX = 4000;
+
+SocketDevice::SocketDevice(int fd) : m_socket(fd)
+{
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &SEND_BUFFER, sizeof(SEND_BUFFER)))
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &SEND_BUFFER, sizeof(SEND_BUFFER));
+    SetFileDescriptor(fd);
+}
 
 ssize_t SocketDevice::Write(uint8_t *data, size_t size)
 {
@@ -28,6 +42,7 @@ Ghost::Ghost(Ptr<Node> node, int fd, Ptr<NetDevice> inner, Options options, Cloc
 {
     m_outer->SetAddress(Mac48Address::Allocate());
     m_outer->SetMtu(m_options.mtu);
+    m_outer->SetAttribute("RxQueueSize", UintegerValue(WAITING_MAX));
     m_node->AddDevice(m_outer);
     m_from_machine = MakeCallback(&Ghost::FromMachine, this);
     m_from_medium = MakeCallback(&Ghost::FromMedium, this);

@@ -19,10 +19,8 @@ namespace qn
 class SocketDevice : public ns3::FdNetDevice
 {
   public:
-    explicit SocketDevice(int fd) : m_socket(fd)
-    {
-        SetFileDescriptor(fd);
-    }
+    explicit SocketDevice(int fd);
+
     uint64_t m_overruns = 0;
 
     // The descriptor is about to be closed: its number may become another's.

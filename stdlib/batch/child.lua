@@ -8,6 +8,7 @@ local messages = require "qemunet.batch.messages"
 local re = require "qemunet.re"
 local recorder = require "qemunet.record.recorder"
 local run = require "qemunet.program.run"
+local tasks = require "qemunet.tasks"
 local shuffle = require "qemunet.batch.shuffle"
 local status = require "qemunet.program.status"
 local tails = require "qemunet.batch.tails"
@@ -106,7 +107,7 @@ local function suite_options(line, order)
     local has_tests = false
     return {
         clock = core.now, filter = chooser(order), arrange = arranger(order), fail_fast = order.fail_fast,
-        limit = limit.run, timeout = order.test_timeout,
+        limit = limit.run, unjoined = tasks.take_unjoined, timeout = order.test_timeout,
         on_fatal = function(failure) line.cut_short = failure.traceback end,
         on_tests = function(entries)
             has_tests = true

@@ -8,7 +8,6 @@ local errors = require "qemunet.errors"
 local packet = require "qemunet.network.packet"
 local stats = require "qemunet.stats"
 local text = require "qemunet.text"
-local units = require "qemunet.units"
 
 local run = {}
 

@@ -193,7 +193,7 @@ function Checker:text(text)
     if #text > check.LARGEST then
         return { { line = 1, column = 1, message = ("it has %d bytes, over %d"):format(#text, check.LARGEST) } }
     end
-    local chunk, why = errors.load((text:gsub("^#[^\n]*", "", 1)), "=source", "t", {})
+    local chunk, why = errors.load((text:gsub("^\u{FEFF}", ""):gsub("^#[^\n]*", "", 1)), "=source", "t", {})
     local facts, problem = parser.facts(text)
     if not chunk then return { syntax_finding(why, problem) } end
     if not facts then return { problem } end

@@ -21,7 +21,7 @@ Lexer.__index = Lexer
 -- [-line]=true for lines with "-- no check" behind them.
 --- A lexer of a text.
 function lexer.new(text)
-    text = text:gsub("^#[^\n]*", "", 1)
+    text = text:gsub("^\u{FEFF}", ""):gsub("^#[^\n]*", "")
     return setmetatable({ text = text, at = 1, line = 1, line_start = 1, next_line = text:find("\n", 1, true) or math.huge,
         excused = {} }, Lexer)
 end

@@ -16,7 +16,8 @@ local PARAMETERS = {
 }
 
 -- Where a name means something else.
-local EXCEPTIONS = { ["net:at:t"] = "duration", ["net:schedule:t"] = "duration", ["at:t"] = "duration", ["series:values:from"] = "duration", ["stats:t"] = "table" }
+local EXCEPTIONS = { ["net:at:t"] = "duration", ["net:schedule:t"] = "duration", ["at:t"] = "duration",
+    ["series:values:from"] = "duration", ["stats:t"] = "table" }
 
 --- The type of a parameter of an entry: one of the words of options, "any", or "function".
 function types.parameter(entry, name)

@@ -8,9 +8,9 @@ local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local identity = require "qemunet.nodes.identity"
 local impairment = require "qemunet.network.impairment"
+local kinds = require "qemunet.faults.kinds"
 local link = require "qemunet.network.link"
 local partition = require "qemunet.network.partition"
-local schedule = require "qemunet.faults.schedule"
 local testbed = require "qemunet.testbed"
 
 local effects = {}
@@ -59,7 +59,7 @@ local function hold(holds, key, do_it)
 end
 
 local function link_of(record)
-    local found = schedule.find("link", record.target)
+    local found = kinds.find("link", record.target)
     if found and not found.removed then return found end
     return nil, "the link was removed"
 end
@@ -116,7 +116,7 @@ end
 local function is_running(node) return node.state == "up" or node.state == "paused" end
 
 function effects.crash(record)
-    local node = schedule.find("node", record.target)
+    local node = kinds.find("node", record.target)
     local locked <close> = lock(node)
     if not is_running(node) then return nil, "it is " .. node.state end
     node:crash()
@@ -143,7 +143,7 @@ local function pause(node)
 end
 
 function effects.pause(record)
-    local node = schedule.find("node", record.target)
+    local node = kinds.find("node", record.target)
     if not is_running(node) then return nil, "it is " .. node.state end
     return hold(pauses, node, function() return pause(node) end)
 end
@@ -161,7 +161,7 @@ local function step(node, machine, seconds)
 end
 
 function effects.skew(record)
-    local node = schedule.find("node", record.target)
+    local node = kinds.find("node", record.target)
     local locked <close> = lock(node)
     if node.state ~= "up" then return nil, "it is " .. node.state end
     local machine = node.machine

@@ -5,6 +5,7 @@ local class = require "qemunet.class"
 local core = require "qemunet.core"
 local coroutines = require "qemunet.coroutines"
 local effects = require "qemunet.faults.effects"
+local entries = require "qemunet.faults.entries"
 local errors = require "qemunet.errors"
 local record = require "qemunet.faults.record"
 local schedule = require "qemunet.faults.schedule"
@@ -124,7 +125,7 @@ for _, field in ipairs { "during", "began", "task" } do Storm[field] = false end
 --   check.is_true(storm:wait(5))
 --   check.is_true(cable.is_up)
 function faults.faults(spec)
-    local read = schedule.read(spec, 2)
+    local read = entries.read(spec, 2)
     local n = #run.storms + 1
     local self = setmetatable({ state = "not started", during = read.during or false, seed = run.opts.seed,
         stopping = core.future(), done = core.future() }, meta)
@@ -205,7 +206,7 @@ local function run_all(self)
 end
 
 --- storm:start() -> storm: its time begins; it runs beside the script.
--- @error  raises when it was started before
+-- @error  when it was started before
 -- @example
 --   local cable = link(responder("a"), responder("b"))
 --   faults({ { "cut", link = cable, at = 0, lasts = "1ms" } }):start():wait(5)
@@ -225,9 +226,9 @@ function Storm:outcome()
 end
 
 --- storm:wait(timeout) -> true: waits until it is over and all is healed.
--- @param timeout  how long at most (duration; default endless)
--- @return  true; nil, "timed out" when the time has passed (it goes on)
--- @error   raises the error of a fault, and when it was never started
+-- @param timeout  how long at most (duration; default: without end)
+-- @return  nil, "timed out", "timeout" when the time has passed; it goes on
+-- @error   the error of a fault; and when it was never started
 -- @example
 --   local cable = link(responder("a"), responder("b"))
 --   local storm = faults { { "cut", link = cable, at = 0, lasts = "1ms" } }
@@ -243,7 +244,7 @@ function Storm:wait(timeout)
 end
 
 --- storm:stop() -> true: ends it now, and waits until all that it broke is healed: machines that it crashed have booted.
--- @error  raises the error of a fault
+-- @error  the error of a fault
 -- @example
 --   local cable = link(responder("a"), responder("b"))
 --   local storm = faults { { "cut", link = cable, at = 0 } }

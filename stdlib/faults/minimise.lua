@@ -33,8 +33,7 @@ local function first_failing(list, parts, make, fails)
     end
 end
 
---- ddmin(list, fails) -> list: a part of it, in its order, that fails, and of which none with one item less does. `list`
--- must
+--- ddmin(list, fails) -> list: a part of it, in its order, that fails, and of which none with one item less does. `list` must
 --- fail itself; fails(list) -> whether it does, and may be called with the same twice.
 function minimise.ddmin(list, fails)
     local n = 2
@@ -64,8 +63,7 @@ local function with(list, i, item)
     return copy
 end
 
---- replace(list, fails, shorter) -> list: as long as it fails, each item is replaced by what shorter(item) gives, if it
--- does.
+--- replace(list, fails, shorter) -> list: as long as it fails, each item is replaced by what shorter(item) gives, if it does.
 function minimise.replace(list, fails, shorter)
     for i = 1, #list do
         local item = shorter(list[i])

@@ -22,7 +22,8 @@ function record.write(path, document)
     if not file then return why end
     local ok
     ok, why = file:write(text, "\n")
-    file:close()
+    local closed, problem = file:close() -- which writes what was kept
+    if ok then ok, why = closed, problem end
     if ok then ok, why = os.rename(path .. ".new", path) end
     if not ok then return why end
 end

@@ -24,7 +24,7 @@ function attach.to(name, which)
     local keys <close> = keyboard.connect(function(data) return connection:write(data) end, over)
     connection:stream_to(core.print)
     core.wait { over, connection.over }
-    if over:is_set() then core.print(("\r\n[%s]\r\n"):format((over:values()))) end
+    core.print(("\r\n[%s]\r\n"):format(over:is_set() and over:values() or "detached"))
 end
 
 return attach

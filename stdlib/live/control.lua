@@ -62,6 +62,11 @@ local WANTS = {}
 
 function WANTS.state(self) self:answer(state.collect(run_folder)) end
 
+function WANTS.page(self, request)
+    if type(request.since) ~= "number" then errors.problem("page wants since, a number") end
+    self:answer(state.collect_page(request.since))
+end
+
 function WANTS.attach(self, request)
     if type(request.node) ~= "string" then errors.problem("attach wants a node") end
     local console, node = consoles.of(request.node)

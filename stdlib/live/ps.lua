@@ -5,14 +5,9 @@ local core = require "qemunet.core"
 local inspect = require "qemunet.inspect"
 local runs = require "qemunet.live.runs"
 local text = require "qemunet.text"
+local units = require "qemunet.units"
 
 local ps = {}
-
-local function clock(seconds)
-    local s = math.floor(seconds)
-    if s >= 3600 then return ("%d:%02d:%02d"):format(s // 3600, s // 60 % 60, s % 60) end
-    return ("%d:%02d"):format(s // 60, s % 60)
-end
 
 -- A name of a file may hold anything; a terminal obeys some of it.
 local function plain(name) return name:find("%c") and inspect.quote(name) or name end
@@ -20,8 +15,8 @@ local function plain(name) return name:find("%c") and inspect.quote(name) or nam
 local function row(run)
     local state = run.state
     if not state then return { run.pid, "?", run.problem, "", "", "" } end
-    return { run.pid, clock(state.t), state.summary ~= "" and state.summary or "none", state.verdict, plain(state.file or "?"),
-        plain(state.folder or "?") }
+    return { run.pid, units.format_clock(state.t), state.summary ~= "" and state.summary or "none", state.verdict,
+        plain(state.file or "?"), plain(state.folder or "?") }
 end
 
 -- As JSON a list of what each says of itself.

@@ -2,27 +2,30 @@
 -- What a run says of itself while it runs.
 
 local core = require "qemunet.core"
+local csv = require "qemunet.csv"
+local inventory = require "qemunet.report.inventory"
 local testbed = require "qemunet.testbed"
 local text = require "qemunet.text"
 
 local state = {}
 
-local about, counts, verdict
+local about, results, verdict
 
---- Begins anew for a run of a file.
-function state.reset(file)
-    about = { file = core.real_path(file) or file }
-    counts, verdict = { passed = 0, failed = 0, skipped = 0 }, nil
+--- Begins anew for a run of a file, with that seed.
+function state.reset(file, seed)
+    about = { file = core.real_path(file) or file, seed = seed }
+    results, verdict = {}, nil
 end
 
 --- A test has ended; the run has come to its verdict.
-function state.tell_test(result) counts[result.outcome] = counts[result.outcome] + 1 end
+function state.tell_test(result) results[#results + 1] = result end
 function state.tell_verdict(text_of_it) verdict = text_of_it end
 
 -- Of a run without tests, there is nothing to tell before its end.
 local function so_far()
     if verdict then return verdict end
-    local words = {}
+    local words, counts = {}, { passed = 0, failed = 0, skipped = 0 }
+    for _, result in ipairs(results) do counts[result.outcome] = counts[result.outcome] + 1 end
     for _, outcome in ipairs { "passed", "failed", "skipped" } do
         if counts[outcome] > 0 then words[#words + 1] = ("%d %s"):format(counts[outcome], outcome) end
     end
@@ -73,6 +76,24 @@ local function node_list()
         list[i] = { name = node.name, kind = getmetatable(node).__name, state = rawget(node, "state") or "up" }
     end
     return list
+end
+
+--- The names of all links as cells of links.csv, by their numbers.
+function state.link_cells()
+    local cells = {}
+    for _, list in ipairs { testbed.links(), testbed.removed_links() } do
+        for _, link in ipairs(list) do cells[link.id] = csv.cell(link.name) end
+    end
+    return cells
+end
+
+--- state.collect_page(since) -> { file=, verdict=, tests=, duration= so far, topology= inventory.collect(), links= rows of
+--- links.csv from experiment second `since` on, seed=, started= }: what result.json and links.csv will say, for the live page.
+function state.collect_page(since)
+    return { file = about.file, verdict = verdict or "running", tests = #results > 0 and results or nil,
+        duration = core.now(), topology = inventory.collect(),
+        links = core.link_rows(since, state.link_cells()), seed = about.seed,
+        started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())) }
 end
 
 --- state.collect(folder) -> { pid=, file=, folder=, t= experiment seconds, nodes= list of { name=, kind=, state= }, summary= of

@@ -163,7 +163,7 @@ end
 -- @option run       a shell script, or the path of one, which is run in it as root when it is built
 -- @option add       {[path in it] = path here}, or a list of paths, which go to /root
 -- @option setup     list of commands, run in each machine when it has booted, before its own setup=
--- @error  raises for bad options; that it cannot be built is said at the first boot, and is the machinery's failure
+-- @error  bad options; that it cannot be built is said at the first boot, and is the machinery's failure
 -- @example
 --   local web = image { "web", packages = { "nginx-light" }, run = "echo hello >/var/www/html/index.html" }
 --   check.equal(web.name, "web")

@@ -8,6 +8,7 @@ local errors = require "qemunet.errors"
 local excerpt = require "qemunet.report.excerpt"
 local options = require "qemunet.options"
 local tasks = require "qemunet.tasks"
+local testbed = require "qemunet.testbed"
 local units = require "qemunet.units"
 
 local job = {}
@@ -66,6 +67,23 @@ function Job:__tostring() return ("job %q on %s"):format(self.cmd, self.node.nam
 -- @field offset number      of sync{} with a packet trigger: seconds from the packet to its start
 local Result = { __name = "result" }
 class.register("result", {}, Result)
+
+-- Commands of the script that run: {[job] = when it was started}.
+local running = {}
+testbed.on_end(function() running = {} end)
+
+--- job.running() -> list of { since= experiment second, text= } of the commands that run, the oldest first.
+function job.running()
+    local list = {}
+    for each, since in pairs(running) do
+        list[#list + 1] = { since = since, text = ("%s: %s"):format(each.node.name, job.short(each.cmd)) }
+    end
+    table.sort(list, function(a, b)
+        if a.since ~= b.since then return a.since < b.since end
+        return a.text < b.text
+    end)
+    return list
+end
 
 --- How a command ended, in words.
 function job.how_ended(result)
@@ -134,6 +152,7 @@ local function on_done(self, result)
         self.partial[stream] = ""
     end
     self.result = finish_result(self, result)
+    running[self] = nil
     record(self, result)
     wake_reader(self)
     finish_output(self)
@@ -172,6 +191,7 @@ function job.start(node, machine, spec, why)
     }
     if not handle then return end_unstarted(self, problem) end
     rawset(self, "handle", handle)
+    if not self.internal then running[self] = core.now() end
     if spec.stdin then
         handle:write(spec.stdin)
         handle:close_stdin()
@@ -189,7 +209,7 @@ local function check_self(self, method) errors.check_colon(getmetatable(self) ==
 function Job:wait(timeout)
     check_self(self, "wait")
     local seconds = timeout ~= nil and units.duration(timeout, "timeout", 2) or nil
-    local shown <close> = tasks.show_main(("%s: %s"):format(self.node.name, job.short(self.cmd)))
+    local shown <close> = tasks.show_main(("%s: %s"):format(self.node.name, job.short(self.cmd)), true)
     if not tasks.wait(self.done, seconds) then return nil, "timed out", "timeout" end
     return self.result
 end

@@ -10,6 +10,7 @@
 
 local address = require "qemunet.network.address"
 local known = require "qemunet.class"
+local conditions = require "qemunet.conditions"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local files = require "qemunet.nodes.files"
@@ -105,7 +106,7 @@ local function run(self, spec)
     spec.stream = spec.on_line ~= nil
     local running = job.start(self, machine, spec, why)
     local reader = spec.on_line and read_lines(running, spec.on_line)
-    local shown <close> = tasks.showing(("%s: %s"):format(self.name, job.short(spec.cmd)))
+    local shown <close> = tasks.showing(("%s: %s"):format(self.name, job.short(spec.cmd)), true)
     core.wait { running.done }
     if reader then reader:join() end
     return running.result
@@ -220,7 +221,7 @@ end
 
 local function poll(self, what, timeout, level, condition)
     local seconds = units.duration(timeout or node.defaults.timeout, "timeout", level + 1)
-    local ok, err = pcall(tasks.eventually, seconds, condition, { every = 0.1 })
+    local ok, err = pcall(conditions.eventually, seconds, condition, { every = 0.1 })
     if ok then return end
     if err == errors.CANCEL then errors.again(err) end
     error(("%s: %s: %s"):format(self.name, what, tostring(err)), level + 1)

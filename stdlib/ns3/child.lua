@@ -18,6 +18,8 @@ local PROGRAM = "qemunet-ns3"
 local ABSENT = "ns3: this qemunet was built without ns-3: there is no %s. On Debian: apt-get install libns3-dev g++, " ..
     "and build it again"
 
+local LATE = "ns3: %s: the simulation did not answer within %d s: it is so far behind real time, or stuck; give it less to do"
+
 local function folder_of(path) return path:match("^(.*)/[^/]*$") or "." end
 
 --- The program: beside our own while building, in libexec when installed. Returns its path, or nil and where it is not.
@@ -111,7 +113,7 @@ function Child:call(name, request, fd)
     core.wait({ reply }, name == "hello" and START or DEADLINE)
     local message = reply:values()
     if self.ended then errors.machinery(self.ended) end
-    if not message then errors.machinery(("ns3: %s: the simulation did not answer within %d s"):format(where, DEADLINE)) end
+    if not message then errors.machinery(LATE:format(where, DEADLINE)) end
     if message.error then errors.raise(("%s: %s"):format(where, message.error)) end
     return message.value
 end

@@ -17,11 +17,14 @@ local KINDS = { drop = true, tx = true, rx = true, course_change = true }
 
 -- What is kept of the events that no wait has taken yet, the newest; and of how many a record is made.
 local QUEUE, RECORDED = 1024, 10000
+-- So many calls of one tracer's function may be under way; events beyond are only counted, as missed.
+local CALLS = 1024
 
 --- class tracer: what tells of events in a simulation of ns-3's; what net:on() and net:schedule() return.
 -- @field what string    the kind of event, or the path of its trace source
 -- @field net net        the simulation
 -- @field count integer  events so far
+-- @field missed integer  of these, those that the function was not called for, since too many calls were under way
 -- @field last table     the newest event, or false
 -- @field ended string   why there will be none any more, or false
 -- @example ns-3
@@ -75,15 +78,39 @@ local function take_first(self)
     return event
 end
 
+local function call(self, event)
+    local guard <close> = setmetatable({}, { __close = function() self.calls = self.calls - 1 end })
+    self.fn(event)
+end
+
+local function start_call(self, event)
+    if self.calls < CALLS then
+        self.calls = self.calls + 1
+        tasks.detach(call, self, event)
+        return
+    end
+    if self.missed == 0 then
+        core.log(0, ("%s: %d calls of its function are under way; events are left out"):format(tostring(self), CALLS))
+    end
+    self.missed = self.missed + 1
+end
+
 local function fire(self, event)
     for listener in pairs(self.hearers) do listener(event) end
     self.count, self.last = self.count + 1, event
     self.queue[self.count] = event
     if self.count - self.first >= QUEUE then take_first(self) end
     self.done:set(event)
-    if self.fn then tasks.detach(self.fn, event) end
+    if self.fn then start_call(self, event) end
     note(self, event)
     if event.last then finish(self, "it has happened as often as it was to") else wake(self) end
+end
+
+--- The simulation has ended, and so do its tracers.
+function events.close(net)
+    local list = {}
+    for _, self in pairs(net.listeners) do list[#list + 1] = self end
+    for _, self in ipairs(list) do finish(self, "the simulation was closed") end
 end
 
 --- An event that the simulation tells of: { event= the listener's number, time= experiment seconds, ... }.
@@ -97,7 +124,7 @@ end
 local function new(net, what, fn)
     net.last_listener = net.last_listener + 1
     local self = setmetatable({ net = net, id = net.last_listener, what = what, fn = fn or false, count = 0, first = 1,
-        queue = {}, hearers = {}, done = core.future(), changed = core.future() }, meta)
+        calls = 0, missed = 0, queue = {}, hearers = {}, done = core.future(), changed = core.future() }, meta)
     net.listeners[self.id] = self
     return self
 end

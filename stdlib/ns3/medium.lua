@@ -137,7 +137,7 @@ local function flatten(list, into)
 end
 
 --- Makes a medium: checks the nodes and options of a table as the methods of net take it, tells the simulation with
---- request(checked options) and joins the nodes, each with more_of(node, place in the table, checked options). Returns it,
+--- request(checked options) and joins the nodes, each with more_of(node, its number there, checked options). Returns it,
 --- and the nodes.
 function medium.make(net, kind, given, spec, request, more_of, level)
     local where = "net:" .. kind
@@ -167,7 +167,7 @@ function medium.join_all(self, nodes, level)
     local joined = {}
     for i, other in ipairs(nodes) do
         check_new(self, other, level + 1)
-        local more = self.more_of(other, i, self.opts)
+        local more = self.more_of(other, self.n + 1, self.opts)
         joined[i] = add(self, other, more, made)
         if more.x then radio.place(joined[i], more.x, more.y) end
     end

@@ -423,6 +423,7 @@ end
 local function finish(self)
     self.over = true
     self.child:close()
+    events.close(self)
     for port in pairs(self.ports) do core.port_remove(port) end
     self.ports = {}
 end

@@ -5,6 +5,7 @@ local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local options = require "qemunet.options"
 local status = require "qemunet.program.status"
+local tasks = require "qemunet.tasks"
 local units = require "qemunet.units"
 local usages = require "qemunet.program.usage"
 
@@ -25,6 +26,7 @@ local repl = later "qemunet.repl.repl"
 local report = later "qemunet.report.report"
 local run = later "qemunet.program.run"
 local shrink = later "qemunet.program.shrink"
+local watch = later "qemunet.live.watch"
 
 -- Raised for a wrong command line.
 local function usage(message) error({ usage = message }, 0) end
@@ -158,6 +160,7 @@ end
 
 -- What a person may want next after a run that failed.
 local function advise(opts, verdict)
+    if opts.replay and not faults.happened() then core.log(0, "--replay: the experiment has no faults{}") end
     if verdict.status ~= status.FAILED or not faults.happened() then return end
     core.log(0, ("its faults again: qemunet run %s --replay %s; the fewest of them: and --shrink"):format(opts.file,
         recorder.made()))
@@ -175,6 +178,7 @@ local function check_readable(path)
     local file, why = io.open(path, "rb")
     if not file then usage("cannot read " .. why) end
     file:close()
+    if core.stat(path) == "folder" then usage(("cannot read %s: this is a folder"):format(path)) end
 end
 
 function commands.run(words)
@@ -256,12 +260,13 @@ function commands.report(words)
     return report_run(folders[1])
 end
 
--- Runs what looks at an experiment that is under way, with an exit status.
+-- Runs what looks at an experiment that is under way, in a task, which a signal can end. Returns the exit status.
 local function look_at_run(command, fn, ...)
-    core.progress_open(-1)
-    local ok, why = errors.try(fn, ...)
-    if ok then return status.PASSED end
-    if why == errors.CANCEL then errors.again(why) end
+    core.progress_open(0)
+    local values, failure = tasks.settle(tasks.go(errors.try, fn, ...))
+    if values and values[1] then return status.PASSED end
+    local why = values and values[2] or failure.message
+    if why == errors.CANCEL then return status.INTERRUPTED end
     io.stderr:write("qemunet: ", command, ": ", tostring(why), "\n")
     return status.FAILED
 end
@@ -276,6 +281,12 @@ function commands.attach(words)
     local opts = parse(words, { ["--run"] = { true, set("run") } })
     if #opts.files ~= 1 then usage("attach wants the name of a node") end
     return look_at_run("attach", attach.to, opts.files[1], opts.run)
+end
+
+function commands.watch(words)
+    local opts = parse(words, {})
+    if opts.files[2] then usage("watch wants one experiment: the number of its process, or its folder") end
+    return look_at_run("watch", watch.run, opts.files[1])
 end
 
 local function add_path(opts, value)

@@ -3,8 +3,10 @@
 
 local boot = require "qemunet.nodes.boot"
 local capture = require "qemunet.network.capture"
+local conditions = require "qemunet.conditions"
 local core = require "qemunet.core"
 local csv = require "qemunet.csv"
+local events = require "qemunet.events"
 local exit = require "qemunet.program.exit"
 local faults = require "qemunet.faults.faults"
 local fidelity = require "qemunet.fidelity.fidelity"
@@ -166,8 +168,8 @@ function language.names(suite, args)
         capture_all = capture.all, topology = topology,
         source = traffic.source, sink = traffic.sink, voice = voice.voice, video = video.video,
         now = core.now, sleep = tasks.sleep, after = tasks.after, at = tasks.at, every = tasks.every, go = tasks.go,
-        all = tasks.all, any = tasks.any, event = tasks.event, barrier = tasks.barrier, timeout = tasks.timeout,
-        eventually = tasks.eventually, always = tasks.always, sync = sync.sync,
+        all = tasks.all, any = tasks.any, event = events.event, barrier = events.barrier, timeout = tasks.timeout,
+        eventually = conditions.eventually, always = conditions.always, sync = sync.sync,
         mark = recorder.mark, record = recorder.record, param = recorder.param,
         fidelity = fidelity.fidelity, series = series.series, probe = series.probe,
         repeat_until = repetition.repeat_until, stats = stats, rng = random.new(), re = re, json = json,

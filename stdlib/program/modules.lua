@@ -6,14 +6,14 @@ local paths = require "qemunet.paths"
 
 local modules = {}
 
---- The text of a script, without the line that names its interpreter; or nil and why there is none.
+--- The text of a script, without a byte order mark and the line that names its interpreter; or nil and why there is none.
 function modules.read_text(path)
     local file, why = io.open(path, "rb")
     if not file then return nil, why end
     local text = file:read("a")
     file:close()
     if not text then return nil, "cannot read " .. path end
-    return (text:gsub("^#[^\n]*", ""))
+    return (text:gsub("^\u{FEFF}", ""):gsub("^#[^\n]*", ""))
 end
 
 local function read_chunk(path, env)

@@ -4,7 +4,6 @@
 local accelerator = require "qemunet.nodes.accelerator"
 local control = require "qemunet.live.control"
 local core = require "qemunet.core"
-local csv = require "qemunet.csv"
 local errors = require "qemunet.errors"
 local excerpt = require "qemunet.report.excerpt"
 local exit = require "qemunet.program.exit"
@@ -15,6 +14,7 @@ local image = require "qemunet.nodes.image"
 local inventory = require "qemunet.report.inventory"
 local language = require "qemunet.program.language"
 local limit = require "qemunet.suite.limit"
+local live_status = require "qemunet.live.status"
 local modules = require "qemunet.program.modules"
 local nat = require "qemunet.network.nat"
 local paths = require "qemunet.paths"
@@ -203,7 +203,8 @@ local function setup_run(opts)
     series.reset()
     excerpt.reset()
     fidelity.reset()
-    state.reset(opts.file)
+    state.reset(opts.file, opts.seed)
+    core.status(live_status.lines)
     paths.set(opts.allow_host or opts.chunk ~= nil, recorder.folder, recorder.made)
     recorder.start { name = base_name(opts.file), out = opts.out, seed = opts.seed, params = opts.params, file = opts.file,
         args = opts.args, lazy = opts.lazy }
@@ -238,7 +239,7 @@ local function run_chunk(chunk, registry, opts, env)
             chunk()
             if #registry.tests > 0 then
                 summary = runner.run(registry, { print = function(line) core.print(line .. "\n") end, clock = core.now,
-                    limit = limit.run, told = tell_test, on_failure = opts.repl_on_failure and
+                    limit = limit.run, unjoined = tasks.take_unjoined, told = tell_test, on_failure = opts.repl_on_failure and
                         function(each) breakpoints().at_failure(env, each) end or nil })
             end
         end
@@ -250,10 +251,7 @@ end
 
 -- links.csv: what the links did over time.
 local function write_link_samples()
-    local folder, names = recorder.made(), {}
-    for _, list in ipairs { testbed.links(), testbed.removed_links() } do
-        for _, link in ipairs(list) do names[link.id] = csv.cell(link.name) end
-    end
+    local folder, names = recorder.made(), state.link_cells()
     local written, why = core.link_samples_end(folder and next(names) and folder .. "/links.csv" or nil, names)
     if not written then core.log(0, "cannot write links.csv: " .. why) end
 end
@@ -266,6 +264,43 @@ local function write_report()
     if not written then core.log(0, "no report.html: " .. why) end
 end
 
+-- Runs what there is to run. Returns the verdict, and the suite's summary if it was one.
+local function run_script(opts)
+    local registry = new_suite()
+    local env = language.environment(language.names(suite.globals(registry), opts.args), folder_of(opts.file))
+    search_beside(opts.file)
+    if opts.repl_on_failure then breakpoints().keep_frames() end
+    local chunk, problem = opts.chunk
+    if opts.session then chunk = function() opts.session(env) end end
+    if not chunk then chunk, problem = modules.read_chunk(opts.file, env) end
+    if not chunk then return { verdict = "failed", status = status.FAILED, error = problem } end
+    return run_chunk(chunk, registry, opts, env)
+end
+
+-- With --strict, a run that passed and was unsound has not passed.
+local function judged(verdict, kept_up, opts)
+    if not opts.strict or kept_up.verdict ~= "unsound" or verdict.status ~= status.PASSED then return verdict end
+    return { verdict = "unsound", status = status.UNSOUND, tests = verdict.tests,
+        error = "this machine did not keep up; see above" }
+end
+
+-- Ends all that runs, and writes down what came of it. Returns the verdict.
+local function wind_up(verdict, opts)
+    tasks.end_all()
+    local counters, topology = strain.collect(), recorder.made() and inventory.collect()
+    write_link_samples()
+    core.event { t = core.now(), kind = "teardown" }
+    core.status(nil)
+    testbed.teardown()
+    local kept_up = fidelity.judge(counters)
+    fidelity.tell(kept_up)
+    verdict = judged(verdict, kept_up, opts)
+    core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
+    recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up, topology or nil)
+    write_report()
+    return verdict
+end
+
 --- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, no_templates=, suite= options for a suite run, lazy=,
 --- strict= whether an unsound run fails, allow_host= whether it may do on this machine what it likes (see sandbox),
 --- chunk= a function instead of the file, claim= fn(bytes) that is called, and may wait, before a machine of the run boots: how
@@ -274,34 +309,9 @@ end
 --- Returns the verdict, {verdict=, status=, error=, trace=, tests=}, and the suite's summary if it was one.
 function run.file(opts)
     setup_run(opts)
-    local registry = new_suite()
-    local env = language.environment(language.names(suite.globals(registry), opts.args), folder_of(opts.file))
-    search_beside(opts.file)
-    if opts.repl_on_failure then breakpoints().keep_frames() end
-    local chunk, problem = opts.chunk
-    if opts.session then chunk = function() opts.session(env) end end
-    if not chunk then chunk, problem = modules.read_chunk(opts.file, env) end
-    local verdict, summary
-    if chunk then
-        verdict, summary = run_chunk(chunk, registry, opts, env)
-    else
-        verdict = { verdict = "failed", status = status.FAILED, error = problem }
-    end
+    local verdict, summary = run_script(opts)
     state.tell_verdict(verdict.verdict)
-    tasks.end_all()
-    local counters, topology = strain.collect(), recorder.made() and inventory.collect()
-    write_link_samples()
-    core.event { t = core.now(), kind = "teardown" }
-    testbed.teardown()
-    local kept_up = fidelity.judge(counters)
-    fidelity.tell(kept_up)
-    if opts.strict and kept_up.verdict == "unsound" and verdict.status == status.PASSED then
-        verdict = { verdict = "unsound", status = status.UNSOUND, tests = verdict.tests,
-            error = "this machine did not keep up; see above" }
-    end
-    core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
-    recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up, topology or nil)
-    write_report()
+    verdict = wind_up(verdict, opts)
     control.close()
     if not opts.suite then report(verdict) end
     return verdict, summary

@@ -39,6 +39,8 @@ usage: qemunet COMMAND ...
   attach NODE [--run PID|FOLDER]
                       the console of a virtual machine of a running experiment, on
                       this terminal; Ctrl-] leaves
+  watch [PID|FOLDER]  the report of a running experiment as it grows, at an address
+                      for a browser on this machine; ends with it, or by Ctrl-C
   report DIR          write report.html into the folder of an earlier run
   report DIR DIR... [--out FILE]
                       write comparison.html: 2 to 20 runs side by side, what

@@ -44,21 +44,51 @@ function Out:value(id, value)
     self:finish()
 end
 
+-- What is before the data, and behind it; or nil and why.
+local function halves(name)
+    local text = core.report_page(name)
+    if not text then return nil, "the program was built without the page, which needs npm" end
+    local at, behind = text:find(MARKER, 1, true)
+    return text:sub(1, at - 1), text:sub(behind + 1)
+end
+
+-- Takes the place of a file.
+local Pieces = {}
+Pieces.__index = Pieces
+
+function Pieces:write(...)
+    for i = 1, select("#", ...) do self[#self + 1] = tostring((select(i, ...))) end
+    return true
+end
+
+--- page.collect(fn) -> text: the data that fn(out) puts there, as for page.write().
+function page.collect(fn)
+    local pieces = setmetatable({}, Pieces)
+    fn(setmetatable({ file = pieces, count = 0 }, Out))
+    return table.concat(pieces)
+end
+
+--- page.text(name, data) -> the page of that name with such data in it; or nil and why.
+function page.text(name, data)
+    local head, tail = halves(name)
+    if not head then return nil, tail end
+    return head .. data .. tail
+end
+
 --- page.write(name, path, fn) -> path; or nil and why: writes the page of that name, whole or not at all, with the data that
 --- fn(out) puts there: out:begin(id), out:put(text, ...) of escaped JSON, with out:rest() now and then, and out:finish(); or
 --- out:value(id, value).
 function page.write(name, path, fn)
-    local text = core.report_page(name)
-    if not text then return nil, "the program was built without the page, which needs npm" end
-    local at, behind = text:find(MARKER, 1, true)
+    local head, tail = halves(name)
+    if not head then return nil, tail end
     local part = path .. ".part"
     local file, why = io.open(part, "wb")
     if not file then return nil, why end
     file:setvbuf("full", 1 << 16)
     local out = setmetatable({ file = file, count = 0 }, Out)
-    out:put(text:sub(1, at - 1))
+    out:put(head)
     local ok, problem = pcall(fn, out)
-    out:put(text:sub(behind + 1))
+    out:put(tail)
     local closed, late = file:close()
     problem = not ok and problem or out.why or not closed and late
     local renamed

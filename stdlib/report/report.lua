@@ -63,20 +63,28 @@ local function put_events(out, folder, captures)
 end
 
 -- A block of what rows.series() or rows.links() puts there.
-local function put_rows(out, id, folder)
+local function put_rows(out, id, folder, source)
     out:begin(id)
-    local about = rows[id](out, folder)
+    local about = rows[id](out, folder, nil, source)
     out:finish()
     return about
 end
 
-local function put_data(out, folder)
-    local result, captures = read_json(folder .. "/result.json"), {}
+-- `live`: { result=, rows= }, of a run that has not written these yet; its files are not linked to.
+local function put_data(out, folder, live)
+    local result, captures = live and live.result or read_json(folder .. "/result.json"), {}
     if type(result) ~= "table" then result = { verdict = "unfinished" } end
     local events = put_events(out, folder, captures)
-    local series, links = put_rows(out, "series", folder), put_rows(out, "links", folder)
+    local series, links = put_rows(out, "series", folder), put_rows(out, "links", folder, live and live.rows)
     out:value("run", { result = without_histograms(result), events = events, series = series, links = links,
-        files = files_of(folder, result, captures), program = core.VERSION, name = folder:match("([^/]+)/*$") or folder })
+        live = live and live.rows and true or nil, files = live and {} or files_of(folder, result, captures),
+        program = core.VERSION, name = folder:match("([^/]+)/*$") or folder })
+end
+
+--- report.live(folder, live) -> text: the data of a run that is under way, for page.text(). `live`: { result= what is known of
+--- result.json, rows= an iterator over those of links.csv, nil once that is written }.
+function report.live(folder, live)
+    return page.collect(function(out) put_data(out, folder, live) end)
 end
 
 --- report.write(folder) -> path; or nil and why: writes report.html into a run's folder, whole or not at all.

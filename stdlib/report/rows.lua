@@ -77,9 +77,10 @@ local function joining(every, put)
     end
 end
 
---- rows.links(out, folder, limit) -> the links' names, how many rows became one: puts [[t, interval, number of the link,
---- direction, counts ...], ...]; of more than `limit` rows, several in one.
-function rows.links(out, folder, limit)
+--- rows.links(out, folder, limit, source) -> the links' names, how many rows became one: puts [[t, interval, number of the
+--- link, direction, counts ...], ...]; of more than `limit` rows, several in one. `source`: an iterator over the rows, in place
+--- of links.csv.
+function rows.links(out, folder, limit, source)
     local path = folder .. "/links.csv"
     local names, numbers, n = {}, {}, 0
     local every = limit and math.ceil(math.max(1, count_rows(path)) / limit) or 1
@@ -90,7 +91,7 @@ function rows.links(out, folder, limit)
     end)
     out:put("[")
     local file <close> = io.open(path, "rb")
-    for row in thinning.rows(file) do
+    for row in source or thinning.rows(file) do
         local t, interval, name, way, counts = link_row(row)
         if t then add(t, interval, name, way, counts) end
         out:rest()

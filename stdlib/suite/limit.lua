@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The time limit of a test.
+-- A test as a task of its own: it has a time limit, and what fails beside it ends it.
 
 local core = require "qemunet.core"
 local tasks = require "qemunet.tasks"
@@ -24,6 +24,7 @@ function limit.excuse()
 end
 
 local function wait_for(done, seconds)
+    if not seconds then return core.wait { done } end
     local deadline = core.now() + seconds - all_excused()
     repeat
         local left = deadline + all_excused() - core.now()
@@ -32,20 +33,32 @@ local function wait_for(done, seconds)
     return true
 end
 
---- Runs fn, which does not raise, in a task of its own. Returns whether it has ended in `seconds`; if not, it was cancelled.
---- When the calling task is cancelled, fn is too, and that counts as its end.
+-- While the value that it returns is not closed, a failure that nothing can join cancels `task`, and is its `thrown`.
+local function watch_failures(task)
+    local before, seen = tasks.on_failure, {}
+    tasks.on_failure = function(failure)
+        seen.thrown = seen.thrown or failure
+        task:cancel()
+    end
+    return setmetatable(seen, { __close = function() tasks.on_failure = before end })
+end
+
+--- Runs fn, which does not raise, in a task of its own. Returns whether it has ended in `seconds` (nil: any time); if not, it was
+--- cancelled. When the calling task is cancelled, fn is too, and that counts as its end. When another task fails meanwhile, fn
+--- is cancelled; then that failure, {message=, trace=}, comes second.
 function limit.run(seconds, fn)
     local task = tasks.go(function()
         tasks.show_waits()
         fn()
     end)
     local shown <close> = setmetatable({}, { __close = tasks.show_waits })
+    local seen <close> = watch_failures(task)
     local waited, ended = pcall(wait_for, task.done, seconds)
-    if waited and ended then return true end
+    if waited and ended then return true, seen.thrown end
     task:cancel()
     pcall(core.wait, { task.done }, GRACE)
     if not waited and not task.done:is_set() then error(ended, 0) end
-    return not waited
+    return not waited, seen.thrown
 end
 
 return limit

@@ -63,17 +63,24 @@ local function raise_if_fatal(registry, failures, on_fatal)
     end
 end
 
+-- What another task failed with, as a failure of the test.
+local function failure_beside(other)
+    return { message = errors.text(other.message), raised = other.message, traceback = other.trace ~= "" and other.trace or nil }
+end
+
 -- Runs the setups and the test itself, or the teardowns, in the time that the test has. Returns the failures.
 local function within(seconds, limit, fn)
-    if not seconds then return fn() end
+    if not limit then return fn() end
     local failures = {}
-    if limit(seconds, function() failures = fn() end) then return failures end
+    local ended, other = limit(seconds, function() failures = fn() end)
+    if other then return { failure_beside(other) } end
+    if ended then return failures end
     local last = failures[#failures]
     return { { message = "timed out after " .. units.format_duration(seconds), traceback = last and last.traceback } }
 end
 
 local function run_body(registry, entry, opts)
-    local seconds = opts.limit and (entry.timeout or opts.timeout)
+    local seconds = entry.timeout or opts.timeout
     local failure = within(seconds, opts.limit, function()
         local found = attempt_all(registry.setups) or attempt(entry.fn)
         return { found }
@@ -83,6 +90,7 @@ local function run_body(registry, entry, opts)
     local after = within(seconds, opts.limit, function() return attempt_each(registry.teardowns) end)
     raise_if_fatal(registry, { failure }, opts.on_fatal)
     raise_if_fatal(registry, after, opts.on_fatal)
+    for _, other in ipairs(opts.unjoined and opts.unjoined() or {}) do failure = failure or failure_beside(other) end
     return merge(failure, after)
 end
 
@@ -151,8 +159,9 @@ end
 --              of entries) -> another order of them; on_tests = function(entries), called before the first, on_start =
 --              function(entry), on_result = function(result), which is then not printed; print = function(line) (default
 --              print); first = number of the first printed (default 1); plan = true prints "1..N" first; fail_fast = true
---              to end behind the first that fails; limit = function(seconds, fn) -> whether fn ended in time, and timeout =
---              the seconds for a test that does not say; on_fatal = function(failure), before one is raised; on_failure =
+--              to end behind the first that fails; limit = function(seconds, fn) -> whether fn ended in time, and what
+--              failed beside it; timeout = the seconds for a test that does not say; unjoined = function() -> the failures
+--              of tasks that nobody has joined, which are the test's; on_fatal = function(failure), before one is raised; on_failure =
 --              function(failure), before the teardowns; told = function(result), as well as on_result; clock = function()
 --              -> seconds, for the results' durations (default
 --              os.clock, processor time)

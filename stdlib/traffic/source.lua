@@ -2,11 +2,9 @@
 -- Simple sources of packets, and the sinks that they can share: source, sink.
 
 local class = require "qemunet.class"
-local core = require "qemunet.core"
 local flow = require "qemunet.traffic.flow"
 local link = require "qemunet.network.link"
 local options = require "qemunet.options"
-local testbed = require "qemunet.testbed"
 
 local traffic = {}
 

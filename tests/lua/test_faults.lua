@@ -4,6 +4,7 @@
 
 local blames = require "blames"
 local core = require "qemunet.core"
+local entries = require "qemunet.faults.entries"
 local errors = require "qemunet.errors"
 local frames = require "frames"
 local minimise = require "qemunet.faults.minimise"
@@ -49,7 +50,7 @@ local function random_spec(every)
 end
 
 test("a seed gives a schedule, and the same one again", function()
-    local read = schedule.read(random_spec("10s"), 1)
+    local read = entries.read(random_spec("10s"), 1)
     seed(1)
     local one = schedule.make(read, 1)
     check.equal(schedule.make(read, 1), one)
@@ -61,7 +62,7 @@ end)
 
 test("times are exponential, kinds by their weight, the rest within its range", function()
     seed(7)
-    local list = schedule.make(schedule.read(random_spec("1s"), 1), 1)
+    local list = schedule.make(entries.read(random_spec("1s"), 1), 1)
     check.near(#list, 1000, 150, "a Poisson number: within 4.7 of its standard deviations")
     local counts, short = kinds_of(list), 0
     check.near(counts.crash / counts.slow, 2, 0.8)

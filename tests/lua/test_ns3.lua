@@ -57,7 +57,9 @@ test("csma: hosts and a simulated node ping each other, by their names", functio
     check.equal(net:counters(a)[bus].uncarried, 0)
     check.equal(net:counters(c).rx_packets, net:counters(c)[bus.name].rx_packets)
     check.equal(#net:csma { { new_host(), new_host() } }.links, 2)
+    local silent = net:on("drop", { node = c })
     net:close()
+    check.equal({ silent:wait(1) }, { nil, "drop: no event: the simulation was closed", "ended" })
     raises("was closed", net.stats, net)
 end)
 
@@ -141,6 +143,12 @@ test("wifi, ad hoc: heard within the range, by the model's power; a node moves o
     b:move(10, 0)
     check.is_true(ping(a, b))
     check.equal(net:queues(a)[air].packets, 0)
+    local c, d = new_host(), new_host()
+    air:join(c, { 3, 4 })
+    air:join(d)
+    check.equal({ c:position() }, { 3, 4 })
+    check.equal({ d:position() }, { 15, 0 }) -- the fourth of the row
+    check.is_true(ping(c, a))
     raises("is on no medium of the simulation", net.position, net, new_host())
 end)
 

@@ -271,7 +271,7 @@ end)
 local function feed(text, how)
     write("lines", text)
     local file <close> = io.popen(("cd '%s' && { %s; echo \"status $?\"; } 2>&1"):format(folder,
-        how:gsub("Q", os.getenv("QEMUNET") .. " repl")))
+        how:gsub("Q", session.QEMUNET .. " repl")))
     return file:read("a")
 end
 

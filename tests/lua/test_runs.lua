@@ -10,7 +10,6 @@ local folder
 setup(function() folder = session.folder() end)
 teardown(function() session.remove_folder(folder) end)
 
-local QEMUNET = os.getenv("QEMUNET")
 
 local function write(name, content)
     local file <close> = assert(io.open(folder .. "/" .. name, "w"))
@@ -24,7 +23,7 @@ local function shell(command)
     return output, select(3, file:close())
 end
 
-local function qemunet(words) return shell(QEMUNET .. " " .. words) end
+local function qemunet(words) return shell(session.QEMUNET .. " " .. words) end
 
 local function listed() return json.decode((qemunet("ps --json"))) end
 
@@ -100,7 +99,7 @@ test("the run that is meant is the only one, the only one with that node, or the
     local runs = { begin("one"), begin("two") }
     local pids = { listed()[1].pid, listed()[2].pid }
     local cases = {
-        { "alpha", "several experiments are running; say which:\r\n  " .. pids[1] .. "  .*/one\r\n  " .. pids[2] .. "  .*/two\r\n" },
+        { "alpha", ("several experiments are running; say which:\r\n  %d  .*/one\r\n  %d  .*/two\r\n"):format(pids[1], pids[2]) },
         { "alpha", "alpha is a responder: only a virtual machine \\(vm\\) has a console", "--run", "two" },
         { "alpha", "alpha is a responder", "--run", tostring(pids[1]) },
         { "alpho", 'there is no node "alpho"; did you mean "alpha".\r\n', "--run", "one/" },
@@ -145,4 +144,57 @@ test("other users are refused", function()
     write("y.lua", 'record { it = "runs" }')
     check.match(qemunet("run y.lua --out y"), "qemunet ps will not know of this run: .*Operation not permitted")
     check.equal(core.stat(folder .. "/y/report.html"), "file")
+end)
+
+test("watch serves the report as it grows, to who knows its address, until the run ends", function()
+    if not core.report_page "report" then skip("built without the page, which needs npm") end
+    local none = session.start(folder, "watch")
+    none:see("qemunet: watch: no experiment of this user is running")
+    check.equal(none:finish(), 1)
+    local p = begin()
+    local w = session.start(folder, "watch", "out")
+    local at = w:see("http://(127\\.0\\.0\\.1:(\\d+))/([0-9a-f]{32})/\\s")
+    local host, port, token = at[1], at[2], at[3]
+    local function ask(method, path, ...)
+        local head = table.concat({ method .. " " .. path .. " HTTP/1.1", "Connection: close", ... }, "\r\n") .. "\r\n\r\n"
+        write("request", head)
+        return (shell(("timeout 10 nc -N 127.0.0.1 %s <request"):format(port)))
+    end
+    local ours, page = "Host: " .. host, "/" .. token .. "/"
+    local answer = ask("GET", page, ours)
+    check.match(answer, "^HTTP/1.1 200 ")
+    check.match(answer, "\r\nContent%-Security%-Policy: default%-src 'none'; connect%-src 'self'; script%-src 'sha256%-")
+    check.match(answer, '"verdict": "running"')
+    check.match(answer, '"name": "beta"')
+    check.match(ask("GET", page .. "data", ours, "Origin: http://" .. host, "Sec-Fetch-Site: same-origin"), "^HTTP/1.1 200 ")
+    local other = (token:sub(1, 1) == "0" and "1" or "0") .. token:sub(2)
+    local refused = {
+        { 403, "GET", page, "Host: localhost:" .. port },
+        { 403, "GET", page, "Host: 127.0.0.1.example.org:" .. port },
+        { 403, "GET", page, ours, "Origin: http://example.org" },
+        { 403, "GET", page .. "data", ours, "Origin: null" },
+        { 403, "GET", page .. "data", ours, "Sec-Fetch-Site: cross-site" },
+        { 403, "GET", "/", ours },
+        { 403, "GET", "/" .. other .. "/", ours },
+        { 403, "GET", "/" .. token, ours },
+        { 403, "GET", "/" .. token:sub(1, 31) .. "/", ours },
+        { 404, "GET", page .. "../events.jsonl", ours },
+        { 404, "GET", page .. "%2e%2e/etc/passwd", ours },
+        { 405, "POST", page, ours, "Content-Length: 0" },
+        { 405, "OPTIONS", page, ours },
+    }
+    for _, case in ipairs(refused) do
+        check.match(ask(table.unpack(case, 2)), "^HTTP/1.1 " .. case[1] .. " ", table.concat(case, " "))
+    end
+    check.match(ask("GET", page), "^HTTP/1.1 40%d ")
+    check.equal(finish(p), 0)
+    eventually(10, function() return ask("GET", page .. "data", ours):find('"verdict": "passed"', 1, true) end)
+    w:see("out: passed")
+    check.equal({ w:finish() }, { 0, "kept" })
+    p = begin("again")
+    w = session.start(folder, "watch")
+    w:see("http://")
+    w:type("\3")
+    check.equal({ w:finish() }, { 130, "kept" })
+    check.equal(finish(p), 0)
 end)

@@ -127,6 +127,8 @@ test("only text is loaded, and sees the script's globals", function()
     io.open("chunk.lua", "w"):write("#!/x\nreturn vm, ..."):close()
     check.equal(loadfile("chunk.lua")(5) == vm, true)
     check.equal(dofile("chunk.lua") == vm, true)
+    io.open("marked.lua", "w"):write("\u{FEFF}#!/x\nreturn 7"):close()
+    check.equal(dofile("marked.lua"), 7)
     check.is_nil((loadfile("/not/there")))
     check.match(select(2, load("return " .. ("("):rep(300))), "C stack overflow$")
     check.raises(function() load {} end, "test_sandbox%.lua:%d+: bad argument #1 to 'load'") -- no check

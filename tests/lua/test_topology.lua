@@ -5,7 +5,6 @@ local blames = require "blames".exactly
 local address = require "qemunet.network.address"
 local core = require "qemunet.core"
 local graph = require "qemunet.topology.graph"
-local input = require "qemunet.input"
 
 local DATA = debug.getinfo(1, "S").source:match("^@(.*)/") .. "/data/"
 

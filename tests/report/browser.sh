@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs experiments and looks at their reports in a headless Chromium: browser.mjs.
+# Runs experiments and looks at their reports in a headless Chromium: browser.mjs, and watch.mjs while they run.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$here/../..
@@ -39,4 +39,7 @@ compared three 3 --param delay=20 --param 'note=<img src=x onerror=alert(1)>'
 wait
 [ -e hello/report.html ] || skip "no report.html: the program was built without npm"
 "$QEMUNET" report one two three >comparison.log || cat comparison.log
-NODE_PATH=$modules node "$here/browser.mjs" "$modules" "$chromium" "$QEMUNET" "$folder" "${1:-}"
+failed=0
+node "$here/watch.mjs" "$modules" "$chromium" "$QEMUNET" "$folder" "$here/watch.lua" || failed=1
+NODE_PATH=$modules node "$here/browser.mjs" "$modules" "$chromium" "$QEMUNET" "$folder" "${1:-}" || failed=1
+exit $failed

@@ -1,13 +1,15 @@
 -- SPDX-License-Identifier: MIT
 -- A person at a terminal, for tests: starts the program on one (see pty.c), types, and looks at what the screen is told.
 
+local conditions = require "qemunet.conditions"
 local console = require "qemunet.nodes.console"
 local core = require "qemunet.core"
-local tasks = require "qemunet.tasks"
 
 local session = {}
 
-local PTY, QEMUNET = os.getenv("PTY"), os.getenv("QEMUNET")
+--- The program, and what gives it a terminal: those that were built together.
+session.QEMUNET = os.getenv("QEMUNET") or core.real_path("/proc/self/exe")
+local PTY = os.getenv("PTY") or session.QEMUNET:gsub("[^/]*$", "tests/tty/pty")
 
 -- What is there already need not be made again.
 local CACHE = os.getenv("XDG_CACHE_HOME") or os.getenv("HOME") .. "/.cache"
@@ -27,7 +29,7 @@ local count = 0
 
 -- Runs fn until it gives a stream: the other end listens a moment after it has started.
 local function connect(name, feed)
-    return tasks.eventually(20, function() return core.connect(name, feed) end, { every = "2ms" })
+    return conditions.eventually(20, function() return core.connect(name, feed) end, { every = "2ms" })
 end
 
 --- Starts `qemunet ...` in a folder, where its history and runs are too.
@@ -35,7 +37,7 @@ function session.start(folder, ...)
     count = count + 1
     local name = ("qemunet-tty-%s-%d"):format(folder:match("[^/]*$"), count)
     local words = { PTY, name, "/usr/bin/env", "-C", folder, "XDG_STATE_HOME=" .. folder, "HOME=" .. folder,
-        "XDG_CACHE_HOME=" .. CACHE, "XDG_RUNTIME_DIR=" .. folder, "TERM=xterm", "NO_COLOR=1", QEMUNET, ... }
+        "XDG_CACHE_HOME=" .. CACHE, "XDG_RUNTIME_DIR=" .. folder, "TERM=xterm", "NO_COLOR=1", session.QEMUNET, ... }
     local self = setmetatable({ screen = console.stream("terminal"), over = core.future() }, Session)
     words.output, words.on_end = folder .. "/pty.log", function(...) self.over:set(...) end
     self.process = assert(core.process(words))

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct world {
@@ -130,6 +131,40 @@ static void too_many_become_coarser(void)
     end(&w);
 }
 
+static void add_bytes(void *arg, const struct fabric_sample *sample)
+{
+    *(uint64_t *)arg += sample->bytes;
+}
+
+static int lines_since(struct world *w, double since)
+{
+    int n = 0;
+    char *text = link_samples_text(w->samples, since, name, w);
+    for (const char *at = text; at && (at = strchr(at, '\n')); at++)
+        n++;
+    free(text);
+    return n;
+}
+
+static void a_run_that_goes_on_can_be_looked_at(void)
+{
+    struct world w;
+    begin(&w, &(struct link_config){0});
+    deliver(&w, 0, 5);
+    link_samples_take(w.samples);
+    double between = (double)clock_now() / CLOCK_NS_PER_S;
+    link_samples_take(w.samples);
+    deliver(&w, 5, 3);
+    link_samples_take(w.samples);
+    uint64_t bytes = 0;
+    CHECK(link_samples_recent(w.samples, add_bytes, &bytes) == 1.0);
+    CHECK_INT((int)bytes, 8 * NET_FRAME);
+    CHECK_INT(lines_since(&w, 0), 2);
+    CHECK_INT(lines_since(&w, between), 1);
+    CHECK_INT(lines_since(&w, between + 1000), 0);
+    end(&w);
+}
+
 static void a_timer_takes_samples(void)
 {
     struct world w;
@@ -146,6 +181,7 @@ static const struct check_test tests[] = {
     {"rows have what happened, and none is empty", rows_have_what_happened},
     {"the longest queue, and what was lost", queue_and_losses},
     {"too many rows become coarser ones", too_many_become_coarser},
+    {"a run that goes on can be looked at", a_run_that_goes_on_can_be_looked_at},
     {"a timer takes samples", a_timer_takes_samples},
 };
 

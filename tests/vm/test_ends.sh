@@ -142,6 +142,7 @@ usage 'a bad duration' '--timeout.*soon' run fine.lua --timeout soon
 usage 'a bad seed' '--seed x: want a whole number' run fine.lua --seed x
 usage 'a missing value' '--out wants a value' run fine.lua --out
 usage 'no file' 'run wants a file' run
+usage 'a folder' 'cannot read \.: this is a folder' run .
 usage 'two files' 'run wants one file' run fine.lua wrong.lua
 run not-there.lua
 [ "$status" != 0 ] && says err 'not-there\.lua: No such file'

@@ -8,7 +8,7 @@ local recorder = require "qemunet.record.recorder"
 
 local SCRIPT = [[
 local a, b = vm("a"), vm("b")
-local cable = link(a, b, { delay = "1ms" })
+link(a, b, { delay = "1ms" })
 boot()
 b:succeed("ping -c 2 a")
 a:spawn("sleep 1000")

@@ -4,20 +4,20 @@
 // An empty list of Lua's is an object in JSON.
 export const list = (value) => (Array.isArray(value) ? value : []);
 
-const textOf = (id) => document.getElementById(id)?.textContent ?? "";
+const textOf = (page, id) => page.getElementById(id)?.textContent ?? "";
 
-function parsed(id, otherwise) {
+function parsed(page, id, otherwise) {
     try {
-        return JSON.parse(textOf(id));
+        return JSON.parse(textOf(page, id));
     } catch {
         return otherwise;
     }
 }
 
 // A run that was killed may have left half a line.
-function readEvents() {
+function readEvents(page) {
     const events = [];
-    for (const line of textOf("events").split("\n")) {
+    for (const line of textOf(page, "events").split("\n")) {
         if (!line) continue;
         try {
             const event = JSON.parse(line);
@@ -86,11 +86,11 @@ function linksOf(names, rows, end) {
     return links;
 }
 
-/** The run: { result, events, series, links, nodes, others, cables, files, about }. */
-export function readRun() {
-    const about = parsed("run", { result: { verdict: "unreadable" } });
+/** The run that a page has: { result, events, series, links, nodes, others, cables, files, about }. */
+export function readRun(page) {
+    const about = parsed(page, "run", { result: { verdict: "unreadable" } });
     const result = about.result ?? {};
-    const events = readEvents();
+    const events = readEvents(page);
     const last = events.reduce((latest, event) => Math.max(latest, event.t, event.finished ?? 0), 0);
     const end = Math.max(Number(result.duration) || 0, last);
     const topology = result.topology ?? {};
@@ -99,8 +99,8 @@ export function readRun() {
         result,
         events,
         end,
-        series: seriesOf(about.series?.list, parsed("series", [])),
-        links: linksOf(about.links, parsed("links", []), end),
+        series: seriesOf(about.series?.list, parsed(page, "series", [])),
+        links: linksOf(about.links, parsed(page, "links", []), end),
         nodes: list(topology.nodes),
         others: list(topology.others),
         cables: list(topology.links),
@@ -110,9 +110,9 @@ export function readRun() {
 
 /** Several runs: what the program made of them, and in each of `runs` its series and links. */
 export function readComparison() {
-    const about = parsed("comparison", {});
-    const series = parsed("series", []),
-        links = parsed("links", []);
+    const about = parsed(document, "comparison", {});
+    const series = parsed(document, "series", []),
+        links = parsed(document, "links", []);
     const runs = list(about.runs).map((run, i) => ({
         ...run,
         number: i,

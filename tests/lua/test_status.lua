@@ -1,0 +1,99 @@
+-- SPDX-License-Identifier: MIT
+-- The status of a run on a terminal, and what it leaves there.
+
+package.path = debug.getinfo(1, "S").source:match("^@(.*/)") .. "../tty/?.lua;" .. package.path
+local session = require "session"
+
+local folder
+setup(function() folder = session.folder() end)
+teardown(function() session.remove_folder(folder) end)
+
+local QEMUNET = os.getenv("QEMUNET")
+
+local EXPERIMENT = [[
+    local a, b = responder("a"), responder("b")
+    local l = link(a, b, { rate = "1mbit", queue = 1 })
+    local s = source(l.ab, { to = b, rate = "4mbit", size = 1000 })
+    print("one")
+    s:start()
+    io.write("half")
+    sleep("1s")
+    print(" whole")
+    for i = 1, 3 do sleep("600ms") print("line " .. i) end
+    s:stop()
+    print("two")
+]]
+
+-- What is on the screen, with all that has been scrolled out of it, after these bytes; of what the program uses.
+local function screen_of(bytes)
+    local lines, row, column = { "" }, 1, 1
+    local at = 1
+    local function put(c)
+        lines[row] = (lines[row] .. (" "):rep(column)):sub(1, math.max(#lines[row], column - 1))
+        lines[row] = lines[row]:sub(1, column - 1) .. c .. lines[row]:sub(column + 1)
+        column = column + 1
+    end
+    while at <= #bytes do
+        local count, letter, behind = bytes:match("^\27%[(%d*)(%a)()", at)
+        local c = bytes:sub(at, at)
+        at = behind or at + 1
+        if letter == "A" then
+            row = math.max(1, row - (tonumber(count) or 1))
+        elseif letter == "K" or letter == "J" then
+            lines[row] = lines[row]:sub(1, column - 1)
+            if letter == "J" then lines = table.move(lines, 1, row, 1, {}) end
+        elseif letter then -- a colour
+        elseif c == "\r" then
+            column = 1
+        elseif c == "\n" then
+            row = row + 1
+            lines[row] = lines[row] or ""
+        else
+            put(c)
+        end
+    end
+    return lines
+end
+
+local function run(...)
+    local file <close> = assert(io.open(folder .. "/x.lua", "w"))
+    file:write(EXPERIMENT)
+    local p = session.start(folder, "run", "x.lua", ...)
+    local bytes = {}
+    p.screen:listen(function(data) bytes[#bytes + 1] = data end)
+    return p, bytes
+end
+
+local function printed(bytes)
+    local kept = {}
+    for _, line in ipairs(screen_of(table.concat(bytes))) do
+        if line ~= "" and not line:find("^%[%w+ %d+") and not line:find("^%a+: ") then kept[#kept + 1] = line end
+    end
+    return kept
+end
+
+local PRINTED = { "one", "half whole", "line 1", "line 2", "line 3", "two" }
+
+test("the status is shown below the output, and is gone afterwards", function()
+    local p, bytes = run("--out", "out")
+    p:see("  0:0\\d    2 responders up; 1 link: [\\d.]+ [kM]?bit/s, [\\d.]+ lost/s")
+    p:see("a--b: ab [\\d.]+ [kM]?bit/s, ba 0 bit/s, [\\d.]+ lost/s")
+    p:see("line 2")
+    p:signal("WINCH")
+    check.equal({ p:finish() }, { 0, "kept" })
+    local all = table.concat(bytes)
+    check.equal(printed(bytes), PRINTED)
+    check.is_true(not all:find("\27[2m", 1, true), "no colours with NO_COLOR")
+    check.is_true(not all:find("half[^w]*0:0", 1), "a line that has not ended is not written behind")
+end)
+
+test("there is none with -q, nor anything of a terminal on a pipe", function()
+    local p, bytes = run("--out", "quiet", "-q")
+    check.equal(p:finish(), 0)
+    check.is_true(not table.concat(bytes):find("\27", 1, true))
+    check.equal(printed(bytes), PRINTED)
+    local pipe <close> = io.popen(("cd '%s' && %s run x.lua --out pipe 2>&1 | cat"):format(folder, QEMUNET))
+    local text = pipe:read("a")
+    check.is_true(not text:find("[\27\r]"))
+    check.match(text, "^one\nhalf whole\nline 1\nline 2\nline 3\ntwo\n")
+end)
