@@ -77,9 +77,9 @@ local function joining(every, put)
     end
 end
 
---- rows.links(out, folder, limit, source) -> the links' names, how many rows became one: puts [[t, interval, number of the link,
---- direction, counts ...], ...]; of more than `limit` rows, several in one. `source`: an iterator over the rows, in place of
---- links.csv.
+--- rows.links(out, folder, limit, source) -> the links' names, how many rows became one: puts [[t, interval, number of the
+--- link, direction, counts ...], ...]; of more than `limit` rows, several in one. `source`: an iterator over the rows, in place
+--- of links.csv.
 function rows.links(out, folder, limit, source)
     local path = folder .. "/links.csv"
     local names, numbers, n = {}, {}, 0
