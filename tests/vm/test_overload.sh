@@ -29,12 +29,13 @@ run "$@" --out calm
 [ $status -eq 0 ] && case $(fidelity calm) in sound | doubtful) ;; *) false ;; esac
 result $? "a run that has the machine to itself passes with --strict"
 
-# Bound to each processor, and all before the run, which is made as nice as can be.
+# Bound to each processor, and all before the run, which is made as nice as can be. However this test ends, they end by their
+# limit of processor time.
 hogs=''
 load() {
     for cpu in $(taskset -pc $$ | sed 's/.*: //' | tr ',' '\n' | awk -F- '{ for (i = $1; i <= $NF; i++) print i }'); do
         for _ in 1 2 3 4; do
-            timeout 30 taskset -c "$cpu" sh -c 'while :; do :; done' &
+            timeout 30 taskset -c "$cpu" sh -c 'ulimit -t 20; while :; do :; done' &
             hogs="$hogs $!"
         done
     done
