@@ -24,6 +24,12 @@ function class.of(v)
     end
 end
 
+--- Whether a value is one of the language's objects and has that method.
+function class.has(v, method)
+    local entry = class.all[class.of(v)]
+    return entry ~= nil and entry.methods[method] ~= nil
+end
+
 --- class.new(name, methods, known_as) -> metatable of objects with these methods, and with the values in `methods` of fields
 --- that an object has not set. `known_as`: its name in the documentation, if that is another.
 function class.new(name, methods, known_as)

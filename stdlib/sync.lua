@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Synchronised starts: every command waits in its node, read and ready; then all are released at one instant.
 
+local class = require "qemunet.class"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local node = require "qemunet.nodes.node"
@@ -80,8 +81,7 @@ local function waiting_function(on)
             on:outcome()
         end
     end
-    local class = type(on) == "table" and getmetatable(on)
-    if class and type(class.__index) == "table" and class.__index.wait then return function() on:wait() end end
+    if class.has(on, "wait") then return function() on:wait() end end
     errors.raise("sync: on: want an event, barrier, task, handle or function, not " .. type(on))
 end
 

@@ -68,9 +68,11 @@ function excerpt.console(name, data)
     local console = consoles[name] or { partial = "", allowed = excerpt.LINES_AT_ONCE, since = now, dropped = 0 }
     consoles[name] = console
     local text, from = console.partial .. data, 1
-    for line, next_from in text:gmatch("([^\r\n]*)[\r\n]+()") do
-        tell(name, console, line, now)
-        from = next_from
+    local at, to = text:find("[\r\n]+")
+    while at do
+        tell(name, console, text:sub(from, at - 1), now)
+        from = to + 1
+        at, to = text:find("[\r\n]+", from)
     end
     console.partial = text:sub(from, from + 4 * excerpt.LINE)
 end

@@ -174,6 +174,8 @@ test("a console's lines are events, readable and not too many", function()
         for i = 1, 10000 do excerpt.console("a", "line " .. i .. "\n") end
     end)
     check.less(#list, excerpt.LINES_AT_ONCE + 100)
+    -- In a time that grows with its square, this would take the time limit of a test.
+    check.equal(events_of(function() excerpt.console("c", ("\0"):rep(16 << 20)) end), {})
 end)
 
 test("a run's folder has what the page needs", function()

@@ -236,7 +236,8 @@ for _, attempt in ipairs { "touch MARK", "mount -o remount,rw,bind / ; touch MAR
 end
 
 on_hosts("programs find places to write, of the host's own", function()
-    a:succeed "for d in /tmp /var/tmp /run /dev/shm $HOME; do echo x >$d/qn-test || exit 1; done"
+    -- Below /tmp, as of a checkout there, $HOME is hidden with it.
+    a:succeed "for d in /tmp /var/tmp /run /dev/shm ${HOME%%/tmp/*}; do echo x >$d/qn-test || exit 1; done"
     if a:ok "[ -O /var/lib ]" then a:succeed "echo x >/etc/qn-test && echo x >/var/lib/qn-test && echo >>/etc/passwd" end
     check.is_true(not b:ok "ls /tmp/qn-test || ls /run/qn-test || ls /etc/qn-test", "b sees them")
     a:succeed "echo 1 >/proc/sys/net/ipv4/ip_forward && echo >/dev/null && hostname other"
