@@ -4,27 +4,19 @@
 
 local comparison = require "qemunet.report.comparison"
 local core = require "qemunet.core"
+local files = require "folder"
 local groups = require "qemunet.report.groups"
 local recorded = require "qemunet.report.recorded"
 local rows = require "qemunet.report.rows"
 
-local top = os.tmpname()
-os.remove(top)
-assert(os.execute("mkdir " .. top))
+local top = files.make()
 teardown(function() os.execute(("rm -rf %s/*"):format(top)) end)
 
+local read = files.read
 local LINKS_HEAD = "t,interval,link,dir,sent,delivered,bytes,lost,queue,delay_mean,delay_max\n"
 local ATTACK = "</script><script>alert('&amp;')</script><!-- \u{2028} \1\27[2J"
 
-local function write(path, text)
-    local file <close> = assert(io.open(top .. "/" .. path, "wb"))
-    assert(file:write(text))
-end
-
-local function read(path)
-    local file <close> = assert(io.open(path, "rb"))
-    return file:read("a")
-end
+local function write(path, text) files.write(top .. "/" .. path, text) end
 
 -- A run's folder; `result` over what every run has.
 local function make(name, result)

@@ -4,26 +4,19 @@
 
 local core = require "qemunet.core"
 local excerpt = require "qemunet.report.excerpt"
+local files = require "folder"
 local page = require "qemunet.report.page"
 local report = require "qemunet.report.report"
 local thinning = require "qemunet.report.thinning"
 
-local folder = os.tmpname()
-os.remove(folder)
-assert(os.execute(("mkdir -p %s/console"):format(folder)))
+local folder = files.make()
+assert(os.execute(("mkdir %s/console"):format(folder)))
 teardown(function() os.execute(("rm -rf %s && mkdir -p %s/console"):format(folder, folder)) end)
 
+local read = files.read
 local ATTACK = "</script><script>alert('&amp;')</script><!-- \u{2028}\u{2029} \1\27[2J"
 
-local function write(name, text)
-    local file <close> = assert(io.open(folder .. "/" .. name, "wb"))
-    assert(file:write(text))
-end
-
-local function read(path)
-    local file <close> = assert(io.open(path, "rb"))
-    return file:read("a")
-end
+local function write(name, text) files.write(folder .. "/" .. name, text) end
 
 local function lines(list) return table.concat(list, "\n") .. "\n" end
 

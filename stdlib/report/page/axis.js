@@ -2,7 +2,7 @@
 // What the timeline and the plots share, so that a moment is at the same place in all: the time axis, the room at their left,
 // the cursor, the marks, and what mouse, wheel and fingers do to the range.
 
-import { colour } from "./elements.js";
+import { colour, element } from "./elements.js";
 
 export const SYNC = "run";
 export const RIGHT = 18;
@@ -145,4 +145,23 @@ export function moveByKey(e, clock) {
         default:
             return false;
     }
+}
+
+const BUTTONS = [
+    ["left", "\u25c0", "Earlier", (clock) => clock.pan(-0.25)],
+    ["out", "\u2212", "Zoom out", (clock) => clock.zoom(2)],
+    ["all", "All", "All", (clock) => clock.all()],
+    ["in", "+", "Zoom in", (clock) => clock.zoom(0.5)],
+    ["right", "\u25b6", "Later", (clock) => clock.pan(0.25)],
+];
+
+/** Puts buttons before those of a toolbar, which move the range of the clock that clockOf() gives. */
+export function addButtons(toolbar, clockOf) {
+    const button = ([name, sign, label, fn]) =>
+        element(
+            "button",
+            { type: "button", id: `zoom-${name}`, "aria-label": label, click: () => fn(clockOf()) },
+            sign,
+        );
+    toolbar.prepend(...BUTTONS.map(button));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The page of several runs, side by side.
 
+import { addButtons } from "./axis.js";
 import { createClock } from "./clock.js";
 import { createCurves } from "./curves.js";
 import { readComparison } from "./data.js";
@@ -22,14 +23,7 @@ const clock = createClock(Math.max(0, ...comparison.runs.map(endOf)));
 const curves = createCurves($("plots"), $("toggles"), comparison, clock);
 $("plots-section").hidden = curves.count() === 0;
 
-const BUTTONS = {
-    in: () => clock.zoom(0.5),
-    out: () => clock.zoom(2),
-    left: () => clock.pan(-0.25),
-    right: () => clock.pan(0.25),
-    all: () => clock.all(),
-};
-for (const [name, fn] of Object.entries(BUTTONS)) $(`zoom-${name}`).addEventListener("click", fn);
+addButtons($("zoom"), () => clock);
 
 function print(on) {
     document.documentElement.classList.toggle("printing", on);

@@ -52,6 +52,12 @@ export function terms(pairs) {
     );
 }
 
+// A relative address, part by part, so that a name cannot be more than a name.
+const address = (path) => `./${path.split("/").map(encodeURIComponent).join("/")}`;
+
+/** A link to a file whose path is relative to the page's. */
+export const fileLink = (path, text) => element("a", { href: address(String(path)) }, text);
+
 /** A colour of the page's style, by its name. */
 export const colour = (name) =>
     getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();

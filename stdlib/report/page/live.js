@@ -37,8 +37,7 @@ export function follow(button, show) {
         }
         refresh();
         if (failures >= FAILURES) stop("Disconnected");
-        else if (!button.disabled)
-            setTimeout(look, Math.max(PERIOD, (performance.now() - began) * PAUSE));
+        else if (!button.disabled) setTimeout(look, Math.max(PERIOD, (performance.now() - began) * PAUSE));
     }
 
     button.hidden = false;

@@ -2,7 +2,7 @@
 // The page of one run.
 
 import uPlot from "uplot";
-import { SYNC } from "./axis.js";
+import { addButtons, SYNC } from "./axis.js";
 import { createClock } from "./clock.js";
 import { readRun } from "./data.js";
 import { createDetails } from "./details.js";
@@ -76,14 +76,7 @@ function drawGraph() {
     drawn = now;
 }
 
-const BUTTONS = {
-    in: () => clock.zoom(0.5),
-    out: () => clock.zoom(2),
-    left: () => clock.pan(-0.25),
-    right: () => clock.pan(0.25),
-    all: () => clock.all(),
-};
-for (const [name, fn] of Object.entries(BUTTONS)) $(`zoom-${name}`).addEventListener("click", fn);
+addButtons($("zoom"), () => clock);
 
 function fit() {
     timeline.resize();

@@ -2,7 +2,7 @@
 // What comes first: the verdict, what failed and where, and whether the machine kept up; and what the run was made of.
 
 import { fidelityBadge, outcomeBadge, verdictBadge } from "./badges.js";
-import { element, terms, visible } from "./elements.js";
+import { element, fileLink, terms, visible } from "./elements.js";
 import { bytes, counted, moment, number, percent, seconds, value } from "./format.js";
 
 const list = (v) => (Array.isArray(v) ? v : []);
@@ -158,14 +158,9 @@ function setting(run) {
     );
 }
 
-// A relative address, part by part, so that a name cannot be more than a name.
-const address = (path) => `./${path.split("/").map(encodeURIComponent).join("/")}`;
-
 function files(run) {
     if (run.files.length === 0) return null;
-    const links = run.files.map((path) =>
-        element("li", {}, element("a", { href: address(String(path)) }, path)),
-    );
+    const links = run.files.map((path) => element("li", {}, fileLink(path, path)));
     return element(
         "section",
         { class: "card" },

@@ -2,7 +2,7 @@
 // Several runs side by side, in tables: what they are, what differs in them, what they recorded, their tests.
 
 import { fidelityBadge, outcomeBadge, verdictBadge } from "./badges.js";
-import { element } from "./elements.js";
+import { element, fileLink } from "./elements.js";
 import { bytes, number, percent, seconds } from "./format.js";
 
 const th = (scope, text, attributes = {}) => element("th", { scope, ...attributes }, text);
@@ -71,10 +71,7 @@ export function showHead(container, { runs, groups, notes, leftOut }) {
         );
 }
 
-const address = (path) => `./${path.split("/").map(encodeURIComponent).join("/")}`;
-
-const nameOf = (run) =>
-    run.report ? element("a", { href: address(String(run.report)) }, run.name) : String(run.name);
+const nameOf = (run) => (run.report ? fileLink(run.report, run.name) : String(run.name));
 
 export function showRuns(container, { runs, groups }) {
     const isGrouped = groups.length > 1;
