@@ -28,9 +28,12 @@ function start(...words) {
         text += data;
         tell();
     });
+    process.on("exit", () => child.kill());
     const ended = new Promise((resolve) => child.on("exit", resolve));
     const seen = (pattern) =>
-        new Promise((resolve) => {
+        new Promise((resolve, reject) => {
+            const late = () => reject(new Error(`no ${pattern} within ${PATIENCE} ms: ${text}`));
+            setTimeout(late, PATIENCE).unref();
             tell = () => pattern.test(text) && resolve(text.match(pattern));
             tell();
         });
