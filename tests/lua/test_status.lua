@@ -17,9 +17,9 @@ local EXPERIMENT = [[
     print("one")
     s:start()
     io.write("half")
-    sleep("1s")
+    sleep(param("pause", 0.6))
     print(" whole")
-    for i = 1, 3 do sleep("600ms") print("line " .. i) end
+    for i = 1, 3 do sleep(param("pause", 0.6)) print("line " .. i) end
     s:stop()
     print("two")
 ]]
@@ -88,11 +88,11 @@ test("the status is shown below the output, and is gone afterwards", function()
 end)
 
 test("there is none with -q, nor anything of a terminal on a pipe", function()
-    local p, bytes = run("--out", "quiet", "-q")
+    local p, bytes = run("--out", "quiet", "-q", "--param", "pause=0.01")
     check.equal(p:finish(), 0)
     check.is_true(not table.concat(bytes):find("\27", 1, true))
     check.equal(printed(bytes), PRINTED)
-    local pipe <close> = io.popen(("cd '%s' && %s run x.lua --out pipe 2>&1 | cat"):format(folder, QEMUNET))
+    local pipe <close> = io.popen(("cd '%s' && %s run x.lua --out pipe --param pause=0.01 2>&1 | cat"):format(folder, QEMUNET))
     local text = pipe:read("a")
     check.is_true(not text:find("[\27\r]"))
     check.match(text, "^one\nhalf whole\nline 1\nline 2\nline 3\ntwo\n")
