@@ -46,8 +46,11 @@ function session.start(folder, ...)
     return self
 end
 
---- Waits for a match of a PCRE2 pattern in what comes from now on.
-function Session:see(pattern) return self.screen:expect(pattern, 30) end
+--- Waits for a match of a PCRE2 pattern in what comes from now on. One that begins with a line break matches at the beginning of
+--- a line, also where the status of the run was taken away from there.
+function Session:see(pattern)
+    return self.screen:expect((pattern:gsub("^\n", "(?:\n|\\x1b\\[J)")), 30)
+end
 
 --- Waits for the next prompt. Not by what the line ends with: whether more of it will come is found out by waiting.
 function Session:see_prompt() self:see("(?:qemunet|lua:\\d+|>)> ") end
