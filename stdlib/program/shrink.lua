@@ -18,6 +18,9 @@ shrink.MOST_RUNS, shrink.MOST_TIME = 100, 900 -- unless it is told otherwise
 -- What is found is run so many times, to see whether it always fails.
 local CONFIRMATIONS = 3
 
+-- A shorter duration counts when it fails in so many runs.
+local SURE = 3
+
 -- Runs that found nothing after several of these times of the first, and this many seconds more, are not worth waiting
 -- for.
 local PATIENCE_FACTOR, PATIENCE = 3, 30
@@ -154,13 +157,20 @@ end
 
 local function key_of(list) return core.json_encode(list) end
 
--- The same, remembered; and the smallest that failed is kept.
-local function tester(self)
+local function fails_each(self, list, times)
+    for _ = 1, times do
+        if not fails(self, list) then return false end
+    end
+    return true
+end
+
+-- Whether it does in so many runs, remembered; and the smallest that did is kept.
+local function tester(self, times)
     local known = {}
     return function(list)
         local key = key_of(list)
         if known[key] == nil then
-            known[key] = fails(self, list)
+            known[key] = fails_each(self, list, times)
             if known[key] then self.found = list end
         end
         return known[key]
@@ -185,11 +195,11 @@ local function confirm(self)
 end
 
 local function search(self)
-    local test = tester(self)
+    local test = tester(self, 1)
     local list = reproduce(self, test)
     if not list then return end
     list = minimise.ddmin(list, test)
-    minimise.replace(list, test, minimise.halve)
+    minimise.replace(list, tester(self, SURE), minimise.halve) -- shorter ones may just so fail
     self.is_minimal = true
     confirm(self)
 end
@@ -262,8 +272,7 @@ local function start(opts)
 end
 
 --- Shrinks. `opts`: as run.file takes them, and shrink_runs=, shrink_time=, replay_path=, timeout=. Returns the exit
--- status: that
---- of the experiment's first run.
+--- status: that of the experiment's first run.
 function shrink.run(opts)
     local self = start(opts)
     local task = tasks.go(function()
