@@ -402,7 +402,8 @@ return function(words)
             (usages.of(words[1]) and " " .. words[1] or "") or usages.TEXT, "\n")
         return core.finish(status.USAGE)
     end
-    io.stderr:write("qemunet: ", outcome.message == errors.CANCEL and "interrupted" or errors.text(outcome.message), "\n")
-    if outcome.message == errors.CANCEL then return core.finish(status.INTERRUPTED) end
+    local stopped = outcome.message == errors.CANCEL and (core.stop_reason() or "interrupted")
+    io.stderr:write("qemunet: ", stopped or errors.text(outcome.message), "\n")
+    if stopped then return core.finish(stopped == "timed out" and status.TIMED_OUT or status.INTERRUPTED) end
     return core.finish(status.MACHINERY)
 end
