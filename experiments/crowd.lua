@@ -36,15 +36,15 @@ local idle = (after - before) / (now() - at) -- processors
 
 -- Cables while they are in use.
 local a, b, cable = nodes[1], nodes[2], ring[1]
-local to_b = ("ping -c 1 -W %%d %s"):format(b:ip(cable))
+local to_b = ("ping -c %%d -W %%d %s"):format(b:ip(cable))
 cable:set { delay = "100ms" }
-local rtt = tonumber(a:succeed(to_b:format(20)):match("time=([%d.]+)"))
+local rtt = tonumber(a:succeed(to_b:format(5, 20)):match("= ([%d.]+)/")) -- the least: machines wait for each other
 check.near(rtt, 200, 100, "over 100 ms a way")
 cable:set { delay = 0 }
 cable:down()
-a:fail(to_b:format(1))
+a:fail(to_b:format(1, 1))
 cable:up()
-eventually(60, function() return a:ok(to_b:format(1)) end)
+eventually(60, function() return a:ok(to_b:format(1, 1)) end)
 
 local far = nodes[n // 2 + 1]
 local chord = link(a, far)
