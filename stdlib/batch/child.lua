@@ -8,10 +8,10 @@ local messages = require "qemunet.batch.messages"
 local re = require "qemunet.re"
 local recorder = require "qemunet.record.recorder"
 local run = require "qemunet.program.run"
-local tasks = require "qemunet.tasks"
 local shuffle = require "qemunet.batch.shuffle"
 local status = require "qemunet.program.status"
 local tails = require "qemunet.batch.tails"
+local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
 
 local child = {}

@@ -5,6 +5,7 @@
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local page = require "qemunet.report.page"
+local recorder = require "qemunet.record.recorder"
 local report = require "qemunet.report.report"
 local runs = require "qemunet.live.runs"
 local tasks = require "qemunet.tasks"
@@ -53,10 +54,10 @@ local function look(self)
 end
 
 local function read_end(self)
-    local file <close> = io.open(self.folder .. "/result.json", "rb")
-    local result = file and core.json_decode(file:read("a"))
-    self.verdict = type(result) == "table" and result.verdict or "unfinished"
-    self.data, self.has_ended = report.live(self.folder, { result = result or { verdict = "unfinished" } }), true
+    local result = recorder.read_result(self.folder) or {}
+    result.verdict = result.verdict or "unfinished"
+    self.verdict = result.verdict
+    self.data, self.has_ended = report.live(self.folder, { result = result }), true
 end
 
 -- What the browser asks for. Only what is looked at has the run asked.

@@ -43,9 +43,6 @@ local meta = class.new("trigger", Handle)
 
 function meta.__tostring(self) return ("trigger %q on %s (%d packets)"):format(self.filter, self.link.name, self.count) end
 
--- A handle's fields: link, filter; count (packets so far), missed (those of them that fn was not called for, because too
--- many calls of it were under way); and these, where they are not false: last (the newest packet), ended (why it fires no
--- more), fn.
 Handle.last, Handle.ended, Handle.fn = false, false, false
 
 local function add_active(self)

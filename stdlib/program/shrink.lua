@@ -64,14 +64,6 @@ local function execute(words, output)
     return ended:values()
 end
 
-local function read_result(folder)
-    local file = io.open(folder .. "/result.json", "rb")
-    if not file then return {} end
-    local result = core.json_decode(file:read("a"))
-    file:close()
-    return type(result) == "table" and result or {}
-end
-
 -- What says whether two failures are the same: the verdict, the tests that failed, and the message, without its numbers.
 local function signature(status, result)
     local parts = { tostring(status), tostring(result.error) }
@@ -90,7 +82,7 @@ local function run_once(self, schedules)
     if status == INTERRUPTED or not status then
         errors.raise(("run %d of the experiment was ended from outside"):format(self.runs))
     end
-    local result = read_result(folder)
+    local result = recorder.read_result(folder) or {}
     return { status = status, signature = signature(status, result), error = result.error, folder = folder,
         duration = core.now() - began }
 end

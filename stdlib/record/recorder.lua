@@ -109,6 +109,14 @@ local function list_of(values)
     return setmetatable(table.move(values or {}, 1, #(values or {}), 1, {}), { __jsontype = "array" })
 end
 
+--- What result.json of a run's folder says; nil when there is none, or it is damaged.
+function recorder.read_result(folder)
+    local file <close> = io.open(folder .. "/result.json", "rb")
+    local text = file and file:read("a")
+    local result = text and core.json_decode(text)
+    return type(result) == "table" and result or nil
+end
+
 --- Writes result.json and trace.json, if there is a folder, and ends the records: another file of a suite has its own. `verdict`:
 --- {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}; `series`: series.summary(); `fidelity`:
 --- fidelity.judge(); `topology`: inventory.collect().

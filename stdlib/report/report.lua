@@ -3,16 +3,11 @@
 
 local core = require "qemunet.core"
 local page = require "qemunet.report.page"
+local recorder = require "qemunet.record.recorder"
 local rows = require "qemunet.report.rows"
 local thinning = require "qemunet.report.thinning"
 
 local report = {}
-
-local function read_json(path)
-    local file <close> = io.open(path, "rb")
-    local text = file and file:read("a")
-    return text and core.json_decode(text) or nil
-end
 
 -- What the page does not show, and may be much.
 local function without_histograms(result)
@@ -72,7 +67,7 @@ end
 
 -- `live`: { result=, rows= }, of a run that has not written these yet; its files are not linked to.
 local function put_data(out, folder, live)
-    local result, captures = live and live.result or read_json(folder .. "/result.json"), {}
+    local result, captures = live and live.result or recorder.read_result(folder), {}
     if type(result) ~= "table" then result = { verdict = "unfinished" } end
     local events = put_events(out, folder, captures)
     local series, links = put_rows(out, "series", folder), put_rows(out, "links", folder, live and live.rows)
