@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The end of a batch: what was slow, what is flaky, what failed and how to run it again, and how many there were.
 
+local command_words = require "qemunet.program.words"
 local units = require "qemunet.units"
 
 local summary = {}
@@ -25,15 +26,7 @@ function summary.command(result, opts)
         for _, word in ipairs { ... } do words[#words + 1] = quote(tostring(word)) end
     end
     if result.number ~= 0 then add("--filter", pattern_of(result.name)) end
-    add("--seed", opts.seed)
-    local names = {}
-    for name in pairs(opts.params) do names[#names + 1] = name end
-    table.sort(names)
-    for _, name in ipairs(names) do add("--param", ("%s=%s"):format(name, opts.params[name])) end
-    if opts.accel then add("--accel", opts.accel) end
-    if opts.no_templates then add "--no-templates" end
-    if opts.strict then add "--strict" end
-    if opts.allow_host then add "--allow-host" end
+    add(table.unpack(command_words.of(opts)))
     if opts.strict then add "--strict" end
     if #opts.args > 0 then add("--", table.unpack(opts.args)) end
     return table.concat(words, " ")

@@ -2,6 +2,7 @@
 -- qemunet run FILE --shrink: runs an experiment again and again, each time in a process of its own, to find the smallest
 -- schedule of faults with which it still fails in the same way.
 
+local command_words = require "qemunet.program.words"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local minimise = require "qemunet.faults.minimise"
@@ -37,12 +38,8 @@ end
 -- The command line of a run. `schedules`: path of a document, or nil.
 local function words_of(self, folder, schedules)
     local opts, words = self.opts, { PROGRAM, "run", self.opts.file, "-q", "--out", folder }
-    add(words, "--seed", opts.seed)
+    add(words, table.unpack(command_words.of(opts)))
     if schedules then add(words, "--replay", schedules) end
-    for name, value in pairs(opts.params) do add(words, "--param", name .. "=" .. value) end
-    if opts.accel then add(words, "--accel", opts.accel) end
-    if opts.no_templates then add(words, "--no-templates") end
-    if opts.allow_host then add(words, "--allow-host") end
     if self.patience then add(words, "--timeout", self.patience) end
     if #opts.args > 0 then add(words, "--", table.unpack(opts.args)) end
     return words
