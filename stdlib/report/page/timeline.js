@@ -286,7 +286,7 @@ export function createTimeline(container, model, clock, select) {
         const { ctx, k, left } = p;
         const letters = Math.floor(left / k / 6.6) - 1;
         const name = lane.title.length > letters ? `${lane.title.slice(0, letters - 1)}\u2026` : lane.title;
-        ctx.fillStyle = lane.kind === "experiment" ? colours.soft : colours.text;
+        ctx.fillStyle = lane.kind === "experiment" || lane.kind === "tasks" ? colours.soft : colours.text;
         ctx.textAlign = "right";
         ctx.fillText(name, left - 8 * k, y + (SIZE.gap / 2 + SIZE.band / 2) * k);
         ctx.textAlign = "left";
