@@ -178,6 +178,10 @@ async function checkHostile() {
         check(`hostile: the output of ${command}`, sheet.includes(wanted), sheet.slice(0, 400));
         await page.keyboard.press("Escape");
     }
+    check("hostile: a task's error can be pointed at", await clickOn(page, "go hostile.lua:18: failed"));
+    const told = await page.locator("#sheet pre").textContent();
+    check("hostile: and be read", told.includes('<script>alert("ran")</script>'), told);
+    await page.keyboard.press("Escape");
     const size = readFileSync(join(folder, "hostile", "report.html")).length;
     check("hostile: 10 MB of output are not in the page", size < 500000, String(size));
     const elements = await page.evaluate(() => [
