@@ -119,12 +119,16 @@ local function list_of(values)
     return setmetatable(table.move(values or {}, 1, #(values or {}), 1, {}), { __jsontype = "array" })
 end
 
---- What result.json of a run's folder says; nil when there is none, or it is damaged.
+-- Bytes of a result.json that are read.
+local RESULT = 64 << 20
+
+--- What result.json of a run's folder says; nil and why when there is none, or it is damaged.
 function recorder.read_result(folder)
     local file <close> = io.open(folder .. "/result.json", "rb")
-    local text = file and file:read("a")
-    local result = text and core.json_decode(text)
-    return type(result) == "table" and result or nil
+    if not file then return nil, "no result.json: not the folder of a run that came to its end" end
+    local result, why = core.json_decode(file:read(RESULT) or "")
+    if type(result) == "table" then return result end
+    return nil, "its result.json is damaged: " .. (why or "not an object")
 end
 
 --- Writes result.json and trace.json, if there is a folder, and ends the records: another file of a suite has its own. `verdict`:
