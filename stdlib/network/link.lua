@@ -364,7 +364,7 @@ function Making:finish()
     for _, l in ipairs(self.links) do
         for _, nic in ipairs(l.nics) do
             if nic.unplugged then
-                self.plugging[#self.plugging + 1] = { nic = nic, task = tasks.go(nic.node.plug, nic.node, nic) }
+                self.plugging[#self.plugging + 1] = { nic = nic, task = tasks.start(nic.node.plug, nic.node, nic) }
             end
         end
     end

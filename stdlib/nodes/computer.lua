@@ -195,7 +195,7 @@ function computer.is_off(self) return OFF[self.state] == true and not self.boot_
 
 --- Boots it if it is not up, and waits; one boot at a time: whoever else wants it meanwhile waits for that one.
 function Computer:start_up()
-    if computer.is_off(self) then self.boot_task = tasks.go(boot_one, self) end
+    if computer.is_off(self) then self.boot_task = tasks.start(boot_one, self) end
     local task = self.boot_task
     if not task then return end
     core.wait { task.done }

@@ -129,7 +129,7 @@ function series.probe(name, every, fn, opts)
         if value ~= nil then own:add(value) end
     end
     if type(fn) ~= "function" then take = fn end
-    local task = tasks.periodic("probe", every, take, 0)
+    local task = tasks.periodic("probe", every, take, 0, "probe " .. name)
     task.series = own
     return task
 end
