@@ -146,20 +146,21 @@ static int open_record(lua_State *L)
     struct host *host = host_of(L);
     int err = record_open(&host->record, luaL_optstring(L, 1, NULL), luaL_checkstring(L, 2));
     if (err == -EEXIST)
-        return push_problem(L, err, strdup("it holds the result of an earlier run"));
+        return push_problem(L, err, strdup("it holds an earlier run; remove it, or name another folder"));
     if (err)
         return push_problem(L, err, NULL);
     lua_pushstring(L, record_folder(host->record));
     return 1;
 }
 
-/* core.record_close(): nothing more is recorded in the run's folder, if there is one */
+/* core.record_close() -> true, or nil and why events or values could not be written: nothing more
+ * is recorded in the run's folder, if there is one */
 static int close_record(lua_State *L)
 {
     struct host *host = host_of(L);
-    record_close(host->record);
+    int err = record_close(host->record);
     host->record = NULL;
-    return 0;
+    return push_outcome(L, err);
 }
 
 static json_t *check_json(lua_State *L, int arg)

@@ -12,12 +12,22 @@
 struct record {
     char *folder;
     FILE *events, *samples; /* samples: NULL until the first */
+    int lost;               /* 0, or why something could not be written: negative errno */
 };
 
 static char *join(const char *folder, const char *name)
 {
     char *path = NULL;
     return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
+}
+
+/* Note that something was not written, the first time for good. Return: negative errno. */
+static int lose(struct record *record)
+{
+    int err = errno ? -errno : -EIO;
+    if (!record->lost)
+        record->lost = err;
+    return err;
 }
 
 static int make_parents(const char *path)
@@ -82,7 +92,7 @@ static int open_files(struct record *record)
     int err = console && events ? 0 : -ENOMEM;
     if (!err && mkdir(console, 0755) && errno != EEXIST)
         err = -errno;
-    if (!err && !(record->events = fopen(events, "we")))
+    if (!err && !(record->events = fopen(events, "wxe")))
         err = -errno;
     free(console);
     free(events);
@@ -107,11 +117,11 @@ int record_open(struct record **out, const char *folder, const char *name)
 
 void record_event(struct record *record, json_t *event)
 {
+    const size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(15);
     if (record && event &&
-        json_dumpf(event, record->events, JSON_COMPACT | JSON_REAL_PRECISION(15)) == 0) {
-        fputc('\n', record->events);
-        fflush(record->events);
-    }
+        (json_dumpf(event, record->events, flags) || fputc('\n', record->events) == EOF ||
+         fflush(record->events)))
+        lose(record);
     json_decref(event);
 }
 
@@ -122,11 +132,11 @@ int record_sample(struct record *record, const char *line)
         record->samples = path ? fopen(path, "we") : NULL;
         free(path);
         if (!record->samples)
-            return -errno;
+            return lose(record);
         fputs("t,series,unit,value\n", record->samples);
     }
     fputs(line, record->samples);
-    return fflush(record->samples) ? -errno : 0;
+    return fflush(record->samples) ? lose(record) : 0;
 }
 
 int record_result(struct record *record, json_t *result)
@@ -140,6 +150,8 @@ int record_result(struct record *record, json_t *result)
         err = -errno;
     if (!err && rename(part, path))
         err = -errno;
+    if (err && part)
+        unlink(part);
     free(path);
     free(part);
     json_decref(result);
@@ -151,14 +163,16 @@ const char *record_folder(const struct record *record)
     return record->folder;
 }
 
-void record_close(struct record *record)
+int record_close(struct record *record)
 {
     if (!record)
-        return;
-    if (record->events)
-        fclose(record->events);
-    if (record->samples)
-        fclose(record->samples);
+        return 0;
+    if (record->events && fclose(record->events))
+        lose(record);
+    if (record->samples && fclose(record->samples))
+        lose(record);
+    int err = record->lost;
     free(record->folder);
     free(record);
+    return err;
 }

@@ -27,6 +27,7 @@ int record_result(struct record *record, json_t *result);
 /** Return: the folder's path. */
 const char *record_folder(const struct record *record);
 
-void record_close(struct record *record);
+/** Return: 0, or why events or values could not be written: negative errno. */
+int record_close(struct record *record);
 
 #endif

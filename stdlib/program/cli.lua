@@ -170,8 +170,10 @@ end
 local function tell_end(verdict)
     local folder = recorder.made()
     if not folder then return end
-    local name = core.stat(folder .. "/report.html") == "file" and "report.html" or "result.json"
-    core.log(0, ("%s: %s/%s"):format(verdict.verdict, folder, name))
+    for _, name in ipairs { "report.html", "result.json", "." } do
+        local path = name == "." and folder or folder .. "/" .. name
+        if core.stat(path) then return core.log(0, ("%s: %s"):format(verdict.verdict, path)) end
+    end
 end
 
 local function check_readable(path)

@@ -47,7 +47,7 @@ function recorder.record(values)
     if type(values) ~= "table" then error("record: want a table, record{ key = value }", 2) end
     for key, value in pairs(values) do
         if type(key) ~= "string" then error("record: the keys must be names", 2) end
-        local text, why = core.json_encode(value)
+        local text, why = core.json_encode { [key] = value }
         if not text then error(("record: %s: %s"):format(key, why), 2) end
         state.recorded[key] = value
     end
@@ -131,7 +131,8 @@ function recorder.finish(verdict, versions, counters, series, fidelity, topology
         links = counters.links, ns3 = counters.ns3, series = series, fidelity = fidelity,
     }
     if not result then core.log(-1, "cannot write result.json: " .. why) end
-    core.record_close()
+    local whole, problem = core.record_close()
+    if not whole then core.log(-1, "events.jsonl and series.csv do not have all that happened: " .. problem) end
     why = trace.write(state.folder)
     if why then core.log(-1, "cannot write trace.json: " .. why) end
 end

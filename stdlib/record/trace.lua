@@ -162,9 +162,11 @@ function trace.write(folder)
     if not file then return why end
     local written, early = write(file, folder)
     local closed, late = file:close()
-    if not (written and closed) then return early or late end
-    local renamed, problem = os.rename(path .. ".part", path)
-    if not renamed then return problem end
+    local renamed, problem = false, early or late
+    if written and closed then renamed, problem = os.rename(path .. ".part", path) end
+    if renamed then return nil end
+    os.remove(path .. ".part")
+    return problem
 end
 
 return trace
