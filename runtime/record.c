@@ -2,6 +2,7 @@
 #include "runtime/record.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,14 @@ static int make_parents(const char *path)
     return err;
 }
 
+/* Whether a run has left its files, also one that was killed; empty ones are no loss. */
+static bool holds_run(const char *result, const char *events)
+{
+    struct stat events_stat;
+    return access(result, F_OK) == 0 ||
+           (stat(events, &events_stat) == 0 && events_stat.st_size > 0);
+}
+
 static int make_named(struct record *record, const char *folder)
 {
     int err = make_parents(folder);
@@ -43,12 +52,13 @@ static int make_named(struct record *record, const char *folder)
     if (err)
         return err;
     record->folder = strdup(folder);
-    char *result = join(folder, "result.json");
-    if (!record->folder || !result)
+    char *result = join(folder, "result.json"), *events = join(folder, "events.jsonl");
+    if (!record->folder || !result || !events)
         err = -ENOMEM;
-    else if (access(result, F_OK) == 0)
+    else if (holds_run(result, events))
         err = -EEXIST;
     free(result);
+    free(events);
     return err;
 }
 
