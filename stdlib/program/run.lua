@@ -28,6 +28,7 @@ local strain = require "qemunet.fidelity.strain"
 local suite = require "qemunet.suite.suite"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
+local text = require "qemunet.text"
 local vm = require "qemunet.nodes.vm"
 
 local run = {}
@@ -144,9 +145,10 @@ end
 
 local function report(verdict)
     if verdict.verdict == "passed" then return end
-    if verdict.verdict == "skipped" then return core.log(0, "skipped: " .. verdict.error) end
-    if verdict.verdict ~= verdict.error then core.log(-1, ("%s: %s"):format(verdict.verdict, verdict.error or "see above")) end
-    if verdict.trace and verdict.trace ~= "" then core.log(-1, "  where:\n" .. verdict.trace) end
+    local why = text.visible(verdict.error or "see above")
+    if verdict.verdict == "skipped" then return core.log(0, "skipped: " .. why) end
+    if verdict.verdict ~= verdict.error then core.log(-1, ("%s: %s"):format(verdict.verdict, why)) end
+    if verdict.trace and verdict.trace ~= "" then core.log(-1, "  where:\n" .. text.visible(verdict.trace)) end
 end
 
 local function versions()
