@@ -3,7 +3,7 @@
 -- that the page needs. How it looks is for tests/report.
 
 local core = require "qemunet.core"
-local excerpt = require "qemunet.report.excerpt"
+local excerpt = require "qemunet.record.excerpt"
 local files = require "folder"
 local page = require "qemunet.report.page"
 local report = require "qemunet.report.report"
