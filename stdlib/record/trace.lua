@@ -129,10 +129,12 @@ local function other(self, e)
     self.to:instant(at, e.t, name, e)
 end
 
+local function is_event(e) return type(e) == "table" and type(e.t) == "number" and type(e.kind) == "string" end
+
 local function put_events(self, lines)
     for text in lines do
         local event = core.json_decode(text)
-        if event then
+        if is_event(event) then
             self.last = math.max(self.last, event.t)
             local put = kinds[event.kind] or other
             put(self, event)
