@@ -42,8 +42,8 @@ Net.closing, Net.over, Net.began = false, false, false
 function meta.__tostring(self) return ("ns-3 simulation %s (%d media)"):format(self.name, self.media) end
 
 -- Sends a request to the simulation; see child.
-function Net:call(name, request, fd)
-    local reply = self.child:call(name, request, fd)
+function Net:call(...)
+    local reply = self.child:call(...)
     return reply
 end
 
@@ -416,10 +416,13 @@ end
 
 -- The end ---------------------------------------------------------------------------------------------------------------
 
+-- So long, at most, a simulation is asked how it fared.
+local PATIENCE = 2
+
 -- What is known of a simulation at its end. One that does not answer is as late as it was waited for.
 local function last_stats(self)
     local asked = core.now()
-    local ok, stats = pcall(self.stats, self)
+    local ok, stats = pcall(self.call, self, "stats", nil, nil, PATIENCE)
     local waited = core.now() - asked
     return ok and stats or { lateness = { count = math.maxinteger, p99 = waited, max = waited, max_at = core.now() } }
 end
