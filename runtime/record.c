@@ -12,6 +12,7 @@
 struct record {
     char *folder;
     FILE *events, *samples; /* samples: NULL until the first */
+    int err;                /* why events.jsonl ended early */
 };
 
 static char *join(const char *folder, const char *name)
@@ -105,14 +106,29 @@ int record_open(struct record **out, const char *folder, const char *name)
     return 0;
 }
 
-void record_event(struct record *record, json_t *event)
+static int write_event(FILE *events, const json_t *event)
 {
-    if (record && event &&
-        json_dumpf(event, record->events, JSON_COMPACT | JSON_REAL_PRECISION(15)) == 0) {
-        fputc('\n', record->events);
-        fflush(record->events);
-    }
+    errno = EIO; /* for a value that is no JSON */
+    if (json_dumpf(event, events, JSON_COMPACT | JSON_REAL_PRECISION(15)) ||
+        fputc('\n', events) == EOF || fflush(events))
+        return -errno;
+    return 0;
+}
+
+/* Behind a line that is not whole, another would be part of it. */
+int record_event(struct record *record, json_t *event)
+{
+    if (!event)
+        return -ENOMEM;
+    if (!record->err)
+        record->err = write_event(record->events, event);
     json_decref(event);
+    return record->err;
+}
+
+int record_problem(const struct record *record)
+{
+    return record->err;
 }
 
 int record_sample(struct record *record, const char *line)
@@ -140,6 +156,8 @@ int record_result(struct record *record, json_t *result)
         err = -errno;
     if (!err && rename(part, path))
         err = -errno;
+    if (err && part)
+        unlink(part);
     free(path);
     free(part);
     json_decref(result);

@@ -363,7 +363,7 @@ local function flow_way()
     local header = udp_frame(MAC_B, MAC_A, ADDRESS_A, ADDRESS_B):sub(1, 42) -- the fabric fills in lengths and checksum
     local flow = core.flow_add { from = link, from_dir = 0, to = link, to_dir = 0, header = header, pattern = "cbr",
         rate = 2e7 * FRAME * 8, size = FRAME }
-    return flow, { name = "source, link, sink", cpu = fabric_cpu, received = function() return core.flow_stats({ flow }).received end }
+    return flow, { name = "source, link, sink", cpu = fabric_cpu, received = function() return core.flow_stats(flow).received end }
 end
 
 local function inside(opts, report)

@@ -4,6 +4,7 @@
 
 local errors = require "qemunet.errors"
 local suite = require "qemunet.suite.suite"
+local text = require "qemunet.text"
 local units = require "qemunet.units"
 
 local runner = {}
@@ -110,12 +111,12 @@ local function result_of(registry, entry, failure, duration)
     return result
 end
 
-local function print_indented(print_line, text)
-    for line in (text .. "\n"):gmatch("([^\n]*)\n") do print_line("  # " .. line) end
+local function print_indented(print_line, shown)
+    for line in (text.visible(shown) .. "\n"):gmatch("([^\n]*)\n") do print_line("  # " .. line) end
 end
 
 --- A name, or another text, as a part of a line of the Test Anything Protocol, where a `#` would begin a directive.
-function runner.tap_text(text) return (text:gsub("%c", " "):gsub("[\\#]", "\\%0")) end
+function runner.tap_text(name) return (name:gsub("%c", " "):gsub("[\\#]", "\\%0")) end
 
 --- Prints a result in the form of the Test Anything Protocol, and what failed below it, by print_line(line).
 function runner.print_result(print_line, number, result)
