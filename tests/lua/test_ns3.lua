@@ -2,6 +2,7 @@
 -- Simulations of ns-3's with hosts and simulated nodes: what passes, what is known, what is told of, and what goes wrong.
 
 local core = require "qemunet.core"
+local inventory = require "qemunet.report.inventory"
 
 local possible, why = pcall(function()
     boot(host("probe"))
@@ -114,6 +115,19 @@ test("a medium that cannot be made leaves nothing on its nodes", function()
     raises("node: ns3.* was closed", other.node, other, "later")
     check.is_true(net:node("later") ~= nil)
     raises("bad node name nil", net.node, net)
+end)
+
+test("a run's topology has simulated nodes, and what joins them", function()
+    local net = ns3()
+    local a, r = new_host(), new_node(net)
+    local medium = net:csma { a, r }
+    local ends, kinds = {}, {}
+    local found = inventory.collect()
+    for _, l in ipairs(found.links) do ends[#ends + 1] = l.b == medium.name and l.a or nil end
+    for _, other in ipairs(found.others) do kinds[other.name] = other.kind end
+    check.equal(ends, { r.name, a.name })
+    check.equal(kinds[medium.name], "medium")
+    net:close()
 end)
 
 test("simulated nodes route, and run applications", function()
