@@ -2,6 +2,7 @@
 #include "runtime/record.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,22 +13,13 @@
 struct record {
     char *folder;
     FILE *events, *samples; /* samples: NULL until the first */
-    int lost;               /* 0, or why something could not be written: negative errno */
+    int err;                /* why events.jsonl ended early */
 };
 
 static char *join(const char *folder, const char *name)
 {
     char *path = NULL;
     return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
-}
-
-/* Note that something was not written, the first time for good. Return: negative errno. */
-static int lose(struct record *record)
-{
-    int err = errno ? -errno : -EIO;
-    if (!record->lost)
-        record->lost = err;
-    return err;
 }
 
 static int make_parents(const char *path)
@@ -44,6 +36,13 @@ static int make_parents(const char *path)
     return err;
 }
 
+/* A run that was killed has left no result. */
+static bool has_content(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && st.st_size > 0;
+}
+
 static int make_named(struct record *record, const char *folder)
 {
     int err = make_parents(folder);
@@ -52,12 +51,13 @@ static int make_named(struct record *record, const char *folder)
     if (err)
         return err;
     record->folder = strdup(folder);
-    char *result = join(folder, "result.json");
-    if (!record->folder || !result)
+    char *result = join(folder, "result.json"), *events = join(folder, "events.jsonl");
+    if (!record->folder || !result || !events)
         err = -ENOMEM;
-    else if (access(result, F_OK) == 0)
+    else if (access(result, F_OK) == 0 || has_content(events))
         err = -EEXIST;
     free(result);
+    free(events);
     return err;
 }
 
@@ -92,7 +92,7 @@ static int open_files(struct record *record)
     int err = console && events ? 0 : -ENOMEM;
     if (!err && mkdir(console, 0755) && errno != EEXIST)
         err = -errno;
-    if (!err && !(record->events = fopen(events, "wxe")))
+    if (!err && !(record->events = fopen(events, "we")))
         err = -errno;
     free(console);
     free(events);
@@ -115,14 +115,29 @@ int record_open(struct record **out, const char *folder, const char *name)
     return 0;
 }
 
-void record_event(struct record *record, json_t *event)
+static int write_event(FILE *events, const json_t *event)
 {
-    const size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(15);
-    if (record && event &&
-        (json_dumpf(event, record->events, flags) || fputc('\n', record->events) == EOF ||
-         fflush(record->events)))
-        lose(record);
+    errno = EIO; /* for a value that is no JSON */
+    if (json_dumpf(event, events, JSON_COMPACT | JSON_REAL_PRECISION(15)) ||
+        fputc('\n', events) == EOF || fflush(events))
+        return -errno;
+    return 0;
+}
+
+/* Behind a line that is not whole, another would be part of it. */
+int record_event(struct record *record, json_t *event)
+{
+    if (!event)
+        return -ENOMEM;
+    if (!record->err)
+        record->err = write_event(record->events, event);
     json_decref(event);
+    return record->err;
+}
+
+int record_problem(const struct record *record)
+{
+    return record->err;
 }
 
 int record_sample(struct record *record, const char *line)
@@ -132,11 +147,11 @@ int record_sample(struct record *record, const char *line)
         record->samples = path ? fopen(path, "we") : NULL;
         free(path);
         if (!record->samples)
-            return lose(record);
+            return -errno;
         fputs("t,series,unit,value\n", record->samples);
     }
     fputs(line, record->samples);
-    return fflush(record->samples) ? lose(record) : 0;
+    return fflush(record->samples) ? -errno : 0;
 }
 
 int record_result(struct record *record, json_t *result)
@@ -163,16 +178,14 @@ const char *record_folder(const struct record *record)
     return record->folder;
 }
 
-int record_close(struct record *record)
+void record_close(struct record *record)
 {
     if (!record)
-        return 0;
-    if (record->events && fclose(record->events))
-        lose(record);
-    if (record->samples && fclose(record->samples))
-        lose(record);
-    int err = record->lost;
+        return;
+    if (record->events)
+        fclose(record->events);
+    if (record->samples)
+        fclose(record->samples);
     free(record->folder);
     free(record);
-    return err;
 }

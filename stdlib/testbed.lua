@@ -36,7 +36,7 @@ function testbed.find(name) return state.by_name[name] end
 --- Adds a node under a name that is valid as a host name and not taken; raises at the script's line otherwise.
 --- Returns its number, from 1.
 function testbed.add_node(node)
-    local name = node.name
+    local name = rawget(node, "name")
     if type(name) ~= "string" or not name:match("^%a[%w-]*$") or #name > 63 then
         errors.raise(("bad node name %s (want letters, digits and \"-\", a letter first, at most 63)"):format(
             type(name) == "string" and ("%q"):format(name) or tostring(name)))

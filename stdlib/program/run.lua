@@ -286,6 +286,13 @@ local function judged(verdict, kept_up, opts)
         error = "this machine did not keep up; see above" }
 end
 
+-- A run that passed, and whose folder is not whole, has not passed.
+local function recorded(verdict, is_whole)
+    if is_whole or verdict.status ~= status.PASSED then return verdict end
+    return { verdict = "machinery failed", status = status.MACHINERY, tests = verdict.tests,
+        error = "what this run recorded is incomplete; see above" }
+end
+
 -- Ends all that runs, and writes down what came of it. Returns the verdict.
 local function wind_up(verdict, opts)
     tasks.end_all()
@@ -296,11 +303,12 @@ local function wind_up(verdict, opts)
     testbed.teardown()
     local kept_up = fidelity.judge(counters)
     fidelity.tell(kept_up)
-    verdict = judged(verdict, kept_up, opts)
+    verdict = recorded(judged(verdict, kept_up, opts), core.record_is_whole())
     core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
-    recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up, topology or nil)
+    local written = recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up,
+        topology or nil)
     write_report()
-    return verdict
+    return recorded(verdict, written)
 end
 
 --- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, no_templates=, suite= options for a suite run, lazy=,

@@ -147,6 +147,7 @@ local function with_lines(path, fn, self)
     if file then fn(self, file:lines()) end
 end
 
+-- Returns nil, or why it failed.
 local function write(file, folder)
     local self = { to = timeline.new(file), nodes = {}, n_nodes = 0, began = {}, last = 0 }
     self.to:process(EXPERIMENT, "experiment")
@@ -160,10 +161,10 @@ function trace.write(folder)
     local path = folder .. "/trace.json"
     local file, why = io.open(path .. ".part", "wb")
     if not file then return why end
-    local written, early = write(file, folder)
+    local ok, early = pcall(write, file, folder)
     local closed, late = file:close()
-    local renamed, problem = false, early or late
-    if written and closed then renamed, problem = os.rename(path .. ".part", path) end
+    local problem, renamed = early or not closed and late
+    if ok and not problem then renamed, problem = os.rename(path .. ".part", path) end
     if renamed then return nil end
     os.remove(path .. ".part")
     return problem

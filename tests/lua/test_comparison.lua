@@ -9,8 +9,9 @@ local groups = require "qemunet.report.groups"
 local recorded = require "qemunet.report.recorded"
 local rows = require "qemunet.report.rows"
 
-local top = files.make()
-teardown(function() os.execute(("rm -rf %s/*"):format(top)) end)
+local top
+setup(function() top = files.make() end)
+teardown(function() os.execute("rm -rf " .. top) end)
 
 local read = files.read
 local LINKS_HEAD = "t,interval,link,dir,sent,delivered,bytes,lost,queue,delay_mean,delay_max\n"
@@ -160,6 +161,7 @@ test("what cannot be compared is said with its folder", function()
     end
     check.match(problem(top .. "/odd"), "it has no format or no verdict$")
     check.match(problem(good), "/good is given twice$")
+    check.match(problem(top .. "/empty/../good/"), "/good/ is given twice$")
     assert(os.execute(("mkdir %s/other"):format(top)))
     local runs = assert(comparison.read { good, make("other/good", { format = 2 }) })
     check.equal(runs[1].name, good)

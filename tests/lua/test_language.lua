@@ -195,6 +195,7 @@ test("param: the default, and what has none is needed", function()
     check.equal(param("fast", false), false)
     blames(function() param("needed") end, "^param: needed is needed: give %-%-param needed=VALUE$")
     blames(function() param() end, "^param: want a name$")
+    blames(function() param("fn", print) end, "^param: fn: functions, tasks and other objects have no form in JSON$")
     check.equal(args, {})
 end)
 

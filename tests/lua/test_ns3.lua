@@ -84,7 +84,36 @@ test("p2p: IP passes, with its delay, and a ghost answers for who is at the othe
     local own = b:succeed("ip -6 addr show dev eth0"):match("fe80:[%x:]+")
     if own then check.is_true(a:ok(("ping -6 -c 1 -W 5 %s%%eth0"):format(own))) end
     raises("want two nodes", net.p2p, net, a)
-    raises("want two nodes", net.p2p, net, a, a)
+    raises("is in it twice", net.p2p, net, a, a)
+    raises("want two nodes and a table of options", net.p2p, net, a, b, new_host())
+    raises("want two nodes and a table of options", net.p2p, net, a, b, { new_host() })
+    raises("has two ends", link.join, link, new_host())
+end)
+
+test("a medium that cannot be made leaves nothing on its nodes", function()
+    local net, other = ns3(), ns3()
+    local a, b, s = new_host(), new_host(), new_node(net)
+    raises("is in it twice", net.csma, net, { s, a, { s } })
+    raises("is a node of another simulation", net.csma, net, { s, a, new_node(other) })
+    raises("rate: must be at most", net.csma, net, { a, s, rate = 1e30 })
+    raises("delay: must be at most", net.csma, net, { a, s, delay = 1e9 })
+    raises("queue: must be at least 1", net.csma, net, { a, s, queue = 0 })
+    raises("queue: must be at most", net.p2p, net, a, s, { queue = 1 << 40 })
+    raises("bad value x for ns3::YansWifiPhy::TxPowerEnd", net.wifi, net, { a, s, phy = { TxPowerEnd = "x" } })
+    raises("is not a manager of Wi%-Fi stations", net.wifi, net, { a, s, manager = "ns3::CsmaNetDevice" })
+    raises("bad value .*nan for .*Exponent", net.wifi, net, { a, s, loss = { "log-distance", exponent = 0 / 0 } })
+    raises("positions: .* is not among the nodes", net.wifi, net, { a, s, positions = { [b] = { 0, 0 } } })
+    local walks = { "RandomWalk2dMobilityModel", Bounds = "-50|50|-50|50" }
+    net:wifi { a, mobility = walks }
+    raises("has a mobility model already", net.wifi, net, { s, a, mobility = walks }) -- when s is on it
+    check.equal({ #a.nics, #s.nics }, { 1, 0 })
+    net:csma { a, b, s }
+    check.is_true(ping(b, s))
+    other:close()
+    other:close()
+    raises("node: ns3.* was closed", other.node, other, "later")
+    check.is_true(net:node("later") ~= nil)
+    raises("bad node name nil", net.node, net)
 end)
 
 test("simulated nodes route, and run applications", function()
@@ -198,6 +227,13 @@ test("attributes by their paths, and what is wrong with them", function()
     raises("bad value 5 parsecs for ns3::CsmaChannel::Delay: want ns3::TimeValue", net.set, net, "ns3::CsmaChannel::Delay",
         "5 parsecs")
     raises("no global value Nothing", net.set, net, "Nothing", 1)
+    raises("RngSeed cannot be set to x", net.set, net, "RngSeed", "x")
+    check.equal({ net:get("ns3::CsmaChannel::Delay"), (net:get("ChecksumEnabled")) }, { "+1e+06ns", true })
+    net:csma { a, b }
+    raises("YansWifiChannel has no attribute Delay", net.set, net, "/ChannelList/*/Delay", "2ms")
+    check.equal(net:get("/ChannelList/1/Delay"), "+6560ns") -- none was set
+    raises("no object has the path", net.get, net, "/NodeList/\0/Id")
+    raises("cannot be told to the simulation: it takes %d+ bytes", net.get, net, ("/x"):rep(1 << 20))
     raises("bad path", net.get, net, "/NodeList")
     raises("want a string, a number or a boolean", net.set, net, phy .. "TxPowerEnd", {})
 end)
@@ -357,10 +393,10 @@ test("a simulation that dies, or says what is not JSON, ends the run", function(
         net:stats()
     ]]
     check.equal(status, 3)
-    check.match(said, "ns%-3 was killed by signal 9")
+    check.match(said, "ns%-3 was killed by signal 9, asked for stats")
     status, said = run("ns3()", "QEMUNET_NS3=/bin/cat")
     check.equal(status, 3)
-    check.match(said, "ns%-3 ended with status 1:\n.*/bin/cat: ")
+    check.match(said, "ns%-3 ended with status 1, asked for ns3:\n.*/bin/cat: ")
     local path = os.tmpname()
     local file <close> = assert(io.open(path, "w"))
     file:write("#!/bin/sh\necho nonsense >&0\nexec sleep 10\n")
