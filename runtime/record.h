@@ -14,7 +14,8 @@ struct record;
 int record_open(struct record **out, const char *folder, const char *name);
 
 /** Append one line to events.jsonl; once that has failed, nothing more. @event: its reference is
- * taken; NULL: there was no memory for it. Return: 0, or the negative errno of the first failure. */
+ * taken; NULL: there was no memory for it. Return: 0, or the negative errno of the first failure.
+ */
 int record_event(struct record *record, json_t *event);
 
 /** Return: why an event could not be written, a negative errno; 0: all were. */
