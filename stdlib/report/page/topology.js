@@ -49,6 +49,11 @@ function makeGraph(run) {
         target.degree++;
         edges.push({ source, target, cable });
     }
+    for (const other of run.others) {
+        for (const name of other.members ?? []) {
+            if (points.has(name)) edges.push({ source: points.get(name), target: points.get(other.name) });
+        }
+    }
     parallels(edges);
     return { points: [...points.values()], edges };
 }
@@ -72,7 +77,7 @@ function place(points) {
 }
 
 function wordsOf({ cable }) {
-    const words = bothSettings(cable);
+    const words = cable ? bothSettings(cable) : "";
     return words.length > LONGEST ? `${words.slice(0, LONGEST - 1)}\u2026` : words;
 }
 
@@ -160,6 +165,8 @@ function shape(kind) {
             return drawing("rect", { x: -11, y: -11, width: 22, height: 22, rx: 3 });
         case "responder":
             return drawing("path", { d: "M0,-13 L13,0 L0,13 L-13,0 Z" });
+        case "medium":
+            return drawing("rect", { x: -18, y: -6, width: 36, height: 12, rx: 6 });
         case OUTSIDE:
             return drawing("ellipse", { rx: 16, ry: 10 });
         default:
@@ -174,6 +181,8 @@ const KINDS = {
     switch: "switch",
     hub: "hub",
     radio: "radio",
+    simulated: "node in ns-3",
+    medium: "medium of ns-3",
     [OUTSIDE]: "outside network",
 };
 
@@ -195,6 +204,7 @@ function drawEdge(edge, labelled, show) {
     const cx = mx + (-(b.y - a.y) / length) * off,
         cy = my + ((b.x - a.x) / length) * off;
     const d = `M${a.x},${a.y} Q${cx},${cy} ${b.x},${b.y}`;
+    if (!cable) return drawing("path", { class: "wire", d });
     const words = bothSettings(cable);
     const state = cable.removed ? "removed" : cable.up === false ? "down" : "up";
     const group = drawing(
