@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,9 +36,32 @@ static void read_header(lua_State *L, int table, struct fabric_flow_config *c)
     lua_pop(L, 1);
 }
 
-/* core.flow_add{from=link, from_dir=, to=link or -1, to_dir=, deliver=, header=bytes, rtp=,
+/* The flows of the list at @arg; their number goes to *@n. The array is left on the stack. */
+static int *push_ids(lua_State *L, int arg, size_t *n)
+{
+    luaL_checktype(L, arg, LUA_TTABLE);
+    *n = lua_rawlen(L, arg);
+    int *ids = lua_newuserdatauv(L, (*n + 1) * sizeof(*ids), 0);
+    for (size_t i = 0; i < *n; i++) {
+        lua_rawgeti(L, arg, (lua_Integer)i + 1);
+        ids[i] = (int)luaL_checkinteger(L, -1);
+        lua_pop(L, 1);
+    }
+    return ids;
+}
+
+static void push_list(lua_State *L, const int *ids, size_t n)
+{
+    lua_createtable(L, (int)n, 0);
+    for (size_t i = 0; i < n; i++) {
+        lua_pushinteger(L, ids[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
+/* core.flow_add({from=link, from_dir=, to=link or -1, to_dir=, deliver=, header=bytes, rtp=,
  * rtp_type=, rtp_step=, pattern=, rate=bit/s, size=, on=s, off=s, fps=, key_interval=, key_ratio=,
- * count=, playout=s} -> flow */
+ * count=, playout=s}, n=1) -> {flow, ...}, so many alike */
 static int flow_add(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -61,23 +85,31 @@ static int flow_add(lua_State *L)
         .count = fabric_count(L, 1, "count", INT64_MAX),
         .playout_ns = fabric_duration(L, 1, "playout"),
     };
+    lua_Integer n = luaL_optinteger(L, 2, 1);
+    luaL_argcheck(L, n >= 1 && n <= INT_MAX, 2, "how many?");
     read_header(L, 1, &c);
-    lua_pushinteger(L, fabric_check(L, fabric_flow_add(fabric_of(L), &c), "cannot make a flow"));
+    int *ids = lua_newuserdatauv(L, (size_t)n * sizeof(*ids), 0);
+    fabric_check(L, fabric_flow_add(fabric_of(L), &c, ids, (size_t)n), "cannot make a flow");
+    push_list(L, ids, (size_t)n);
     return 1;
 }
 
-/* core.flow_run(flow, on) */
+/* core.flow_run({flow, ...}, on) */
 static int flow_run(lua_State *L)
 {
-    int err = fabric_flow_run(fabric_of(L), check_id(L), lua_toboolean(L, 2));
+    size_t n;
+    const int *ids = push_ids(L, 1, &n);
+    int err = fabric_flow_run(fabric_of(L), ids, n, lua_toboolean(L, 2));
     fabric_check(L, err, "cannot start or stop the flow");
     return 0;
 }
 
-/* core.flow_remove(flow) */
+/* core.flow_remove({flow, ...}) */
 static int flow_remove(lua_State *L)
 {
-    fabric_check(L, fabric_flow_remove(fabric_of(L), check_id(L)), "cannot remove the flow");
+    size_t n;
+    const int *ids = push_ids(L, 1, &n);
+    fabric_check(L, fabric_flow_remove(fabric_of(L), ids, n), "cannot remove the flow");
     return 0;
 }
 
@@ -98,14 +130,8 @@ static void push_delays(lua_State *L, const struct fabric_flow_stats *s)
 static int flow_stats(lua_State *L)
 {
     struct fabric_flow_stats s;
-    luaL_checktype(L, 1, LUA_TTABLE);
-    size_t n = lua_rawlen(L, 1);
-    int *ids = lua_newuserdatauv(L, (n + 1) * sizeof(*ids), 0);
-    for (size_t i = 0; i < n; i++) {
-        lua_rawgeti(L, 1, (lua_Integer)i + 1);
-        ids[i] = (int)luaL_checkinteger(L, -1);
-        lua_pop(L, 1);
-    }
+    size_t n;
+    const int *ids = push_ids(L, 1, &n);
     fabric_check(L, fabric_flow_stats(fabric_of(L), ids, n, &s), "cannot read the flows");
     lua_createtable(L, 0, 15);
     fabric_set_count(L, "sent", s.sent);

@@ -19,12 +19,13 @@ static bool is_library(const char *source)
     return folder && *source == '@' && strncmp(source + 1, folder, strlen(folder)) == 0;
 }
 
-/* Fill @ar for the next frame of the script from *@level on, which moves behind it. */
-static bool next_frame(lua_State *L, int *level, lua_Debug *ar)
+/* Fill @ar for the next frame with lines from *@level on, which moves behind it; of the script, or
+ * of @any. */
+static bool next_frame(lua_State *L, int *level, lua_Debug *ar, bool any)
 {
     while (lua_getstack(L, (*level)++, ar)) {
         lua_getinfo(L, "Sl", ar);
-        if (ar->currentline > 0 && !is_library(ar->source))
+        if (ar->currentline > 0 && (any || !is_library(ar->source)))
             return true;
     }
     return false;
@@ -33,8 +34,8 @@ static bool next_frame(lua_State *L, int *level, lua_Debug *ar)
 void place_text(lua_State *L, char *text, size_t n)
 {
     lua_Debug ar;
-    int level = 0;
-    if (next_frame(L, &level, &ar))
+    int level = 0, of_library = 0;
+    if (next_frame(L, &level, &ar, false) || next_frame(L, &of_library, &ar, true))
         snprintf(text, n, "%s:%d", ar.short_src, ar.currentline);
     else
         snprintf(text, n, "a task");
@@ -52,7 +53,7 @@ static int place(lua_State *L)
 {
     lua_Debug ar;
     uint64_t hash = FNV_BASIS;
-    for (int level = 0; next_frame(L, &level, &ar);) {
+    for (int level = 0; next_frame(L, &level, &ar, false);) {
         hash = add_number(hash, (uint64_t)ar.currentline);
         hash = add_number(hash, (uint64_t)ar.linedefined);
         for (const char *at = ar.short_src; *at; at++)

@@ -511,34 +511,79 @@ int fabric_capture_remove(struct fabric *f, int capture, struct fabric_capture_s
     return err < 0 ? err : capture_stop(a.taken, stats);
 }
 
-static int do_flow_add(struct engine *e, void *arg)
-{
-    return engine_flow_add(e, arg);
-}
+/* So many flows are made, run or removed in one go: a call to the fabric's thread costs more than
+ * what it does for one, and frames must not wait until it is done for ten thousand. */
+#define FLOWS_AT_ONCE 256
 
-int fabric_flow_add(struct fabric *f, const struct fabric_flow_config *c)
-{
-    return command_call(&f->commands, do_flow_add, (void *)c);
-}
-
-struct flow_args {
-    int id;
+struct flows_args {
+    int (*one)(struct engine *e, const struct flows_args *a, size_t i);
+    const struct fabric_flow_config *config;
+    int *made;
+    const int *ids;
     bool on;
+    size_t at, end;
 };
 
-static int do_flow_run(struct engine *e, void *arg)
+static int do_flows(struct engine *e, void *arg)
 {
-    const struct flow_args *a = arg;
-    struct flow *f = table_get(&e->plane.flows, a->id);
+    struct flows_args *a = arg;
+    for (; a->at < a->end; a->at++) {
+        int err = a->one(e, a, a->at);
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
+
+/* Return: 0, or the first error, at number @a->at. */
+static int call_flows(struct fabric *f, struct flows_args *a, size_t n)
+{
+    int err = 0;
+    while (a->at < n && err == 0) {
+        a->end = n - a->at > FLOWS_AT_ONCE ? a->at + FLOWS_AT_ONCE : n;
+        err = command_call(&f->commands, do_flows, a);
+    }
+    return err;
+}
+
+static int add_flow(struct engine *e, const struct flows_args *a, size_t i)
+{
+    a->made[i] = engine_flow_add(e, a->config);
+    return a->made[i] < 0 ? a->made[i] : 0;
+}
+
+int fabric_flow_add(struct fabric *f, const struct fabric_flow_config *c, int *ids, size_t n)
+{
+    struct flows_args a = {.one = add_flow, .config = c, .made = ids};
+    int err = call_flows(f, &a, n);
+    if (err < 0)
+        fabric_flow_remove(f, ids, a.at);
+    return err;
+}
+
+static int run_flow(struct engine *e, const struct flows_args *a, size_t i)
+{
+    struct flow *f = table_get(&e->plane.flows, a->ids[i]);
     if (f)
         flow_run(&e->plane, f, a->on);
     return f ? 0 : -ENOENT;
 }
 
-int fabric_flow_run(struct fabric *f, int id, bool on)
+int fabric_flow_run(struct fabric *f, const int *ids, size_t n, bool on)
 {
-    struct flow_args a = {.id = id, .on = on};
-    return command_call(&f->commands, do_flow_run, &a);
+    struct flows_args a = {.one = run_flow, .ids = ids, .on = on};
+    return call_flows(f, &a, n);
+}
+
+static int remove_flow(struct engine *e, const struct flows_args *a, size_t i)
+{
+    return engine_flow_remove(e, a->ids[i]);
+}
+
+int fabric_flow_remove(struct fabric *f, const int *ids, size_t n)
+{
+    struct flows_args a = {.one = remove_flow, .ids = ids};
+    return call_flows(f, &a, n);
 }
 
 struct flow_sum_args {
@@ -569,9 +614,4 @@ int fabric_flow_stats(struct fabric *f, const int *ids, size_t n, struct fabric_
     flow_sum_free(a.sum);
     free(a.sum);
     return err;
-}
-
-int fabric_flow_remove(struct fabric *f, int id)
-{
-    return call_remove(f, engine_flow_remove, id);
 }

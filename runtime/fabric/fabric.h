@@ -491,17 +491,18 @@ struct fabric_flow_stats {
     bool running;
 };
 
-/** Add a flow that stands still. Its delays are those of the emulated network: from when a packet
- * was due to be sent until it was due at the far end, whenever the thread came round to it.
- * Return: its id; -EINVAL. */
-int fabric_flow_add(struct fabric *f, const struct fabric_flow_config *c);
+/** Add @n flows alike that stand still; their ids go to @ids. Their delays are those of the
+ * emulated network: from when a packet was due to be sent until it was due at the far end, whenever
+ * the thread came round to it. Return: 0; -EINVAL, or what else is wrong: then none was added. */
+int fabric_flow_add(struct fabric *f, const struct fabric_flow_config *c, int *ids, size_t n);
 
-int fabric_flow_run(struct fabric *f, int id, bool on);
+/** Return: 0, or -ENOENT at the first that does not exist; so does fabric_flow_remove. */
+int fabric_flow_run(struct fabric *f, const int *ids, size_t n, bool on);
 
 /** Read @n flows' statistics as one: counts and rates are sums, delays those of all packets, means
  * are by packets. */
 int fabric_flow_stats(struct fabric *f, const int *ids, size_t n, struct fabric_flow_stats *out);
 
-int fabric_flow_remove(struct fabric *f, int id);
+int fabric_flow_remove(struct fabric *f, const int *ids, size_t n);
 
 #endif

@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <fcntl.h>
 #include <ns3/global-value.h>
 #include <ns3/object-factory.h>
 #include <ns3/string.h>
+#include <set>
 #include <sstream>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -69,12 +69,13 @@ struct Setting {
     TypeId::AttributeInformation info;
     std::string name, value;
 
+    // As ns-3 reads one: neither "nan" nor "0x1" is.
     bool IsNumber() const
     {
-        char *end;
-        strtod(value.c_str(), &end);
-        return info.checker->GetValueTypeName() == "ns3::DoubleValue" && !value.empty() &&
-               *end == '\0';
+        std::istringstream text(value);
+        double number;
+        return info.checker->GetValueTypeName() == "ns3::DoubleValue" && text >> number &&
+               text.eof();
     }
     bool IsReadable() const
     {
@@ -107,7 +108,6 @@ static void check(TypeId type, const std::string &name, const std::string &value
 void set_checked(Ptr<Object> object, const std::string &name, const std::string &value)
 {
     TypeId type = object->GetInstanceTypeId();
-    check(type, name, value);
     if (!object->SetAttributeFailSafe(name, StringValue(value)))
         throw Problem(type.GetName() + "::" + name + " cannot be set to " + value);
 }
@@ -153,43 +153,95 @@ Config::MatchContainer find_objects(const std::string &path, std::string *name)
     return found;
 }
 
-static Json set_default(const std::string &path, const std::string &value)
+// "ns3::Type::Name" of what is made later.
+static bool is_default(const std::string &path)
 {
-    size_t colons = path.rfind("::");
-    TypeId type = find_type(path.substr(0, colons));
-    check(type, path.substr(colons + 2), value);
-    if (!Config::SetDefaultFailSafe(path, StringValue(value)))
-        throw Problem(path + " cannot be set to " + value);
-    return Json::Of(1);
+    return path.rfind("ns3::", 0) == 0 && path.rfind("::") > 4;
 }
 
-static Json set_global(const std::string &name, const std::string &value)
+static TypeId type_of_default(const std::string &path)
+{
+    return find_type(path.substr(0, path.rfind("::")));
+}
+
+static std::string name_of_default(const std::string &path)
+{
+    return path.substr(path.rfind("::") + 2);
+}
+
+static void set_default(const std::string &path, const std::string &value)
+{
+    check(type_of_default(path), name_of_default(path), value);
+    if (!Config::SetDefaultFailSafe(path, StringValue(value)))
+        throw Problem(path + " cannot be set to " + value);
+}
+
+static void check_global(const std::string &name)
 {
     std::string names;
-    for (auto i = GlobalValue::Begin(); i != GlobalValue::End(); i++)
+    for (auto i = GlobalValue::Begin(); i != GlobalValue::End(); i++) {
+        if ((*i)->GetName() == name)
+            return;
         names += (names.empty() ? "" : ", ") + (*i)->GetName();
-    if (!Config::SetGlobalFailSafe(name, StringValue(value)))
-        throw Problem("no global value " + name + " can be set to " + value + "; there are: " +
-                      names + "; a path begins with /, a type's default is ns3::Type::Name");
-    return Json::Of(1);
+    }
+    throw Problem("no global value " + name + "; there are: " + names +
+                  "; a path begins with /, a type's default is ns3::Type::Name");
+}
+
+static void set_global(const std::string &name, const std::string &value)
+{
+    auto set = [&] { return Config::SetGlobalFailSafe(name, StringValue(value)); };
+    check_global(name);
+    if (!succeeds_apart(set) || !set())
+        throw Problem("the global value " + name + " cannot be set to " + value);
+}
+
+// All of the objects, or none.
+static size_t set_objects(const std::string &path, const std::string &value)
+{
+    std::string name;
+    Config::MatchContainer found = find_objects(path, &name);
+    std::set<TypeId> checked;
+    for (size_t i = 0; i < found.GetN(); i++) {
+        TypeId type = found.Get(i)->GetInstanceTypeId();
+        if (checked.insert(type).second)
+            check(type, name, value);
+    }
+    for (size_t i = 0; i < found.GetN(); i++)
+        set_checked(found.Get(i), name, value);
+    return found.GetN();
 }
 
 Json set_attribute(const Json &request)
 {
-    std::string path = request.Text("path"), value = request.Text("value"), name;
-    if (path.rfind("ns3::", 0) == 0 && path.rfind("::") > 4)
-        return set_default(path, value);
-    if (path[0] != '/')
-        return set_global(path, value);
-    Config::MatchContainer found = find_objects(path, &name);
-    for (size_t i = 0; i < found.GetN(); i++)
-        set_checked(found.Get(i), name, value);
-    return Json::Of(found.GetN());
+    std::string path = request.Text("path"), value = request.Text("value");
+    if (path[0] == '/')
+        return Json::Of(set_objects(path, value));
+    if (is_default(path))
+        set_default(path, value);
+    else
+        set_global(path, value);
+    return Json::Of(1);
 }
 
-Json get_attribute(const Json &request)
+static std::string get_default(const std::string &path)
 {
-    std::string name, path = request.Text("path");
+    TypeId::AttributeInformation info =
+        find_attribute(type_of_default(path), name_of_default(path));
+    return info.initialValue->SerializeToString(info.checker);
+}
+
+static std::string get_global(const std::string &name)
+{
+    StringValue value;
+    check_global(name);
+    GlobalValue::GetValueByName(name, value);
+    return value.Get();
+}
+
+static Json get_objects(const std::string &path)
+{
+    std::string name;
     Config::MatchContainer found = find_objects(path, &name);
     Json values = Json::Array();
     for (size_t i = 0; i < found.GetN(); i++) {
@@ -201,6 +253,14 @@ Json get_attribute(const Json &request)
         values.Add(Json::Of(value.Get()));
     }
     return values;
+}
+
+Json get_attribute(const Json &request)
+{
+    std::string path = request.Text("path");
+    if (path[0] == '/')
+        return get_objects(path);
+    return Json::Array().Add(Json::Of(is_default(path) ? get_default(path) : get_global(path)));
 }
 
 } // namespace qn

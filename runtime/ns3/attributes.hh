@@ -15,9 +15,9 @@
 namespace qn
 {
 
-// { path, value } -> how many it was set of.
+// { path, value } -> how many it was set of: all that the path leads to, or none.
 Json set_attribute(const Json &request);
-// { path } -> the texts of the values, one for each object that the path leads to.
+// { path } -> the texts of the values, one for each that the path leads to.
 Json get_attribute(const Json &request);
 
 // The objects that the path of an attribute or trace source leads to, which is split at its last
@@ -29,6 +29,7 @@ ns3::Config::MatchContainer find_objects(const std::string &path, std::string *n
 bool succeeds_apart(const std::function<bool()> &trial);
 
 ns3::TypeId find_type(const std::string &name);
+// What has been found to be an attribute of the type, and a value that it can have.
 void set_checked(ns3::Ptr<ns3::Object> object, const std::string &name, const std::string &value);
 
 } // namespace qn

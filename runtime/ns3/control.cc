@@ -60,6 +60,8 @@ bool Control::Receive()
         return false;
     take_descriptors(&message, &m_descriptors);
     m_input.append(data, static_cast<size_t>(n));
+    if (m_input.size() > LINE_MAX_SIZE)
+        fprintf(stderr, "a request of more than %zu bytes\n", LINE_MAX_SIZE);
     return m_input.size() <= LINE_MAX_SIZE;
 }
 
@@ -70,7 +72,7 @@ bool Control::TakeLines()
     size_t begin = 0, end;
     while ((end = m_input.find('\n', begin)) != std::string::npos) {
         json_error_t why;
-        Json request(json_loadb(m_input.data() + begin, end - begin, 0, &why));
+        Json request(json_loadb(m_input.data() + begin, end - begin, JSON_ALLOW_NUL, &why));
         begin = end + 1;
         int fd = -1;
         if (!request.IsObject()) {
@@ -97,10 +99,15 @@ void Control::Serve(json_t *taken, int fd)
     } catch (const std::exception &problem) {
         reply.Set("error", problem.what());
     }
-    Send(reply);
+    Queue(reply, SIZE_MAX); // there are as many as there were requests
 }
 
-bool Control::Send(const Json &message)
+bool Control::Send(const Json &event)
+{
+    return Queue(event, OUTPUT_MAX_SIZE);
+}
+
+bool Control::Queue(const Json &message, size_t most)
 {
     char *text = json_dumps(message.Get(), JSON_COMPACT | JSON_REAL_PRECISION(15));
     if (!text)
@@ -109,7 +116,7 @@ bool Control::Send(const Json &message)
     free(text);
     line += '\n';
     std::unique_lock lock(m_mutex);
-    if (m_output_size + line.size() > OUTPUT_MAX_SIZE)
+    if (m_output_size + line.size() > most)
         return false;
     m_output_size += line.size();
     m_output.push_back(std::move(line));

@@ -29,8 +29,9 @@ class Control
 
     // Requests are read from now on; @ended is called in another thread when there will be no more.
     void Start(std::function<void()> ended);
-    // Queue a line. Return: false when who is to read them is far behind; then it is lost.
-    bool Send(const Json &message);
+    // Queue the line of an event. Return: false when who is to read them is far behind; then it is
+    // lost.
+    bool Send(const Json &event);
     // Wait until all is sent, for a second at most.
     void Flush();
 
@@ -39,6 +40,7 @@ class Control
     bool Receive();
     bool TakeLines();
     void Serve(json_t *request, int fd);
+    bool Queue(const Json &message, size_t most);
     void Write();
 
     int m_fd;

@@ -117,7 +117,7 @@ class Json
         json_t *value = json_object_get(m_value, key);
         if (!json_is_string(value))
             throw Problem(std::string(key) + ": want a text");
-        return json_string_value(value);
+        return AsText(value);
     }
     std::string Text(const char *key, const char *otherwise) const
     {
@@ -150,7 +150,7 @@ class Json
     static std::string AsText(json_t *value)
     {
         if (json_is_string(value))
-            return json_string_value(value);
+            return std::string(json_string_value(value), json_string_length(value));
         char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
         std::string copy = text ? text : "";
         free(text);

@@ -53,13 +53,30 @@ Json Network::RoutesOf(const Json &request, int)
     return routes_of(FindMember(request).node);
 }
 
-static Ptr<WifiNetDevice> wifi_device_of(Member &member, const std::string &name)
+static std::vector<Ptr<WifiPhy>> radios_of(Member &member, const std::string &name)
 {
+    std::vector<Ptr<WifiPhy>> radios;
     for (auto &port : member.ports) {
-        if (auto device = DynamicCast<WifiNetDevice>(port->device))
-            return device;
+        auto device = DynamicCast<WifiNetDevice>(port->device);
+        if (device && port->IsOn())
+            radios.push_back(device->GetPhy());
     }
-    throw Problem(name + " is on no Wi-Fi medium");
+    if (radios.empty())
+        throw Problem(name + " is on no Wi-Fi medium");
+    return radios;
+}
+
+// The first pair of radios on one channel.
+static std::pair<Ptr<WifiPhy>, Ptr<WifiPhy>>
+radios_between(Member &from, const std::string &from_name, Member &to, const std::string &to_name)
+{
+    for (auto &sender : radios_of(from, from_name)) {
+        for (auto &receiver : radios_of(to, to_name)) {
+            if (sender->GetChannel() == receiver->GetChannel())
+                return {sender, receiver};
+        }
+    }
+    throw Problem(from_name + " and " + to_name + " are not on one Wi-Fi medium");
 }
 
 // By the propagation model at this instant, for the power that the one sends with, both with their
@@ -67,11 +84,7 @@ static Ptr<WifiNetDevice> wifi_device_of(Member &member, const std::string &name
 Json Network::PowerOf(const Json &request, int)
 {
     Member &from = FindMember(request, "from"), &to = FindMember(request, "to");
-    Ptr<WifiPhy> sender = wifi_device_of(from, request.Text("from"))->GetPhy();
-    Ptr<WifiPhy> receiver = wifi_device_of(to, request.Text("to"))->GetPhy();
-    if (sender->GetChannel() != receiver->GetChannel())
-        throw Problem(request.Text("from") + " and " + request.Text("to") +
-                      " are not on one Wi-Fi medium");
+    auto [sender, receiver] = radios_between(from, request.Text("from"), to, request.Text("to"));
     PointerValue loss;
     sender->GetChannel()->GetAttribute("PropagationLossModel", loss);
     double dbm = loss.Get<PropagationLossModel>()->CalcRxPower(
@@ -86,7 +99,7 @@ Json Network::QueuesOf(const Json &request, int)
     Ptr<TrafficControlLayer> control = member.node->GetObject<TrafficControlLayer>();
     Json queues = Json::Object();
     for (auto &port : member.ports) {
-        if (port->medium_name.empty())
+        if (!port->IsOn())
             continue;
         Json queue = port->medium->QueueOf(port->device);
         Ptr<QueueDisc> discipline =
@@ -116,7 +129,7 @@ Json Network::CountersOf(const Json &request, int)
         if (port->ghost)
             one.Set("overruns", port->ghost->GetOverruns())
                 .Set("uncarried", port->ghost->GetUncarried());
-        if (!port->medium_name.empty())
+        if (port->IsOn())
             all.Set(port->medium_name.c_str(), one);
     }
     return all;

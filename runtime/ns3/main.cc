@@ -6,6 +6,7 @@
 #include "control.hh"
 #include "network.hh"
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <ns3/boolean.h>
@@ -28,22 +29,22 @@ using namespace qn;
 static constexpr int64_t BEAT_MS = 10;
 static constexpr unsigned END_S = 3;
 
+static std::atomic<bool> ending;
+
 static void beat(Clock *clock)
 {
     clock->Beat();
+    if (ending)
+        Simulator::Stop();
     Simulator::Schedule(MilliSeconds(BEAT_MS), &beat, clock);
 }
 
-static void stop()
-{
-    Simulator::Stop();
-}
-
-// From any thread. A simulation that does not come to its end is killed by the alarm.
+// From any thread. The next beat sees it, even in a simulation that is far behind; one that does
+// not come to it is killed by the alarm.
 static void end()
 {
-    alarm(END_S);
-    Simulator::ScheduleWithContext(Simulator::NO_CONTEXT, Time(0), &stop);
+    if (!ending.exchange(true))
+        alarm(END_S);
 }
 
 static void wait_for_signal(sigset_t wanted)
@@ -89,6 +90,7 @@ static int run(const Json &options)
     Simulator::Run();
     control.Flush();
     Simulator::Destroy();
+    delete network; // with the last references to devices their captures are closed
     return 0;
 }
 

@@ -194,6 +194,8 @@ Json Network::Detach(const Json &request, int)
     Port &port = FindPort(request);
     if (port.ghost)
         port.ghost->Close();
+    else
+        remove_address(port.device);
     port.medium->Detach(port.device);
     port.medium_name.clear();
     return Json::Of(true);

@@ -24,13 +24,18 @@ struct Counters {
     uint64_t tx_packets = 0, tx_bytes = 0, rx_packets = 0, rx_bytes = 0, drops = 0;
 };
 
-// A node on a medium.
+// A node on a medium, or that was on one: devices of ns-3 stay.
 struct Port {
-    std::string medium_name;
+    std::string medium_name; // "" when it has left
     Medium *medium;
     ns3::Ptr<ns3::NetDevice> device;
     std::unique_ptr<Ghost> ghost; // of a node that is not simulated
     Counters counters;
+
+    bool IsOn() const
+    {
+        return !medium_name.empty();
+    }
 };
 
 struct Member {

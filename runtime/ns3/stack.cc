@@ -56,6 +56,14 @@ void add_address(Ptr<NetDevice> device, const std::string &ip, unsigned prefix)
     add_discipline(device);
 }
 
+void remove_address(Ptr<NetDevice> device)
+{
+    Ptr<Ipv4> ipv4 = device->GetNode()->GetObject<Ipv4>();
+    int32_t interface = ipv4->GetInterfaceForDevice(device);
+    if (interface >= 0)
+        ipv4->SetDown(static_cast<uint32_t>(interface));
+}
+
 static Ptr<Ipv4StaticRouting> routing_of(Ptr<Node> node)
 {
     Ptr<Ipv4> ipv4 = node->GetObject<Ipv4>();

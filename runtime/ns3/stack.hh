@@ -14,6 +14,8 @@ namespace qn
 void add_stack(ns3::Ptr<ns3::Node> node);
 // Gives a device an address, and the queueing discipline that is ns-3's default.
 void add_address(ns3::Ptr<ns3::NetDevice> device, const std::string &ip, unsigned prefix);
+// The device is used no more.
+void remove_address(ns3::Ptr<ns3::NetDevice> device);
 // { network, prefix, via }
 void add_route(ns3::Ptr<ns3::Node> node, const Json &request);
 // Of a node with a stack: { network, prefix, via or nil, device } each.

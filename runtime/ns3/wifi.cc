@@ -14,6 +14,7 @@
 #include <ns3/wifi-mac-helper.h>
 #include <ns3/wifi-mac-queue.h>
 #include <ns3/wifi-net-device.h>
+#include <ns3/wifi-remote-station-manager.h>
 #include <ns3/wifi-standards.h>
 #include <ns3/yans-wifi-channel.h>
 #include <ns3/yans-wifi-helper.h>
@@ -52,6 +53,7 @@ class Wifi : public Medium
             create_object(loss.Text("type"), loss.Part("attributes")));
         if (!model)
             throw Problem(loss.Text("type") + " is not a model of propagation loss");
+        create_object("ns3::YansWifiPhy", m_phy_options); // says what is wrong with them
         m_channel->SetPropagationLossModel(model);
         m_channel->SetPropagationDelayModel(CreateObject<ConstantSpeedPropagationDelayModel>());
         m_phy.SetChannel(m_channel);
@@ -111,7 +113,8 @@ class Wifi : public Medium
     void SetManager(const std::string &type, const Json &attributes)
     {
         std::vector<std::pair<std::string, std::string>> list;
-        create_object(type, attributes); // says what is wrong with them
+        if (!DynamicCast<WifiRemoteStationManager>(create_object(type, attributes)))
+            throw Problem(type + " is not a manager of Wi-Fi stations");
         attributes.Each([&](const std::string &name, const std::string &value) {
             list.emplace_back(name, value);
         });

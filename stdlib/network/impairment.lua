@@ -56,8 +56,9 @@ local function check_meaning(checked, where, level)
     end
 end
 
--- Packets as a number, or bytes with a unit.
-local function read_queue(checked, given, where, level)
+--- Reads the option queue of a checked table, which was `given`: packets as a number, or bytes with a unit. Raises, at `level`,
+--- when it is too long.
+function impairment.read_queue(checked, given, where, level)
     if not checked.queue then return end
     checked.queue_is_bytes = type(given) == "string" and not tonumber(given)
     local max = checked.queue_is_bytes and BYTES_MAX or PACKETS_MAX
@@ -131,7 +132,7 @@ end
 function impairment.read(opts, spec, where, level)
     local given, reset = split(opts)
     local checked = options.check(given, spec, where, level + 1)
-    read_queue(checked, given and given.queue, where, level + 1)
+    impairment.read_queue(checked, given and given.queue, where, level + 1)
     check_meaning(checked, where, level + 1)
     read_nested(checked, where, level + 1)
     return { values = checked, series = read_series(checked, where, level + 1), reset = reset }, checked

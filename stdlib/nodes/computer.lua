@@ -282,9 +282,10 @@ end
 --- The command that makes its standard input the file of this path.
 function Computer:taking_file(path) return "cat >" .. node.quote(path) end
 
---- Cuts the power without waiting.
-function Computer:cut()
+--- Cuts the power without waiting. `why`: while the experiment goes on, for its record.
+function Computer:cut(why)
     self.expected_end = true
+    if why and self.machine and not self.ended:is_set() then computer.set_state(self, "down", why) end
     if self.machine then self.machine:crash() end
 end
 

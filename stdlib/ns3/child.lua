@@ -11,6 +11,8 @@ local child = {}
 
 -- A reply may take so long; so may the first, until the libraries are loaded.
 local DEADLINE, START = 10, 30
+-- The end takes so long at most; by itself it takes less.
+local END = 5
 -- A line has at most so many bytes, and of what the process says on its standard error the last so many are kept.
 local LINE_MAX, SAID_MAX = 1 << 20, 1 << 14
 
@@ -18,7 +20,7 @@ local PROGRAM = "qemunet-ns3"
 local ABSENT = "ns3: this qemunet was built without ns-3: there is no %s. On Debian: apt-get install libns3-dev g++, " ..
     "and build it again"
 
-local LATE = "ns3: %s: the simulation did not answer within %d s: it is so far behind real time, or stuck; give it less to do"
+local LATE = "ns3: %s: the simulation did not answer within %g s: it is so far behind real time, or stuck; give it less to do"
 
 local function folder_of(path) return path:match("^(.*)/[^/]*$") or "." end
 
@@ -47,11 +49,20 @@ local function note(self, data)
     core.log(1, ("%s says: %s"):format(self.name, text.tail(data, 100, "\n    ")))
 end
 
+-- What it was asked for and has not answered, for a message: it may be what it died of.
+local function asked(self)
+    local names = {}
+    for _, waiting in pairs(self.waiting) do names[#names + 1] = waiting.where end
+    table.sort(names)
+    return #names > 0 and ", asked for " .. table.concat(names, ", ") or ""
+end
+
 -- All who wait hear of the end; unless it was asked for, the run ends with it.
 local function fail(self, why)
     if self.ended then return end
-    self.ended = ("ns-3 %s%s"):format(why, said(self))
-    for _, waiting in pairs(self.waiting) do waiting:set() end
+    self.ended = ("ns-3 %s%s%s"):format(why, asked(self), said(self))
+    for _, waiting in pairs(self.waiting) do waiting.reply:set() end
+    self.over:set()
     core.event { t = core.now(), kind = "ns3", net = self.name, event = "ended", why = self.ended }
     if self.closing then return end
     tasks.detach(function() errors.machinery(self.ended) end)
@@ -70,7 +81,7 @@ local function take_line(self, line)
     end
     if message.event then return self.on_event(message) end
     local waiting = self.waiting[message.id]
-    if waiting then waiting:set(message) end
+    if waiting then waiting.reply:set(message) end
 end
 
 local function take(self, data)
@@ -98,27 +109,47 @@ local function send(self, line, fd)
     end
 end
 
---- c:call(name, request, fd) -> its reply. Raises what the simulation has against it, at the script's line, behind `where` if
---- the request has one.
-function Child:call(name, request, fd)
+local function encode(request, where)
+    local line, why = core.json_encode(request)
+    if line and #line > LINE_MAX then line, why = nil, ("it takes %d bytes, and %d are possible"):format(#line, LINE_MAX) end
+    return line or errors.raise(("%s: this cannot be told to the simulation: %s"):format(where, why))
+end
+
+--- c:call(name, request, fd, patience) -> its reply, for which it waits so many seconds. Raises what the simulation has against
+--- it, at the script's line, behind `where` if the request has one.
+function Child:call(name, request, fd, patience)
     if self.closing then errors.raise(("ns3: %s was closed"):format(self.name)) end
     if self.ended then errors.machinery(self.ended) end
     request = request or {}
     self.last = self.last + 1
     local id, where, reply = self.last, request.where or name, core.future()
     request.id, request.call, request.fd, request.where = id, name, fd ~= nil, nil
-    self.waiting[id] = reply
+    self.waiting[id] = { reply = reply, where = where }
     local forget <close> = setmetatable({}, { __close = function() self.waiting[id] = nil end })
-    send(self, assert(core.json_encode(request)) .. "\n", fd)
-    core.wait({ reply }, name == "hello" and START or DEADLINE)
-    local message = reply:values()
+    send(self, encode(request, where) .. "\n", fd)
+    patience = patience or name == "hello" and START or DEADLINE
+    local answered = tasks.wait(reply, patience)
     if self.ended then errors.machinery(self.ended) end
-    if not message then errors.machinery(LATE:format(where, DEADLINE)) end
+    if not answered then errors.machinery(LATE:format(where, patience)) end
+    local message = reply:values()
     if message.error then errors.raise(("%s: %s"):format(where, message.error)) end
     return message.value
 end
 
---- c:close(): ends the simulation in good order: its files are complete then.
+--- c:stop(): begins to end the simulation in good order.
+function Child:stop()
+    self.closing = true
+    self.process:stop()
+end
+
+--- c:wait(): waits until it has ended, in good order or by force: its files are complete then.
+function Child:wait()
+    self:stop()
+    tasks.wait(self.over, END)
+    self:close()
+end
+
+--- c:close(): the same, at the run's end: nothing else goes on meanwhile.
 function Child:close()
     self.closing = true
     self.process:close()
@@ -130,7 +161,7 @@ function child.start(name, options, on_event)
     local program, absent = child.find_program()
     if not program then errors.machinery(ABSENT:format(absent)) end
     local self = setmetatable({ name = name, on_event = on_event, input = "", said = "", last = 0, waiting = {}, ended = false,
-        closing = false }, Child)
+        over = core.future(), closing = false }, Child)
     local process, why = core.process {
         program, assert(core.json_encode(options)),
         on_message = function(data) take(self, data) end,

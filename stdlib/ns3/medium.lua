@@ -64,7 +64,13 @@ end
 
 local function subnet_of(self) return self.subnet or nil end
 
-local function add_simulated(self, other, more)
+-- A node's link is gone. Where the simulation is, too, nothing is left to be told of it.
+local function leave(self, l)
+    self.n = self.n - 1
+    if not (self.net.over or self.net.child.ended) then self.net:call("detach", { medium = self.name, node = l.a.name }) end
+end
+
+local function add_simulated(self, other, more, made)
     local nic = simulated.add_nic(other, self, subnet_of(self))
     local request = request_of(self, nic, more)
     if nic.ip then request.ip, request.prefix = nic.ip, nic.subnet.len end
@@ -74,15 +80,18 @@ local function add_simulated(self, other, more)
     end })
     self.net:call("attach", request)
     attached = true
+    nic.link.on_remove = function()
+        node.remove_nic(other, nic)
+        leave(self, nic.link)
+    end
+    made.simulated[#made.simulated + 1] = nic.link
     return nic.link
 end
 
-local function leave(self, l, port)
-    self.n = self.n - 1
-    if self.net.over then return end
-    core.port_remove(port)
+local function leave_port(self, l, port)
+    if self.net.ports[port] then core.port_remove(port) end
     self.net.ports[port] = nil
-    self.net:call("detach", { medium = self.name, node = l.a.name })
+    leave(self, l)
 end
 
 -- A machine or host: a link of the fabric from its interface to the simulation's socket.
@@ -99,7 +108,7 @@ local function add_real(self, other, more, made)
     end })
     self.net:call("attach", request_of(self, l.nics[1], more), fd)
     attached = true
-    l.on_remove = function() leave(self, l, port) end
+    l.on_remove = function() leave_port(self, l, port) end
     self.net.ports[port] = true
     self.links[#self.links + 1] = l
     return link.connect(l, near, { "port", port })
@@ -108,7 +117,7 @@ end
 -- Adds a node; `more`: what else the simulation is told of it.
 local function add(self, other, more, made)
     local joined
-    if simulated.is(other) then joined = add_simulated(self, other, more) else joined = add_real(self, other, more, made) end
+    if simulated.is(other) then joined = add_simulated(self, other, more, made) else joined = add_real(self, other, more, made) end
     self.n = self.n + 1
     return joined
 end
@@ -116,15 +125,19 @@ end
 -- Drops a link that was removed.
 function Medium:forget(l) self.links = testbed.without(self.links, l) end
 
+local function check_net(net, other, where, level)
+    if simulated.is(other) and other.net ~= net then
+        error(("%s: %s is a node of another simulation"):format(where, other.name), level + 1)
+    end
+end
+
 local function check_new(self, other, level)
     for _, nic in ipairs(other.nics) do
         if nic.link.switch == self then
             error(("%s: %s is on %s already"):format(self.where, other.name, self.name), level + 1)
         end
     end
-    if simulated.is(other) and other.net ~= self.net then
-        error(("%s: %s is a node of another simulation"):format(self.where, other.name), level + 1)
-    end
+    check_net(self.net, other, self.where, level + 1)
 end
 
 -- Nodes, and arrays of them.
@@ -136,9 +149,21 @@ local function flatten(list, into)
     return into
 end
 
+-- The nodes of a table as the methods of net take it.
+local function nodes_of(net, given, where, level)
+    local nodes, seen = flatten(given, {}), {}
+    for i, each in ipairs(nodes) do
+        local other = link.check_node(each, where, "node " .. i, level + 1)
+        if seen[other] then error(("%s: %s is in it twice"):format(where, other.name), level + 1) end
+        check_net(net, other, where, level + 1)
+        nodes[i], seen[other] = other, true
+    end
+    return nodes
+end
+
 --- Makes a medium: checks the nodes and options of a table as the methods of net take it, tells the simulation with
---- request(checked options) and joins the nodes, each with more_of(node, its number there, checked options). Returns it,
---- and the nodes.
+--- request(checked options, nodes, given options, level) and joins the nodes, each with more_of(node, its number there, checked
+--- options). Returns it, and the nodes.
 function medium.make(net, kind, given, spec, request, more_of, level)
     local where = "net:" .. kind
     if type(given) ~= "table" then error(where .. ": want a table, { nodes..., options }", level + 1) end
@@ -148,12 +173,11 @@ function medium.make(net, kind, given, spec, request, more_of, level)
     end
     local checked = options.check(opts, spec, where, level + 1)
     if checked.pcap == nil then checked.pcap = net.opts.pcap end
-    local nodes = flatten(given, {})
-    for i, each in ipairs(nodes) do nodes[i] = link.check_node(each, where, "node " .. i, level + 1) end
+    local nodes = nodes_of(net, given, where, level + 1)
     net.media = net.media + 1
     local self = setmetatable({ net = net, kind = kind, name = ("%s-%s%d"):format(net.name, kind, net.media), links = {}, n = 0,
         where = where, opts = checked, more_of = more_of, subnet = testbed.subnet(checked, where) or false }, meta)
-    local described = request(checked)
+    local described = request(checked, nodes, opts, level + 1)
     described.where, described.medium = where, self.name
     net:call(kind, described)
     net.made[#net.made + 1] = self
@@ -161,9 +185,13 @@ function medium.make(net, kind, given, spec, request, more_of, level)
     return self, nodes
 end
 
---- Joins nodes to a medium.
+--- Joins nodes to a medium: all, or none.
 function medium.join_all(self, nodes, level)
     local made <close> = link.making {}
+    made.simulated = {}
+    local guard <close> = setmetatable({}, { __close = function()
+        for _, l in ipairs(made.finished and {} or made.simulated) do l.on_remove() end
+    end })
     local joined = {}
     for i, other in ipairs(nodes) do
         check_new(self, other, level + 1)

@@ -6,13 +6,14 @@ local boot = require "qemunet.nodes.boot"
 local child = require "qemunet.ns3.child"
 local class = require "qemunet.class"
 local core = require "qemunet.core"
+local declarations = require "qemunet.suite.declarations"
 local events = require "qemunet.ns3.events"
+local impairment = require "qemunet.network.impairment"
 local link = require "qemunet.network.link"
 local medium = require "qemunet.ns3.medium"
 local options = require "qemunet.options"
 local simulated = require "qemunet.ns3.simulated"
 local testbed = require "qemunet.testbed"
-local units = require "qemunet.units"
 local wifi = require "qemunet.ns3.wifi"
 
 local ns3 = {}
@@ -27,7 +28,8 @@ local SPEC = options.register({
     pcap = { type = "boolean", default = false },
 }, "ns3")
 
-local open, count = {}, 0
+-- Simulations that run; what those that were closed ended with, by their names; how many there were.
+local open, closed, count = {}, {}, 0
 
 --- class net: a simulation of ns-3's; what ns3() returns.
 -- @field name string   "ns3", the next "ns3-2"
@@ -35,13 +37,13 @@ local open, count = {}, 0
 local Net = {}
 local meta = class.new("net", Net)
 
-Net.over, Net.began = false, false
+Net.closing, Net.over, Net.began = false, false, false
 
 function meta.__tostring(self) return ("ns-3 simulation %s (%d media)"):format(self.name, self.media) end
 
 -- Sends a request to the simulation; see child.
-function Net:call(name, request, fd)
-    local reply = self.child:call(name, request, fd)
+function Net:call(...)
+    local reply = self.child:call(...)
     return reply
 end
 
@@ -51,6 +53,8 @@ function Net:names_changed() boot.refresh_hosts() end
 local function seed_of(checked)
     return checked.seed or 1 + math.floor(core.generator(GENERATOR + count):unit() * 0xfffffffe)
 end
+
+local remove
 
 --- ns3(opts) or ns3{ ... } -> net: starts an ns-3 simulation that keeps to real time.
 -- Its methods make media that machines, hosts and simulated nodes are joined by. It needs qemunet to be built with ns-3 (on Debian:
@@ -74,12 +78,16 @@ function ns3.ns3(opts)
     self.child = child.start(name, { origin = core.monotonic_start(), seed = seed_of(checked), run = checked.run,
         hard_limit = checked.hard_limit }, function(event) events.take(self, event) end)
     open[#open + 1] = self
+    declarations.add(self, remove)
     self.began = self:call("hello", { where = "ns3" }).began
     core.event { t = core.now(), kind = "ns3", net = name, event = "started", began = self.began }
     return self
 end
 
-local function check_self(self, method) class.check(self, meta, method) end
+local function check_self(self, method)
+    class.check(self, meta, method)
+    if self.over and method ~= "close" then error(("%s: %s was closed"):format(method, self.name), 3) end
+end
 
 --- net:node(name) -> simulated: a node that is simulated as a whole, with ns-3's own internet stack.
 -- net:csma, net:p2p and net:wifi give it interfaces. It answers ping, forwards packets and runs ns-3's applications.
@@ -96,21 +104,19 @@ end
 
 local function none() return {} end
 
+local RATE, DELAY = impairment.OPTIONS.rate, impairment.OPTIONS.delay
 local WIRE = {
-    rate = { type = "rate", default = 1e8 },
-    delay = { type = "duration", default = 6.56e-6 },
-    queue = { type = { "integer", "string" }, default = 100 },
+    rate = { type = "rate", default = 1e8, min = RATE.min, max = RATE.max },
+    delay = { type = "duration", default = 6.56e-6, max = DELAY.max },
+    queue = { type = { "integer", "size" }, default = 100, min = 1 },
 }
 local CSMA = options.register(medium.spec(WIRE), "net:csma")
 
--- A queue's size as ns-3 has it.
-local function queue_size(v)
-    if type(v) == "number" then return ("%dp"):format(v) end
-    return ("%dB"):format(units.size(v, "queue", 4))
-end
-
-local function wire(checked)
-    return { rate = checked.rate, delay = checked.delay, queue = queue_size(checked.queue) }
+-- What the simulation is told of a bus or link; the queue as ns-3 writes its size.
+local function wire(checked, _, given, level)
+    impairment.read_queue(checked, given.queue, "ns3", level + 1)
+    local unit = checked.queue_is_bytes and "B" or "p"
+    return { rate = checked.rate, delay = checked.delay, queue = ("%d%s"):format(checked.queue, unit) }
 end
 
 --- net:csma{ node, ... } -> medium: joins nodes by a bus that all hear, and that one sends on at a time.
@@ -131,7 +137,7 @@ function Net:csma(given)
     return made
 end
 
-local P2P = medium.spec { rate = WIRE.rate, delay = { type = "duration", default = 0 }, queue = WIRE.queue }
+local P2P = medium.spec { rate = WIRE.rate, delay = { type = "duration", default = 0, max = DELAY.max }, queue = WIRE.queue }
 P2P.promiscuous = nil
 options.register(P2P, "net:p2p")
 
@@ -150,10 +156,12 @@ options.register(P2P, "net:p2p")
 --   net:p2p(host("a"), host("b"), { rate = "1mbit", delay = "20ms" })
 function Net:p2p(a, b, opts)
     check_self(self, "p2p")
-    if opts ~= nil and type(opts) ~= "table" then error("net:p2p: want net:p2p(a, b, options)", 2) end
+    if opts ~= nil and (type(opts) ~= "table" or getmetatable(opts) ~= nil or #opts > 0) then
+        error("net:p2p: want two nodes and a table of options", 2)
+    end
     local given = { a, b }
     for key, value in pairs(opts or {}) do given[key] = value end
-    if a == nil or b == nil or a == b or #given ~= 2 then error("net:p2p: want two nodes", 2) end
+    if a == nil or b == nil then error("net:p2p: want two nodes", 2) end
     local made = medium.make(self, "p2p", given, P2P, wire, none, 2)
     return made
 end
@@ -220,7 +228,8 @@ local function value_of(text)
     return tonumber(text) or text
 end
 
---- net:get(path) -> value, list: an attribute's value in the first object that the path leads to, and in all of them.
+--- net:get(path) -> value, list: an attribute's value in the first object that the path leads to, and in all of them; of a type,
+-- what is the default; or a global value.
 -- @param path  as of net:set
 -- @example ns-3
 --   local net = ns3()
@@ -407,25 +416,30 @@ end
 
 -- The end ---------------------------------------------------------------------------------------------------------------
 
---- ns3.collect() -> {[name]=stats} of the simulations that run; nil when there is none.
+-- So long, at most, a simulation is asked how it fared.
+local PATIENCE = 2
+
+-- What is known of a simulation at its end. One that does not answer is as late as it was waited for.
+local function last_stats(self)
+    local asked = core.now()
+    local ok, stats = pcall(self.call, self, "stats", nil, nil, PATIENCE)
+    local waited = core.now() - asked
+    return ok and stats or { lateness = { count = math.maxinteger, p99 = waited, max = waited, max_at = core.now() } }
+end
+
+--- ns3.collect() -> {[name]=stats} of the simulations, of those that were closed as they were then; nil when there is none.
 function ns3.collect()
-    local all
+    local all = next(closed) and closed or nil
     for _, self in ipairs(open) do
-        local ok, stats = pcall(self.stats, self)
-        if ok then
-            all = all or {}
-            all[self.name] = stats
-        end
+        all = all or {}
+        all[self.name] = last_stats(self)
     end
     return all
 end
 
 local function finish(self)
     self.over = true
-    self.child:close()
     events.close(self)
-    for port in pairs(self.ports) do core.port_remove(port) end
-    self.ports = {}
 end
 
 --- net:close(): removes the links to the simulation, and ends it; its captures are complete then.
@@ -436,17 +450,40 @@ end
 --   net:close()
 function Net:close()
     check_self(self, "close")
-    if self.over then return end
+    if self.closing then return end
+    self.closing = true
+    closed[self.name] = last_stats(self)
+    open = testbed.without(open, self)
+    finish(self)
+    self.child:wait()
     for _, each in ipairs(self.made) do
         for _, l in ipairs(each.links) do l:remove() end
     end
+end
+
+-- Ends it without waiting for it to end by itself; its child was told to stop.
+local function cut_off(self)
     finish(self)
+    self.child:close()
+    for port in pairs(self.ports) do core.port_remove(port) end
+end
+
+-- What an earlier test declared.
+remove = function(self)
+    if self.closing then return end
+    self.closing = true
     open = testbed.without(open, self)
+    for _, each in ipairs(self.made) do
+        for _, l in ipairs(each.links) do l:take_away() end
+    end
+    self.child:stop()
+    cut_off(self)
 end
 
 testbed.on_end(function()
-    for _, self in ipairs(open) do finish(self) end
-    open, count = {}, 0
+    for _, self in ipairs(open) do self.child:stop() end
+    for _, self in ipairs(open) do cut_off(self) end
+    open, closed, count = {}, {}, 0
 end)
 
 return ns3

@@ -72,15 +72,25 @@ local function place_of(other, i, checked)
     return (i - 1) * SPACING, 0
 end
 
-local function find_ap(checked, given)
+-- Raises unless each place that is given for a node, or by a name, is one of `nodes`.
+local function check_positions(positions, nodes)
+    for key in pairs(positions or {}) do
+        local other = type(key) == "string" and testbed.find(key) or key
+        local known = math.type(key) == "integer"
+        for _, each in ipairs(nodes) do known = known or each == other end
+        if not known then errors.raise(("net:wifi: positions: %s is not among the nodes"):format(tostring(key))) end
+    end
+end
+
+local function find_ap(checked, nodes)
     if checked.mode == "adhoc" then
         if checked.ap then errors.raise('net:wifi: ap= goes with mode="infrastructure"') end
         return nil
     end
-    local ap = checked.ap or given[1]
+    local ap = checked.ap or nodes[1]
     if type(ap) == "string" then ap = testbed.find(ap) or ap end
-    for _, v in ipairs(given) do
-        if ap and (v == ap or testbed.find(v) == ap) then return ap end
+    for _, each in ipairs(nodes) do
+        if each == ap then return ap end
     end
     errors.raise(("net:wifi: ap: %s is not among the nodes"):format(tostring(ap)))
 end
@@ -99,8 +109,9 @@ end
 --- What net:wifi does; `spec`: its options.
 function wifi.make(net, given, spec, level)
     local ap
-    local function request(checked)
-        ap = find_ap(checked, given)
+    local function request(checked, nodes)
+        ap = find_ap(checked, nodes)
+        check_positions(checked.positions, nodes)
         local phy = {}
         for name, value in pairs(checked.phy or {}) do phy[name] = tostring(value) end
         return { standard = standard_of(checked.standard), mode = checked.mode, phy = phy,

@@ -166,12 +166,14 @@ local function advise(opts, verdict)
         recorder.made()))
 end
 
+local function is_file(path) return core.stat(path) == "file" end
+
 -- Says where to look: at the report, where there is one.
 local function tell_end(verdict)
     local folder = recorder.made()
     if not folder then return end
-    local name = core.stat(folder .. "/report.html") == "file" and "report.html" or "result.json"
-    core.log(0, ("%s: %s/%s"):format(verdict.verdict, folder, name))
+    local name = is_file(folder .. "/report.html") and "/report.html" or is_file(folder .. "/result.json") and "/result.json" or ""
+    core.log(0, ("%s: %s%s"):format(verdict.verdict, folder, name))
 end
 
 local function check_readable(path)

@@ -16,15 +16,20 @@ local HEAD, FOOT = '{"displayTimeUnit":"ms","otherData":{"format":1},"traceEvent
 local Timeline = {}
 Timeline.__index = Timeline
 
+local function write(self, ...)
+    local written, why = self.file:write(...)
+    if not written then self.why = self.why or why end
+end
+
 local function put(self, entry)
-    self.file:write(self.count > 0 and ",\n" or HEAD, core.json_encode(entry))
+    write(self, self.count > 0 and ",\n" or HEAD, core.json_encode(entry))
     self.count = self.count + 1
     if self.count % REST == 0 then core.wait({}, 0) end
 end
 
 --- Begins in an open file.
 function timeline.new(file)
-    return setmetatable({ file = file, count = 0, named = {}, threads = {}, lanes = {} }, Timeline)
+    return setmetatable({ file = file, count = 0, why = false, named = {}, threads = {}, lanes = {} }, Timeline)
 end
 
 -- In whole nanoseconds, two slices of which one ends when the other begins do not overlap.
@@ -133,10 +138,11 @@ function Timeline:counter(pid, t, name, unit, value)
     put(self, { ph = "C", name = name, cat = "series", pid = pid, tid = 0, ts = stamp(t), args = { [unit] = value } })
 end
 
---- Closes all that is open. Returns what file:write() does.
+--- Closes all that is open. Returns nil, or why something could not be written.
 function Timeline:finish(t)
     for _, at in pairs(self.threads) do self:close(at, t, 0) end
-    return self.file:write(FOOT)
+    write(self, self.count > 0 and FOOT or HEAD .. FOOT)
+    return self.why
 end
 
 return timeline

@@ -129,10 +129,12 @@ local function other(self, e)
     self.to:instant(at, e.t, name, e)
 end
 
+local function is_event(e) return type(e) == "table" and type(e.t) == "number" and type(e.kind) == "string" end
+
 local function put_events(self, lines)
     for text in lines do
         local event = core.json_decode(text)
-        if event then
+        if is_event(event) then
             self.last = math.max(self.last, event.t)
             local put = kinds[event.kind] or other
             put(self, event)
@@ -160,6 +162,7 @@ local function with_lines(path, fn, self)
     if file then fn(self, file:lines()) end
 end
 
+-- Returns nil, or why it failed.
 local function write(file, folder)
     local self = { to = timeline.new(file), nodes = {}, n_nodes = 0, began = {}, last = 0 }
     self.to:process(EXPERIMENT, "experiment")
@@ -173,11 +176,13 @@ function trace.write(folder)
     local path = folder .. "/trace.json"
     local file, why = io.open(path .. ".part", "wb")
     if not file then return why end
-    local written, early = write(file, folder)
+    local ok, early = pcall(write, file, folder)
     local closed, late = file:close()
-    if not (written and closed) then return early or late end
-    local renamed, problem = os.rename(path .. ".part", path)
-    if not renamed then return problem end
+    local problem, renamed = early or not closed and late
+    if ok and not problem then renamed, problem = os.rename(path .. ".part", path) end
+    if renamed then return nil end
+    os.remove(path .. ".part")
+    return problem
 end
 
 return trace

@@ -211,20 +211,16 @@ end
 
 --- n flows of one way; config: the other fields of core.flow_add. Raises if the fabric refuses them.
 function flow.leg(way, config, n, where, level)
-    local ids = {}
     for name, value in pairs(way) do config[name] = value end
-    for i = 1, n do
-        local ok, id = pcall(core.flow_add, config)
-        if not ok then error(("%s: %s"):format(where, id), level + 1) end
-        ids[i] = id
-    end
+    local ok, ids = pcall(core.flow_add, config, n)
+    if not ok then error(("%s: %s"):format(where, ids), level + 1) end
     return { ids = ids, way = way }
 end
 
 local function run_leg(leg, on)
     local way = leg.way
     if on and way.question then core.link_send(way.from, way.from_dir, way.question) end
-    for _, id in ipairs(leg.ids) do core.flow_run(id, on) end
+    core.flow_run(leg.ids, on)
 end
 
 --- What several flows have done: a report, and the core's statistics that it is from.
@@ -375,7 +371,7 @@ local function close(self)
         core.log(0, ("%s: sent nothing for %s: the machine is too slow for its rate"):format(tostring(self),
             units.format_duration(report.stalled)))
     end
-    for _, id in ipairs(ids_of(self)) do core.flow_remove(id) end
+    core.flow_remove(ids_of(self))
     self.final = report
 end
 

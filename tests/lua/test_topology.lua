@@ -328,8 +328,8 @@ local function measured(l, way)
     local flow = core.flow_add { from = l.id, from_dir = dir, to = l.id, to_dir = dir, header = header(from, to),
         pattern = "cbr", rate = 1e6, size = 100, count = 3 }
     core.flow_run(flow, true)
-    eventually(10, function() return core.flow_stats({ flow }).received == 3 end, { every = 0.005 })
-    local delay = core.flow_stats({ flow }).delay.min
+    eventually(10, function() return core.flow_stats(flow).received == 3 end, { every = 0.005 })
+    local delay = core.flow_stats(flow).delay.min
     core.flow_remove(flow)
     return delay
 end

@@ -72,6 +72,22 @@ static struct pair pair_new(uint64_t count, const struct link_config *ab)
     return p;
 }
 
+static int add_flow(struct fabric *f, const struct fabric_flow_config *c)
+{
+    int id, err = fabric_flow_add(f, c, &id, 1);
+    return err < 0 ? err : id;
+}
+
+static int run_flow(struct fabric *f, int id, bool on)
+{
+    return fabric_flow_run(f, &id, 1, on);
+}
+
+static int remove_flow(struct fabric *f, int id)
+{
+    return fabric_flow_remove(f, &id, 1);
+}
+
 static struct fabric_flow_stats stats(struct fabric *f, int id)
 {
     struct fabric_flow_stats s = {0};
@@ -88,7 +104,7 @@ static void pause_briefly(void)
 static struct fabric_flow_stats run(struct fabric *f, int id)
 {
     int64_t give_up = clock_now() + PATIENCE_NS;
-    CHECK_INT(fabric_flow_run(f, id, true), 0);
+    CHECK_INT(run_flow(f, id, true), 0);
     struct fabric_flow_stats s = stats(f, id);
     for (; (s.running || s.in_flight) && clock_now() < give_up; s = stats(f, id))
         pause_briefly();
@@ -99,7 +115,7 @@ static struct fabric_flow_stats run(struct fabric *f, int id)
 
 static struct fabric_flow_stats run_one(struct pair *p)
 {
-    int id = fabric_flow_add(p->f, &p->config);
+    int id = add_flow(p->f, &p->config);
     CHECK(id >= 0);
     return run(p->f, id);
 }
@@ -139,8 +155,8 @@ static struct entries record(struct pair *p)
                         .len = calloc(room, sizeof(uint32_t)),
                         .marker = calloc(room, sizeof(bool))};
     CHECK(watch(p) >= 0);
-    int id = fabric_flow_add(p->f, &p->config);
-    CHECK_INT(fabric_flow_run(p->f, id, true), 0);
+    int id = add_flow(p->f, &p->config);
+    CHECK_INT(run_flow(p->f, id, true), 0);
     int64_t give_up = clock_now() + PATIENCE_NS;
     for (; e.n < room && clock_now() < give_up; take_entries(p->f, &e, room)) {
         struct pollfd events = {fabric_event_fd(p->f), POLLIN, 0};
@@ -291,10 +307,10 @@ static void sources_do_not_begin_in_step(void)
     struct fabric_flow_stats s = {.running = true};
     CHECK(watch(&p) >= 0);
     for (int i = 0; i < 8; i++)
-        ids[i] = fabric_flow_add(p.f, &p.config);
+        ids[i] = add_flow(p.f, &p.config);
     int64_t start = clock_now();
     for (int i = 0; i < 8; i++)
-        fabric_flow_run(p.f, ids[i], true);
+        run_flow(p.f, ids[i], true);
     while (s.received < 8 && clock_now() < start + PATIENCE_NS) {
         pause_briefly();
         CHECK_INT(fabric_flow_stats(p.f, ids, 8, &s), 0);
@@ -317,8 +333,8 @@ static void flows_meet_in_the_order_of_their_times(void)
 {
     struct pair p = pair_new(1000, &(struct link_config){.rate_bps = 20000000});
     p.config.rate_bps = 9000000;
-    int ids[2] = {fabric_flow_add(p.f, &p.config), fabric_flow_add(p.f, &p.config)};
-    fabric_flow_run(p.f, ids[1], true);
+    int ids[2] = {add_flow(p.f, &p.config), add_flow(p.f, &p.config)};
+    run_flow(p.f, ids[1], true);
     run(p.f, ids[0]);
     run(p.f, ids[1]);
     struct fabric_flow_stats s;
@@ -368,8 +384,8 @@ static void losses_are_known_at_once(void)
 static void what_is_under_way_is_not_lost(void)
 {
     struct pair p = pair_new(50, &(struct link_config){.delay_ns = 3600 * CLOCK_NS_PER_S});
-    int id = fabric_flow_add(p.f, &p.config);
-    CHECK_INT(fabric_flow_run(p.f, id, true), 0);
+    int id = add_flow(p.f, &p.config);
+    CHECK_INT(run_flow(p.f, id, true), 0);
     struct fabric_flow_stats s = stats(p.f, id);
     for (int64_t give_up = clock_now() + PATIENCE_NS; s.running && clock_now() < give_up;) {
         pause_briefly();
@@ -467,8 +483,8 @@ static struct lan lan_new(void)
     c.deliver = true;
     c.rtp = true;
     c.rtp_type = 18;
-    l.flow = fabric_flow_add(l.f, &c);
-    CHECK_INT(fabric_flow_run(l.f, l.flow, true), 0);
+    l.flow = add_flow(l.f, &c);
+    CHECK_INT(run_flow(l.f, l.flow, true), 0);
     CHECK_INT(receive(l.b, l.frame, SIZE), SIZE);
     return l;
 }
@@ -522,11 +538,11 @@ static void a_machine_does_not_get_what_ends_before_it(void)
     struct link_config cfg[2] = {0};
     int link = fabric_link_add(f, a.end, b.end, cfg);
     struct fabric_flow_config c = flow_config(link, link, 5);
-    CHECK_INT(run(f, fabric_flow_add(f, &c)).received, 5);
+    CHECK_INT(run(f, add_flow(f, &c)).received, 5);
     uint8_t frame[SIZE];
     CHECK_INT(recv(b.fd, frame, SIZE, MSG_DONTWAIT), -1);
     c.to_link = -1;
-    CHECK_INT(run(f, fabric_flow_add(f, &c)).sent, 5);
+    CHECK_INT(run(f, add_flow(f, &c)).sent, 5);
     for (int i = 0; i < 5; i++)
         CHECK_INT(receive(b, frame, SIZE), SIZE);
     fabric_stop(f);
@@ -537,8 +553,8 @@ static void a_machine_does_not_get_what_ends_before_it(void)
 static void a_flow_outlives_its_link(void)
 {
     struct pair p = pair_new(0, &(struct link_config){.delay_ns = 20 * MS});
-    int first = fabric_flow_add(p.f, &p.config), second = fabric_flow_add(p.f, &p.config);
-    CHECK_INT(fabric_flow_run(p.f, first, true), 0);
+    int first = add_flow(p.f, &p.config), second = add_flow(p.f, &p.config);
+    CHECK_INT(run_flow(p.f, first, true), 0);
     int64_t give_up = clock_now() + PATIENCE_NS;
     while (stats(p.f, first).received < 10 && clock_now() < give_up)
         pause_briefly();
@@ -547,25 +563,49 @@ static void a_flow_outlives_its_link(void)
     CHECK(!s.running);
     CHECK(s.received >= 10);
     CHECK_INT(s.in_flight, 0);
-    CHECK_INT(fabric_flow_run(p.f, second, true), 0);
+    CHECK_INT(run_flow(p.f, second, true), 0);
     CHECK_INT(stats(p.f, second).sent, 0);
-    CHECK_INT(fabric_flow_add(p.f, &p.config), -ENOENT);
-    CHECK_INT(fabric_flow_remove(p.f, first), 0);
-    CHECK_INT(fabric_flow_remove(p.f, first), -ENOENT);
-    CHECK_INT(fabric_flow_run(p.f, first, true), -ENOENT);
+    CHECK_INT(add_flow(p.f, &p.config), -ENOENT);
+    CHECK_INT(remove_flow(p.f, first), 0);
+    CHECK_INT(remove_flow(p.f, first), -ENOENT);
+    CHECK_INT(run_flow(p.f, first, true), -ENOENT);
     CHECK_INT(fabric_flow_stats(p.f, &first, 1, &s), -ENOENT);
+    fabric_stop(p.f);
+}
+
+static void many_are_made_run_and_removed_at_once(void)
+{
+    enum { N = 1000 };
+    int ids[N];
+    struct pair p = pair_new(1, &(struct link_config){0});
+    struct fabric_flow_stats s = {0};
+    CHECK_INT(fabric_flow_add(p.f, &p.config, ids, N), 0);
+    CHECK_INT(fabric_flow_run(p.f, ids, N, true), 0);
+    int64_t give_up = clock_now() + PATIENCE_NS;
+    do {
+        pause_briefly();
+        CHECK_INT(fabric_flow_stats(p.f, ids, N, &s), 0);
+    } while (s.received < N && clock_now() < give_up);
+    CHECK_INT(s.sent, N);
+    CHECK_INT(s.received, N);
+    CHECK_INT(fabric_flow_remove(p.f, ids, N), 0);
+    for (int i = 0; i < N; i++)
+        CHECK_INT(remove_flow(p.f, ids[i]), -ENOENT);
+    p.config.from_link = 99;
+    CHECK_INT(fabric_flow_add(p.f, &p.config, ids, N), -ENOENT);
+    CHECK_INT(fabric_flow_run(p.f, ids, N, true), -ENOENT);
     fabric_stop(p.f);
 }
 
 static void a_flow_that_goes_leaves_its_packets(void)
 {
     struct pair p = pair_new(0, &(struct link_config){.delay_ns = 5 * MS});
-    int id = fabric_flow_add(p.f, &p.config);
-    CHECK_INT(fabric_flow_run(p.f, id, true), 0);
+    int id = add_flow(p.f, &p.config);
+    CHECK_INT(run_flow(p.f, id, true), 0);
     int64_t give_up = clock_now() + PATIENCE_NS;
     while (stats(p.f, id).received < 10 && clock_now() < give_up)
         pause_briefly();
-    CHECK_INT(fabric_flow_remove(p.f, id), 0);
+    CHECK_INT(remove_flow(p.f, id), 0);
     p.config.count = 100;
     CHECK_INT(run_one(&p).received, 100);
     fabric_stop(p.f);
@@ -574,15 +614,15 @@ static void a_flow_that_goes_leaves_its_packets(void)
 static void stop_and_go_on(void)
 {
     struct pair p = pair_new(0, &(struct link_config){0});
-    int id = fabric_flow_add(p.f, &p.config);
+    int id = add_flow(p.f, &p.config);
     uint64_t sent[3] = {0};
     for (int i = 1; i < 3; i++) {
-        CHECK_INT(fabric_flow_run(p.f, id, true), 0);
-        CHECK_INT(fabric_flow_run(p.f, id, true), 0);
+        CHECK_INT(run_flow(p.f, id, true), 0);
+        CHECK_INT(run_flow(p.f, id, true), 0);
         int64_t give_up = clock_now() + PATIENCE_NS;
         while (stats(p.f, id).sent < sent[i - 1] + 10 && clock_now() < give_up)
             pause_briefly();
-        CHECK_INT(fabric_flow_run(p.f, id, false), 0);
+        CHECK_INT(run_flow(p.f, id, false), 0);
         sent[i] = stats(p.f, id).sent;
         CHECK(sent[i] >= sent[i - 1] + 10);
         pause_briefly();
@@ -598,8 +638,8 @@ static void impossible_rates_do_not_stop_the_rest(void)
 {
     struct pair p = pair_new(0, &(struct link_config){0});
     p.config.rate_bps = LINK_RATE_MAX_BPS;
-    int greedy = fabric_flow_add(p.f, &p.config);
-    CHECK_INT(fabric_flow_run(p.f, greedy, true), 0);
+    int greedy = add_flow(p.f, &p.config);
+    CHECK_INT(run_flow(p.f, greedy, true), 0);
     p.config.rate_bps = 1000000;
     p.config.count = 20;
     CHECK_INT(run_one(&p).received, 20);
@@ -615,7 +655,7 @@ static void impossible_rates_do_not_stop_the_rest(void)
 
 static void check_refused(const struct pair *p, struct fabric_flow_config c)
 {
-    CHECK_INT(fabric_flow_add(p->f, &c), -EINVAL);
+    CHECK_INT(add_flow(p->f, &c), -EINVAL);
 }
 
 static void misuse_is_refused(void)
@@ -648,7 +688,7 @@ static void misuse_is_refused(void)
     check_refused(&p, c);
     c = p.config;
     c.to_link = 99;
-    CHECK_INT(fabric_flow_add(p.f, &c), -ENOENT);
+    CHECK_INT(add_flow(p.f, &c), -ENOENT);
     fabric_stop(p.f);
 }
 
@@ -671,6 +711,7 @@ static const struct check_test tests[] = {
      stamps_that_a_machine_makes_up_are_not_measured},
     {"a machine does not get what ends before it", a_machine_does_not_get_what_ends_before_it},
     {"a flow outlives its link", a_flow_outlives_its_link},
+    {"many are made, run and removed at once", many_are_made_run_and_removed_at_once},
     {"a flow that goes leaves its packets", a_flow_that_goes_leaves_its_packets},
     {"stop and go on", stop_and_go_on},
     {"impossible rates do not stop the rest", impossible_rates_do_not_stop_the_rest},

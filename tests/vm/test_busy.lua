@@ -3,6 +3,16 @@
 
 local core = require "qemunet.core"
 
+-- The places of which it was told that they compute.
+local function places()
+    local list = {}
+    for event in io.lines((csv.write("here.csv", {}):gsub("here%.csv$", "events.jsonl"))) do
+        local where = json.decode(event).where
+        list[#list + 1] = where ~= "" and where or nil
+    end
+    return list
+end
+
 test("a script that computes for long is told of, and a machine and its packets go on meanwhile", function()
     local a, b = vm("a"), responder("b")
     local cable = link(a, b, { delay = "5ms" })
@@ -14,10 +24,11 @@ test("a script that computes for long is told of, and a machine and its packets 
     while core.now() < till do end
     check.less(8, cable:stats().ba.delivered) -- 9 more answers, and an ARP one
     check.match(ping:wait(30).stdout, "10 packets transmitted, 10 packets received")
-    local told
-    for event in io.lines((csv.write("here.csv", {}):gsub("here%.csv$", "events.jsonl"))) do
-        local where = json.decode(event).where
-        told = told or where and where ~= "" and where
-    end
-    check.match(told, "test_busy%.lua:" .. line .. "$")
+    check.match(places()[1], "test_busy%.lua:" .. line .. "$")
+end)
+
+test("what computes for long in a task of the library's alone is told of with the library's line", function()
+    go(load("local core = ...\nlocal till = core.now() + 1.5\nwhile core.now() < till do end", "@stdlib/slow.lua"), core):join()
+    local list = places()
+    check.equal(list[#list], "stdlib/slow.lua:3")
 end)

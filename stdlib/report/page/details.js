@@ -132,7 +132,7 @@ function ofCable(cable, run) {
             {},
             [
                 `${from} \u2192 ${to} (${way})`,
-                settings(cable[way]) || "perfect cable",
+                cable[way] ? settings(cable[way]) || "perfect cable" : "as ns-3 simulates it",
                 c ? counted(c.delivered, "packet") : "",
                 c ? bytes(c.bytes) : "",
                 c ? String(lost) : "",

@@ -286,7 +286,7 @@ export function makeLanes(run) {
     const node = (name) => nodes.get(name) ?? nodes.set(name, newLane("node", String(name))).get(name);
     const link = (name) => links.get(name) ?? links.set(name, newLane("link", String(name))).get(name);
     for (const one of run.nodes) node(one.name);
-    for (const one of run.cables) link(one.name);
+    for (const one of run.cables) if (one.ab) link(one.name);
 
     const teardown = run.events.find((event) => event.kind === "teardown")?.t ?? Infinity;
     // A fault's target is a node's or a link's name, or several.
