@@ -65,6 +65,7 @@ async function lanesByKeyboard(page) {
 
 /** Clicks at a place of the lanes where the tip says what is wanted; it is looked for with made-up moves of the mouse. */
 async function clickOn(page, wanted) {
+    await page.locator(".lanes").scrollIntoViewIfNeeded();
     const place = await page.evaluate((wanted) => {
         const over = document.querySelector(".lanes .u-over"),
             tip = document.querySelector(".tip");
