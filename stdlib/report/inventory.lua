@@ -36,22 +36,10 @@ end
 local function end_entry(at, seen, others)
     if not at then return nil end
     if not rawget(at, "nics") and not seen[at] then
-        seen[at] = { name = at.name, kind = kind_of(at) }
-        others[#others + 1] = seen[at]
+        seen[at] = true
+        others[#others + 1] = { name = at.name, kind = kind_of(at) }
     end
     return at.name
-end
-
--- The nodes that ns-3 simulates are on its media by links in name alone, which have no settings.
-local function add_members(node, seen, others)
-    for _, nic in ipairs(node.nics) do
-        if not nic.link.config then
-            end_entry(nic.link.switch, seen, others)
-            local entry = seen[nic.link.switch]
-            entry.members = entry.members or {}
-            table.insert(entry.members, node.name)
-        end
-    end
 end
 
 -- The end that is false is nat's.
@@ -60,17 +48,26 @@ local function link_entry(link, seen, others)
         ab = link.config.ab.values, ba = link.config.ba.values, up = link.is_up, removed = link.removed or nil }
 end
 
---- inventory.collect() -> { nodes = {...}, others = switches, radios and media of ns-3 with `members`, the names of the nodes on
---- them that it simulates, links = {...} }, or nil when there is nothing.
+-- The joints of nodes that ns-3 simulates, which no link of the fabric is for.
+local function add_simulated(links, node, seen, others)
+    for _, nic in ipairs(node.nics) do
+        local l = nic.link
+        links[#links + 1] = { name = l.name, a = node.name, b = end_entry(l.b, seen, others), up = l.is_up }
+    end
+end
+
+--- inventory.collect() -> { nodes = {...}, others = switches and radios, links = {...} }, or nil when there is nothing.
 --- A node: name, kind, state, mem, cpus, image, ip, position ({x, y} in metres or {longitude, latitude}). A link: name, a, b
---- (names of its ends; none: the way out of the experiment), ab, ba (settings), up, removed.
+--- (names of its ends; none: the way out of the experiment), ab, ba (settings; none: as the simulation has it), up, removed.
 function inventory.collect()
     local nodes, others, links, seen = {}, {}, {}, {}
-    for i, node in ipairs(testbed.nodes()) do nodes[i] = node_entry(node) end
+    for i, node in ipairs(testbed.nodes()) do
+        nodes[i] = node_entry(node)
+        if kind_of(node) == "simulated" then add_simulated(links, node, seen, others) end
+    end
     for _, list in ipairs { testbed.links(), testbed.removed_links() } do
         for _, link in ipairs(list) do links[#links + 1] = link_entry(link, seen, others) end
     end
-    for _, node in ipairs(testbed.nodes()) do add_members(node, seen, others) end
     if #nodes + #links == 0 then return nil end
     return { nodes = nodes, others = others, links = links }
 end

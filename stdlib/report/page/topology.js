@@ -49,11 +49,6 @@ function makeGraph(run) {
         target.degree++;
         edges.push({ source, target, cable });
     }
-    for (const other of run.others) {
-        for (const name of other.members ?? []) {
-            if (points.has(name)) edges.push({ source: points.get(name), target: points.get(other.name) });
-        }
-    }
     parallels(edges);
     return { points: [...points.values()], edges };
 }
@@ -77,7 +72,7 @@ function place(points) {
 }
 
 function wordsOf({ cable }) {
-    const words = cable ? bothSettings(cable) : "";
+    const words = bothSettings(cable);
     return words.length > LONGEST ? `${words.slice(0, LONGEST - 1)}\u2026` : words;
 }
 
@@ -165,6 +160,8 @@ function shape(kind) {
             return drawing("rect", { x: -11, y: -11, width: 22, height: 22, rx: 3 });
         case "responder":
             return drawing("path", { d: "M0,-13 L13,0 L0,13 L-13,0 Z" });
+        case "simulated":
+            return drawing("path", { d: "M-13,0 L-6.5,-11 L6.5,-11 L13,0 L6.5,11 L-6.5,11 Z" });
         case "medium":
             return drawing("rect", { x: -18, y: -6, width: 36, height: 12, rx: 6 });
         case OUTSIDE:
@@ -181,7 +178,7 @@ const KINDS = {
     switch: "switch",
     hub: "hub",
     radio: "radio",
-    simulated: "node in ns-3",
+    simulated: "simulated by ns-3",
     medium: "medium of ns-3",
     [OUTSIDE]: "outside network",
 };
@@ -204,7 +201,6 @@ function drawEdge(edge, labelled, show) {
     const cx = mx + (-(b.y - a.y) / length) * off,
         cy = my + ((b.x - a.x) / length) * off;
     const d = `M${a.x},${a.y} Q${cx},${cy} ${b.x},${b.y}`;
-    if (!cable) return drawing("path", { class: "wire", d });
     const words = bothSettings(cable);
     const state = cable.removed ? "removed" : cable.up === false ? "down" : "up";
     const group = drawing(
