@@ -8,6 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 experiments=$here/../../experiments
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+trap 'trap "" TERM; kill -TERM 0; wait; exit 130' INT TERM
 
 verdict() { # verdict STATUS NAME
     if [ "$1" -eq 0 ]; then echo "ok - $2"; else
