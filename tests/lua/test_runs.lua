@@ -230,14 +230,14 @@ test("watch serves the report as it grows, to who knows its address, until the r
     check.match(answer, "\r\nContent%-Security%-Policy: [^\r]*; frame%-ancestors 'none'\r\n")
     check.match(answer, '"verdict": "running"')
     check.match(answer, '"name": "beta"')
-    check.match(ask("GET", page .. "data", ours, "Origin: http://" .. host, "Sec-Fetch-Site: same-origin"), "^HTTP/1.1 200 ")
+    check.match(ask("GET", page .. "data/0", ours, "Origin: http://" .. host, "Sec-Fetch-Site: same-origin"), "^HTTP/1.1 200 ")
     local other = (token:sub(1, 1) == "0" and "1" or "0") .. token:sub(2)
     local refused = {
         { 403, "GET", page, "Host: localhost:" .. port },
         { 403, "GET", page, "Host: 127.0.0.1.example.org:" .. port },
         { 403, "GET", page, ours, "Origin: http://example.org" },
-        { 403, "GET", page .. "data", ours, "Origin: null" },
-        { 403, "GET", page .. "data", ours, "Sec-Fetch-Site: cross-site" },
+        { 403, "GET", page .. "data/0", ours, "Origin: null" },
+        { 403, "GET", page .. "data/0", ours, "Sec-Fetch-Site: cross-site" },
         { 403, "GET", "/", ours },
         { 403, "GET", "/" .. other .. "/", ours },
         { 403, "GET", "/" .. token, ours },
@@ -252,7 +252,7 @@ test("watch serves the report as it grows, to who knows its address, until the r
     end
     check.match(ask("GET", page), "^HTTP/1.1 40%d ")
     check.equal(finish(p), 0)
-    eventually(10, function() return ask("GET", page .. "data", ours):find('"verdict": "passed"', 1, true) end)
+    eventually(10, function() return ask("GET", page .. "data/0", ours):find('"verdict": "passed"', 1, true) end)
     w:see("out: passed")
     check.equal({ w:finish() }, { 0, "kept" })
     p = begin("again")
