@@ -157,6 +157,29 @@ async function checkKeyboard() {
     await page.close();
 }
 
+/** What is on paper: all lanes, and the plots that had not been in sight; light, whatever the window is. */
+async function checkPrint() {
+    const page = await open("faults", { viewport: { width: 1280, height: 200 }, colorScheme: "dark" });
+    const look = () =>
+        page.evaluate(() => {
+            const drawn = [...document.querySelectorAll("figure.plot")].map((plot) => !!plot.querySelector("canvas"));
+            const { scrollHeight, clientHeight } = document.querySelector(".lanes");
+            const paper = getComputedStyle(document.documentElement).getPropertyValue("--page").trim();
+            return { drawn, isWhole: scrollHeight <= clientHeight + 1, paper };
+        });
+    const before = await look();
+    await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+    const printed = await look();
+    check("print: the plots out of sight were not drawn before", before.drawn.includes(false), before.drawn);
+    check("print: all are drawn", printed.drawn.length > 0 && !printed.drawn.includes(false), printed.drawn);
+    check("print: all lanes are there", printed.isWhole && !before.isWhole, JSON.stringify([before, printed]));
+    check("print: light", printed.paper !== before.paper, printed.paper);
+    await page.evaluate(() => dispatchEvent(new Event("afterprint")));
+    check("print: then as before", (await look()).paper === before.paper && !(await look()).isWhole);
+    check("print: no harm", page.harm.length === 0, page.harm.join("\n  "));
+    await page.close();
+}
+
 async function checkHostile() {
     const page = await open("hostile");
     const result = readResult("hostile");
@@ -290,6 +313,8 @@ async function checkLarge(n) {
     check("50,000 events: little work to open and to move", spent < 3000 && step < 100, figures);
     check("50,000 events: no harm", page.harm.length === 0, page.harm.join("\n  "));
     await takePictures(page, "large");
+    await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+    check("50,000 events: paper has all lanes", await page.getByText("are on paper").isHidden());
     await page.close();
 }
 
@@ -384,6 +409,7 @@ await checkExperiment("hello", "ping -c 20", "20 packets transmitted", "after he
 await checkExperiment("faults", "echo", "ended");
 await checkExperiment("suite", "ping", "packets transmitted");
 await checkKeyboard();
+await checkPrint();
 await checkHostile();
 await checkComparison();
 await checkLarge(50000);
