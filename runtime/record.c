@@ -36,12 +36,11 @@ static int make_parents(const char *path)
     return err;
 }
 
-/* Whether a run has left its files, also one that was killed; empty ones are no loss. */
-static bool holds_run(const char *result, const char *events)
+/* A run that was killed has left no result. */
+static bool has_content(const char *path)
 {
-    struct stat events_stat;
-    return access(result, F_OK) == 0 ||
-           (stat(events, &events_stat) == 0 && events_stat.st_size > 0);
+    struct stat st;
+    return stat(path, &st) == 0 && st.st_size > 0;
 }
 
 static int make_named(struct record *record, const char *folder)
@@ -55,7 +54,7 @@ static int make_named(struct record *record, const char *folder)
     char *result = join(folder, "result.json"), *events = join(folder, "events.jsonl");
     if (!record->folder || !result || !events)
         err = -ENOMEM;
-    else if (holds_run(result, events))
+    else if (access(result, F_OK) == 0 || has_content(events))
         err = -EEXIST;
     free(result);
     free(events);

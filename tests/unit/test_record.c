@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static bool exists(const char *path)
 {
