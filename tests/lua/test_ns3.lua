@@ -500,9 +500,9 @@ test("a simulation that is far behind says so, is judged, and ends in good order
     local status, _, files = run [[
         local net = ns3 { pcap = true }
         local s, t, a = net:node("s"), net:node("t"), host("a")
-        net:csma { s, t, a, rate = "1tbit", queue = 100000 }
+        net:csma { s, t, a, rate = "10gbit", queue = 100000 }
         a:succeed("ping -c 1 s")
-        s:on_off { to = t, rate = "100gbit", size = 20 }
+        s:on_off { to = t, rate = "500mbit", size = 20 }
         eventually(20, function() return net:stats().lateness.p50 > 1 end)
         net:close()
     ]]
