@@ -17,7 +17,7 @@ local function connect(n)
         function() return n > 0 and "drop" or "pass" end)
     local answer = cable:on(ANSWER, { dir = "ba", count = 1 })
     local begin = now()
-    local job = client:spawn("nc -w 30 server 7000 </dev/null")
+    local job = client:spawn("nc -N -w 30 server 7000 </dev/null")
     local packet = answer:wait(30)
     local seconds = packet.time - begin
     dropper:cancel()

@@ -86,6 +86,16 @@ static double lateness_quantile(const struct fabric_lateness *l, double q)
     return (double)l->max_ns;
 }
 
+/* An array in JSON also while it is empty. */
+static void push_list(lua_State *L)
+{
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "array");
+    lua_setfield(L, -2, "__jsontype");
+    lua_setmetatable(L, -2);
+}
+
 void fabric_push_lateness(lua_State *L, const struct fabric_lateness *l)
 {
     lua_createtable(L, 0, 7);
@@ -95,7 +105,7 @@ void fabric_push_lateness(lua_State *L, const struct fabric_lateness *l)
     fabric_set_seconds(L, "p99", lateness_quantile(l, 0.99));
     fabric_set_seconds(L, "max", (double)l->max_ns);
     fabric_set_seconds(L, "max_at", (double)l->max_at);
-    lua_newtable(L);
+    push_list(L);
     for (int i = 0; i < FABRIC_LATENESS_BUCKETS; i++) {
         if (!l->buckets[i])
             continue;

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -146,7 +147,8 @@ static int open_record(lua_State *L)
     struct host *host = host_of(L);
     int err = record_open(&host->record, luaL_optstring(L, 1, NULL), luaL_checkstring(L, 2));
     if (err == -EEXIST)
-        return push_problem(L, err, strdup("it holds the result of an earlier run"));
+        return push_problem(L, err,
+                            strdup("it holds an earlier run; remove it, or name another folder"));
     if (err)
         return push_problem(L, err, NULL);
     lua_pushstring(L, record_folder(host->record));
@@ -162,6 +164,14 @@ static int close_record(lua_State *L)
     return 0;
 }
 
+/* core.record_is_whole() -> whether every event so far was written */
+static int is_record_whole(lua_State *L)
+{
+    const struct host *host = host_of(L);
+    lua_pushboolean(L, !host->record || !record_problem(host->record));
+    return 1;
+}
+
 static json_t *check_json(lua_State *L, int arg)
 {
     const char *why;
@@ -171,12 +181,26 @@ static json_t *check_json(lua_State *L, int arg)
     return value;
 }
 
-/* core.event(table): a line of events.jsonl, if there is a run's folder */
+static void tell_lost(struct host *host, int err)
+{
+    char text[256];
+    snprintf(text, sizeof(text),
+             "cannot write events.jsonl: %s; from here on the run goes on without it",
+             strerror(-err));
+    if (host->progress)
+        progress_log(host->progress, -1, text);
+}
+
+/* core.event(table): a line of events.jsonl, if there is a run's folder; once one could not be
+ * written, none is */
 static int event(lua_State *L)
 {
     struct host *host = host_of(L);
-    if (host->record)
-        record_event(host->record, check_json(L, 1));
+    if (!host->record || record_problem(host->record))
+        return 0;
+    int err = record_event(host->record, check_json(L, 1));
+    if (err)
+        tell_lost(host, err);
     return 0;
 }
 
@@ -191,12 +215,14 @@ static int sample(lua_State *L)
 /* core.result(table) -> true, or nil and why */
 static int result(lua_State *L)
 {
+    const char *why;
     struct host *host = host_of(L);
-    int err = host->record ? record_result(host->record, check_json(L, 1)) : -ENOENT;
-    if (err)
-        return push_problem(L, err, NULL);
-    lua_pushboolean(L, true);
-    return 1;
+    json_t *value = json_from_lua(L, 1, &why);
+    if (value)
+        return push_outcome(L, host->record ? record_result(host->record, value) : -ENOENT);
+    lua_pushnil(L);
+    lua_pushstring(L, why);
+    return 2;
 }
 
 /* core.report_page(name) -> the page that every "report" or "comparison" begins as; nil where the
@@ -353,6 +379,7 @@ void system_bind(lua_State *L)
         {"host_facts", host_facts},
         {"record_open", open_record},
         {"record_close", close_record},
+        {"record_is_whole", is_record_whole},
         {"event", event},
         {"result", result},
         {"sample", sample},

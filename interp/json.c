@@ -89,10 +89,13 @@ static bool add_pair(lua_State *L, json_t *object, int depth, const char **why)
     lua_pushvalue(L, -2); /* lua_tolstring() would change a number key in place */
     size_t n;
     const char *text = lua_tolstring(L, -1, &n);
-    json_t *key = text ? convert_string(text, n) : NULL;
+    bool cut = text && memchr(text, 0, n); /* keys would be the same that are not */
+    json_t *key = text && !cut ? convert_string(text, n) : NULL;
     lua_pop(L, 1);
     json_t *item = key ? convert(L, lua_gettop(L), depth, why) : NULL;
-    if (!key)
+    if (cut)
+        *why = "a table key with a zero byte in it cannot be written as JSON";
+    else if (!key)
         *why = "a table key that is neither string nor number has no form in JSON";
     bool added = item && json_object_set_new(object, json_string_value(key), item) == 0;
     json_decref(key);

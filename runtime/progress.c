@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -64,6 +65,33 @@ static void on_timer_freed(uv_handle_t *handle)
     free(handle);
 }
 
+/* The shell's prompt comes where the lines were; the next tick after fg(1) draws them again. What
+ * stops is the signal's own action: where no shell could go on with us, it does nothing. */
+static void on_suspended(int number)
+{
+    struct sigaction ours, stop = {.sa_handler = SIG_DFL};
+    sigset_t only, before;
+    int saved = errno;
+    footer_hide();
+    sigemptyset(&only);
+    sigaddset(&only, number);
+    sigaction(number, &stop, &ours);
+    raise(number);
+    pthread_sigmask(SIG_UNBLOCK, &only, &before); /* here */
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    sigaction(number, &ours, NULL);
+    errno = saved;
+}
+
+/* Who starts us with SIGTSTP ignored, as a shell without job control does, wants no stop. */
+static void handle_suspension(void)
+{
+    struct sigaction action = {.sa_handler = on_suspended, .sa_flags = SA_RESTART}, before;
+    sigemptyset(&action.sa_mask);
+    if (sigaction(SIGTSTP, NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+        sigaction(SIGTSTP, &action, NULL);
+}
+
 int progress_open(struct progress **out, uv_loop_t *loop, int level)
 {
     const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
@@ -78,8 +106,10 @@ int progress_open(struct progress **out, uv_loop_t *loop, int level)
     progress->terminal = isatty(2) && term && strcmp(term, "dumb") != 0;
     progress->colour = progress->terminal && !(no_colour && *no_colour);
     progress->output_is_terminal = isatty(1);
-    if (progress->terminal) /* the characters' encoding and nothing else */
-        setlocale(LC_CTYPE, "C.UTF-8");
+    if (progress->terminal) {
+        setlocale(LC_CTYPE, "C.UTF-8"); /* the characters' encoding and nothing else */
+        handle_suspension();
+    }
     progress->tick = tick;
     uv_timer_init(loop, tick);
     tick->data = progress;

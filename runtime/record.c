@@ -2,6 +2,7 @@
 #include "runtime/record.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 struct record {
     char *folder;
     FILE *events, *samples; /* samples: NULL until the first */
+    int err;                /* why events.jsonl ended early */
 };
 
 static char *join(const char *folder, const char *name)
@@ -34,6 +36,13 @@ static int make_parents(const char *path)
     return err;
 }
 
+/* A run that was killed has left no result. */
+static bool has_content(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && st.st_size > 0;
+}
+
 static int make_named(struct record *record, const char *folder)
 {
     int err = make_parents(folder);
@@ -42,12 +51,13 @@ static int make_named(struct record *record, const char *folder)
     if (err)
         return err;
     record->folder = strdup(folder);
-    char *result = join(folder, "result.json");
-    if (!record->folder || !result)
+    char *result = join(folder, "result.json"), *events = join(folder, "events.jsonl");
+    if (!record->folder || !result || !events)
         err = -ENOMEM;
-    else if (access(result, F_OK) == 0)
+    else if (access(result, F_OK) == 0 || has_content(events))
         err = -EEXIST;
     free(result);
+    free(events);
     return err;
 }
 
@@ -105,14 +115,29 @@ int record_open(struct record **out, const char *folder, const char *name)
     return 0;
 }
 
-void record_event(struct record *record, json_t *event)
+static int write_event(FILE *events, const json_t *event)
 {
-    if (record && event &&
-        json_dumpf(event, record->events, JSON_COMPACT | JSON_REAL_PRECISION(15)) == 0) {
-        fputc('\n', record->events);
-        fflush(record->events);
-    }
+    errno = EIO; /* for a value that is no JSON */
+    if (json_dumpf(event, events, JSON_COMPACT | JSON_REAL_PRECISION(15)) ||
+        fputc('\n', events) == EOF || fflush(events))
+        return -errno;
+    return 0;
+}
+
+/* Behind a line that is not whole, another would be part of it. */
+int record_event(struct record *record, json_t *event)
+{
+    if (!event)
+        return -ENOMEM;
+    if (!record->err)
+        record->err = write_event(record->events, event);
     json_decref(event);
+    return record->err;
+}
+
+int record_problem(const struct record *record)
+{
+    return record->err;
 }
 
 int record_sample(struct record *record, const char *line)
@@ -140,6 +165,8 @@ int record_result(struct record *record, json_t *result)
         err = -errno;
     if (!err && rename(part, path))
         err = -errno;
+    if (err && part)
+        unlink(part);
     free(path);
     free(part);
     json_decref(result);

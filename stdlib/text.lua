@@ -141,6 +141,14 @@ end
 --- A number of things: "1 machine", "2 machines".
 function text.count(n, noun) return ("%d %s%s"):format(n, noun, n == 1 and "" or "s") end
 
+-- Carets and letters, as terminals echo what is typed.
+local function caret(c) return c == "\127" and "^?" or "^" .. string.char(c:byte() ~ 0x40) end
+
+--- A text of a guest's for a terminal, which obeys control characters: lines and tabs stay, others are shown.
+function text.visible(s)
+    return (s:gsub("\r\n", "\n"):gsub("[%z\1-\8\11-\31\127]", caret):gsub("\xC2[\x80-\x9F]", "?"))
+end
+
 --- A word of a POSIX shell that is `s`.
 function text.quote(s) return "'" .. s:gsub("'", "'\\''") .. "'" end
 

@@ -136,7 +136,8 @@ local function run_file(line, order)
         claim = function(bytes) line:claim(bytes) end,
     }
     -- Not that of its tests.
-    local own = verdict.status == status.UNSOUND or not verdict.tests and verdict.status ~= status.PASSED
+    local own = verdict.status == status.UNSOUND or verdict.verdict == "machinery failed" or
+        not verdict.tests and verdict.status ~= status.PASSED
     line:tell { kind = "end", status = verdict.status, message = own and messages.clip(verdict.error) or nil,
         traceback = own and messages.clip(verdict.trace or line.cut_short or nil) or nil }
     return verdict.status

@@ -4,6 +4,7 @@
 local core = require "qemunet.core"
 local runner = require "qemunet.suite.runner"
 local tap = require "qemunet.batch.tap"
+local text = require "qemunet.text"
 
 local report = {}
 
@@ -37,8 +38,8 @@ local function close_line(self)
     show_output(self, self.line_open, "\n")
 end
 
-local function print_indented(text)
-    for line in (text .. "\n"):gmatch("([^\n]*)\n") do say("  #   " .. line) end
+local function print_indented(shown)
+    for line in (text.visible(shown) .. "\n"):gmatch("([^\n]*)\n") do say("  #   " .. line) end
 end
 
 local function print_places(result)

@@ -166,7 +166,7 @@ function events.at(net, t, commands, level)
     if type(commands) ~= "table" then error("at: want a table, { [node] = command }", level + 1) end
     local all = { on = instant(net, t, nil, "at", level + 1) }
     for key, value in pairs(commands) do all[key] = value end
-    return tasks.go(sync.sync, all)
+    return tasks.start(sync.sync, all)
 end
 
 return events

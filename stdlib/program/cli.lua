@@ -166,12 +166,14 @@ local function advise(opts, verdict)
         recorder.made()))
 end
 
+local function is_file(path) return core.stat(path) == "file" end
+
 -- Says where to look: at the report, where there is one.
 local function tell_end(verdict)
     local folder = recorder.made()
     if not folder then return end
-    local name = core.stat(folder .. "/report.html") == "file" and "report.html" or "result.json"
-    core.log(0, ("%s: %s/%s"):format(verdict.verdict, folder, name))
+    local name = is_file(folder .. "/report.html") and "/report.html" or is_file(folder .. "/result.json") and "/result.json" or ""
+    core.log(0, ("%s: %s%s"):format(verdict.verdict, folder, name))
 end
 
 local function check_readable(path)
@@ -263,7 +265,7 @@ end
 -- Runs what looks at an experiment that is under way, in a task, which a signal can end. Returns the exit status.
 local function look_at_run(command, fn, ...)
     core.progress_open(0)
-    local values, failure = tasks.settle(tasks.go(errors.try, fn, ...))
+    local values, failure = tasks.settle(tasks.start(errors.try, fn, ...))
     if values and values[1] then return status.PASSED end
     local why = values and values[2] or failure.message
     if why == errors.CANCEL then return status.INTERRUPTED end

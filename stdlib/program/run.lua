@@ -5,7 +5,7 @@ local accelerator = require "qemunet.nodes.accelerator"
 local control = require "qemunet.live.control"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
-local excerpt = require "qemunet.report.excerpt"
+local excerpt = require "qemunet.record.excerpt"
 local exit = require "qemunet.program.exit"
 local faults = require "qemunet.faults.faults"
 local fidelity = require "qemunet.fidelity.fidelity"
@@ -26,8 +26,10 @@ local state = require "qemunet.live.state"
 local status = require "qemunet.program.status"
 local strain = require "qemunet.fidelity.strain"
 local suite = require "qemunet.suite.suite"
+local task_log = require "qemunet.record.task_log"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
+local text = require "qemunet.text"
 local vm = require "qemunet.nodes.vm"
 
 local run = {}
@@ -144,9 +146,10 @@ end
 
 local function report(verdict)
     if verdict.verdict == "passed" then return end
-    if verdict.verdict == "skipped" then return core.log(0, "skipped: " .. verdict.error) end
-    if verdict.verdict ~= verdict.error then core.log(-1, ("%s: %s"):format(verdict.verdict, verdict.error or "see above")) end
-    if verdict.trace and verdict.trace ~= "" then core.log(-1, "  where:\n" .. verdict.trace) end
+    local why = text.visible(verdict.error or "see above")
+    if verdict.verdict == "skipped" then return core.log(0, "skipped: " .. why) end
+    if verdict.verdict ~= verdict.error then core.log(-1, ("%s: %s"):format(verdict.verdict, why)) end
+    if verdict.trace and verdict.trace ~= "" then core.log(-1, "  where:\n" .. text.visible(verdict.trace)) end
 end
 
 local function versions()
@@ -157,7 +160,7 @@ end
 -- The main part runs in a task of its own, so that the failure of another task can end it.
 local function run_main(fn)
     local failure, thrown
-    local main = tasks.go(function()
+    local main = tasks.start(function()
         tasks.show_waits()
         failure = attempt(fn)
     end)
@@ -202,6 +205,7 @@ local function setup_run(opts)
     testbed.prepare = prepare_for_fabric
     series.reset()
     excerpt.reset()
+    task_log.reset()
     fidelity.reset()
     state.reset(opts.file, opts.seed)
     core.status(live_status.lines)
@@ -284,6 +288,13 @@ local function judged(verdict, kept_up, opts)
         error = "this machine did not keep up; see above" }
 end
 
+-- A run that passed, and whose folder is not whole, has not passed.
+local function recorded(verdict, is_whole)
+    if is_whole or verdict.status ~= status.PASSED then return verdict end
+    return { verdict = "machinery failed", status = status.MACHINERY, tests = verdict.tests,
+        error = "what this run recorded is incomplete; see above" }
+end
+
 -- Ends all that runs, and writes down what came of it. Returns the verdict.
 local function wind_up(verdict, opts)
     tasks.end_all()
@@ -294,11 +305,12 @@ local function wind_up(verdict, opts)
     testbed.teardown()
     local kept_up = fidelity.judge(counters)
     fidelity.tell(kept_up)
-    verdict = judged(verdict, kept_up, opts)
+    verdict = recorded(judged(verdict, kept_up, opts), core.record_is_whole())
     core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
-    recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up, topology or nil)
+    local written = recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up,
+        topology or nil)
     write_report()
-    return verdict
+    return recorded(verdict, written)
 end
 
 --- Runs a file. `opts`: {file=, params={}, args={}, seed=, out=, accel=, no_templates=, suite= options for a suite run, lazy=,

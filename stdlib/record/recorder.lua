@@ -39,6 +39,14 @@ function recorder.on_folder(fn) folder_listeners[#folder_listeners + 1] = fn end
 --- The folder if it was made.
 function recorder.made() return state.folder end
 
+-- What a script has given, as it is now, whatever becomes of it later.
+local function copy_of(value)
+    if type(value) ~= "table" then return value end
+    local copy, meta = {}, getmetatable(value)
+    for key, each in next, value do copy[key] = copy_of(each) end
+    return type(meta) == "table" and meta.__jsontype and setmetatable(copy, { __jsontype = meta.__jsontype }) or copy
+end
+
 --- record{ key=value, ... }: puts values into the run's result.json.
 -- @param values  texts, numbers, booleans, and tables of these; a key that comes again replaces the value
 -- @example
@@ -47,9 +55,9 @@ function recorder.record(values)
     if type(values) ~= "table" then error("record: want a table, record{ key = value }", 2) end
     for key, value in pairs(values) do
         if type(key) ~= "string" then error("record: the keys must be names", 2) end
-        local text, why = core.json_encode(value)
+        local text, why = core.json_encode { [key] = value }
         if not text then error(("record: %s: %s"):format(key, why), 2) end
-        state.recorded[key] = value
+        state.recorded[key] = copy_of(value)
     end
     recorder.folder()
     core.event { t = core.now(), kind = "record", values = values }
@@ -80,7 +88,7 @@ end
 --- param(name, default) -> value: what was given with --param name=value, else the default.
 -- @param name     as it is given on the command line
 -- @param default  its type, number or boolean, is what the given text is read as; without one, the parameter must be given
--- @error  a text that does not fit the default's type; no value and no default
+-- @error  a text that does not fit the default's type; no value and no default; a function or other object
 -- @example
 --   local rounds = param("rounds", 10)
 --   check.equal(rounds, 10)
@@ -90,7 +98,9 @@ function recorder.param(name, default)
     local value = default
     if given ~= nil then value = convert(name, given, default) end
     if given == nil and default == nil then error(("param: %s is needed: give --param %s=VALUE"):format(name, name), 2) end
-    state.asked[name] = value
+    local text, why = core.json_encode(value)
+    if not text then error(("param: %s: %s"):format(name, why), 2) end
+    state.asked[name] = copy_of(value)
     return value
 end
 
@@ -109,23 +119,27 @@ local function list_of(values)
     return setmetatable(table.move(values or {}, 1, #(values or {}), 1, {}), { __jsontype = "array" })
 end
 
---- What result.json of a run's folder says; nil when there is none, or it is damaged.
+-- Bytes of a result.json that are read.
+local RESULT = 64 << 20
+
+--- What result.json of a run's folder says; nil and why when there is none, or it is damaged.
 function recorder.read_result(folder)
     local file <close> = io.open(folder .. "/result.json", "rb")
-    local text = file and file:read("a")
-    local result = text and core.json_decode(text)
-    return type(result) == "table" and result or nil
+    if not file then return nil, "no result.json: not the folder of a run that came to its end" end
+    local result, why = core.json_decode(file:read(RESULT) or "")
+    if type(result) == "table" then return result end
+    return nil, "its result.json is damaged: " .. (why or "not an object")
 end
 
 --- Writes result.json and trace.json, if there is a folder, and ends the records: another file of a suite has its own. `verdict`:
 --- {verdict=, status=, error=, tests=}; `counters`: {fabric=, links=}; `series`: series.summary(); `fidelity`:
---- fidelity.judge(); `topology`: inventory.collect().
+--- fidelity.judge(); `topology`: inventory.collect(). Returns whether they were written.
 function recorder.finish(verdict, versions, counters, series, fidelity, topology)
-    if not state.folder then return end
+    if not state.folder then return true end
     local result, why = core.result {
         format = recorder.FORMAT, verdict = verdict.verdict, status = verdict.status, error = verdict.error,
-        trace = verdict.trace, tests = verdict.tests, topology = topology, file = state.opts.file, args = list_of(state.opts.args), parameters = state.asked,
-        seed = state.opts.seed, recorded = state.recorded,
+        trace = verdict.trace, tests = verdict.tests, topology = topology, file = state.opts.file,
+        args = list_of(state.opts.args), parameters = state.asked, seed = state.opts.seed, recorded = state.recorded,
         started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())),
         duration = core.now(), host = core.host_facts(), versions = versions, fabric = counters.fabric,
         links = counters.links, ns3 = counters.ns3, series = series, fidelity = fidelity,
@@ -134,6 +148,7 @@ function recorder.finish(verdict, versions, counters, series, fidelity, topology
     core.record_close()
     why = trace.write(state.folder)
     if why then core.log(-1, "cannot write trace.json: " .. why) end
+    return result ~= nil and not why
 end
 
 return recorder

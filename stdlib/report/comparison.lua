@@ -14,19 +14,15 @@ local comparison = {}
 --- How many runs at once.
 comparison.RUNS = 20
 
--- Rows of links that a page takes, of all runs; bytes of a result.json; tests of a run that are compared.
-local LINKS, RESULT, TESTS = 100000, 64 << 20, 2000
+-- Rows of links that a page takes, of all runs; tests of a run that are compared.
+local LINKS, TESTS = 100000, 2000
 
 local function table_of(v) return type(v) == "table" and v or {} end
 
 local function read_result(folder)
     if core.stat(folder) ~= "folder" then return nil, "there is no such folder" end
-    local path = folder .. "/result.json"
-    local file <close> = io.open(path, "rb")
-    if not file then return nil, "no result.json: not the folder of a run that came to its end" end
-    local text = file:read(RESULT)
-    local result, why = core.json_decode(text or "")
-    if type(result) ~= "table" then return nil, "its result.json is damaged: " .. (why or "not an object") end
+    local result, why = recorder.read_result(folder)
+    if not result then return nil, why end
     if type(result.format) ~= "number" or type(result.verdict) ~= "string" then
         return nil, "its result.json is damaged: it has no format or no verdict"
     end
@@ -51,8 +47,9 @@ function comparison.read(folders)
     for i, folder in ipairs(folders) do
         local result, why = read_result(folder)
         if not result then return nil, ("%s: %s"):format(folder, why) end
-        if seen[folder] then return nil, folder .. " is given twice" end
-        seen[folder], runs[i] = true, { folder = folder, result = result }
+        local real = core.real_path(folder)
+        if seen[real] then return nil, folder .. " is given twice" end
+        seen[real], runs[i] = true, { folder = folder, result = result }
     end
     name_runs(runs)
     return runs

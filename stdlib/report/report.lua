@@ -19,35 +19,36 @@ local function without_histograms(result)
     return result
 end
 
-local FILES = { "result.json", "events.jsonl", "series.csv", "links.csv", "faults.json", "trace.json" }
+-- Those that every run may have come first; then captures and what else a script has written, and the consoles' logs.
+local FIRST = { "result.json", "events.jsonl", "series.csv", "links.csv", "faults.json", "trace.json" }
+-- Of all these, the page links to so many.
+local FILES = 2000
 
-local function is_file(path) return core.stat(path) == "file" end
-
--- Files of the folder that the page links to, relative to it.
-local function files_of(folder, result, captures)
-    local list = {}
-    for _, name in ipairs(FILES) do
-        if is_file(folder .. "/" .. name) then list[#list + 1] = name end
+-- Adds the files of a folder inside, in order, but those that are there already.
+local function add_files(list, folder, inside)
+    local names = core.names(folder .. "/" .. inside) or {}
+    table.sort(names)
+    for _, name in ipairs(names) do
+        local path = inside .. name
+        local is_ours = list[path] or name == "report.html" or name:find("%.part$")
+        if not is_ours and #list < FILES and core.stat(folder .. "/" .. path) == "file" then list[#list + 1] = path end
     end
-    local topology = type(result.topology) == "table" and result.topology or {}
-    for _, node in ipairs(topology.nodes or {}) do
-        local log = type(node.name) == "string" and ("console/%s.log"):format(node.name:gsub("[/%c]", "_"))
-        if log and is_file(folder .. "/" .. log) then list[#list + 1] = log end
-    end
-    for _, path in ipairs(captures) do
-        local inside = path:sub(1, #folder + 1) == folder .. "/" and path:sub(#folder + 2)
-        if inside and is_file(path) then list[#list + 1] = inside end
-    end
-    return list
 end
 
-local function put_events(out, folder, captures)
+-- Files of the folder that the page links to, relative to it.
+local function files_of(folder)
+    local list = {}
+    for _, name in ipairs(FIRST) do
+        if core.stat(folder .. "/" .. name) == "file" then list[#list + 1], list[name] = name, true end
+    end
+    add_files(list, folder, "")
+    add_files(list, folder, "console/")
+    return table.move(list, 1, #list, 1, {})
+end
+
+local function put_events(out, folder)
     out:begin("events")
     local total, left_out = thinning.events(folder .. "/events.jsonl", function(line)
-        if line:find('"kind": ?"capture"') then
-            local event = core.json_decode(line)
-            captures[#captures + 1] = type(event) == "table" and type(event.path) == "string" and event.path or nil
-        end
         local escaped = page.escape(line)
         out:put(escaped, "\n")
         out:rest()
@@ -67,12 +68,12 @@ end
 
 -- `live`: { result=, rows= }, of a run that has not written these yet; its files are not linked to.
 local function put_data(out, folder, live)
-    local result, captures = live and live.result or recorder.read_result(folder), {}
+    local result = live and live.result or recorder.read_result(folder)
     if type(result) ~= "table" then result = { verdict = "unfinished" } end
-    local events = put_events(out, folder, captures)
+    local events = put_events(out, folder)
     local series, links = put_rows(out, "series", folder), put_rows(out, "links", folder, live and live.rows)
     out:value("run", { result = without_histograms(result), events = events, series = series, links = links,
-        live = live and live.rows and true or nil, files = live and {} or files_of(folder, result, captures),
+        live = live and live.rows and true or nil, files = live and {} or files_of(folder),
         program = core.VERSION, name = folder:match("([^/]+)/*$") or folder })
 end
 

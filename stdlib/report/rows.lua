@@ -19,9 +19,13 @@ function rows.series(out, folder, limit)
     return { list = list, total = total, every = every }
 end
 
--- A row of links.csv: its times, the link's name, which direction, and sent, delivered, bytes, lost, queue, delays.
+local TIMES, COUNTS = "([%d.]+),([%d.]+)", "(%d+,%d+,%d+,%d+,%d+,[%d.e+-]+,[%d.e+-]*%d)"
+local LINK_ROW = ("^%s,(.+),(%%l%%l),%s\r?$"):format(TIMES, COUNTS)
+
+-- A row of links.csv: its times, the link's name, which direction, and sent, delivered, bytes, lost, queue, delays. One that
+-- broke off, as on a full disk, is none.
 local function link_row(row)
-    local t, interval, name, way, counts = row:match("^([%d.]+),([%d.]+),(.+),(%l%l),([%d.,e+-]+)\r?$")
+    local t, interval, name, way, counts = row:match(LINK_ROW)
     if t then return t, interval, csv.cells(name)[1] or "", way == "ba" and 1 or 0, counts end
 end
 

@@ -2,8 +2,10 @@
 -- Runs the tests of a suite's registry. Nothing here yields by itself, and everything a test does may yield: the only barriers
 -- around it are pcall and xpcall, which let a yield through.
 
+local declarations = require "qemunet.suite.declarations"
 local errors = require "qemunet.errors"
 local suite = require "qemunet.suite.suite"
+local text = require "qemunet.text"
 local units = require "qemunet.units"
 
 local runner = {}
@@ -110,12 +112,12 @@ local function result_of(registry, entry, failure, duration)
     return result
 end
 
-local function print_indented(print_line, text)
-    for line in (text .. "\n"):gmatch("([^\n]*)\n") do print_line("  # " .. line) end
+local function print_indented(print_line, shown)
+    for line in (text.visible(shown) .. "\n"):gmatch("([^\n]*)\n") do print_line("  # " .. line) end
 end
 
 --- A name, or another text, as a part of a line of the Test Anything Protocol, where a `#` would begin a directive.
-function runner.tap_text(text) return (text:gsub("%c", " "):gsub("[\\#]", "\\%0")) end
+function runner.tap_text(name) return (name:gsub("%c", " "):gsub("[\\#]", "\\%0")) end
 
 --- Prints a result in the form of the Test Anything Protocol, and what failed below it, by print_line(line).
 function runner.print_result(print_line, number, result)
@@ -178,6 +180,7 @@ function runner.run(registry, opts)
     for _, entry in ipairs(selected) do
         local started = clock()
         registry.running = true
+        declarations.begin_test()
         if opts.on_start then opts.on_start(entry) end
         local failure = run_body(registry, entry, opts)
         registry.running = false

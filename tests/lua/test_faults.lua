@@ -165,7 +165,7 @@ test("two pauses of a host; a crash meanwhile", function()
         { "pause", node = k, at = 0, lasts = 0.1 }, { "crash", node = k, at = 0.03, lasts = 0.02 } }
     storm:start()
     eventually(PATIENCE, function() return storm.schedule[1].began end, { every = 0.001 })
-    check.equal(h.state, "paused")
+    if not storm.schedule[2].ended then check.equal(h.state, "paused") end
     storm:wait(PATIENCE)
     check.equal({ h.state, k.state }, { "up", "up" })
     check.is_true(h:ok("true") and k:ok("true"))

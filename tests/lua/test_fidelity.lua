@@ -97,7 +97,8 @@ test("a process's waiting is measured until it is not watched any more", functio
     local waits = core.strain_unwatch(pid)
     check.less(0.0009, waits.watched)
     check.less(-1e-12, waits.waited)
-    check.equal({ waits.worst, waits.waited <= waits.watched }, { 0.0, true }, "a share of so short a time says nothing")
+    check.is_true(waits.waited <= waits.watched)
+    if waits.watched < 0.5 then check.equal(waits.worst, 0.0, "a share of so short a time says nothing:") end
     check.is_nil(core.strain_unwatch(pid))
     core.strain_watch(pid) -- the end of the measuring ends it
     check.is_true(strain.collect().loop ~= nil)

@@ -3,15 +3,18 @@
 -- that the page needs. How it looks is for tests/report.
 
 local core = require "qemunet.core"
-local excerpt = require "qemunet.report.excerpt"
+local excerpt = require "qemunet.record.excerpt"
 local files = require "folder"
 local page = require "qemunet.report.page"
 local report = require "qemunet.report.report"
 local thinning = require "qemunet.report.thinning"
 
-local folder = files.make()
-assert(os.execute(("mkdir %s/console"):format(folder)))
-teardown(function() os.execute(("rm -rf %s && mkdir -p %s/console"):format(folder, folder)) end)
+local folder
+setup(function()
+    folder = files.make()
+    assert(os.execute(("mkdir %s/console"):format(folder)))
+end)
+teardown(function() os.execute("rm -rf " .. folder) end)
 
 local read = files.read
 local ATTACK = "</script><script>alert('&amp;')</script><!-- \u{2028}\u{2029} \1\27[2J"
@@ -34,11 +37,11 @@ local function written()
     return read(assert(report.write(folder)))
 end
 
--- What excerpt has recorded while fn ran.
+-- What excerpt has recorded while fn(list of it) ran.
 local function events_of(fn)
     local list, event = {}, core.event
     core.event = function(e) list[#list + 1] = e end
-    local ok, why = pcall(fn)
+    local ok, why = pcall(fn, list)
     core.event = event
     excerpt.reset()
     if not ok then error(why, 0) end
@@ -87,13 +90,15 @@ test("a run that was killed has a report as well", function()
     check.equal(block(text, "events"), '{"t":1,"kind":"mark","text":"x"}\n')
 end)
 
-test("the page links to what is in the folder", function()
-    write("events.jsonl", lines { core.json_encode { t = 1, kind = "capture", path = folder .. "/a.pcapng" },
-        core.json_encode { t = 1, kind = "capture", path = "/etc/passwd" } })
-    write("a.pcapng", "")
-    write("console/a.log", "")
-    write("result.json", core.json_encode { verdict = "passed", topology = { nodes = { { name = "a" }, { name = "../../b" } } } })
-    check.equal(core.json_decode(block(written(), "run")).files, { "result.json", "events.jsonl", "console/a.log", "a.pcapng" })
+test("the page links to what is in the folder, also of a run that was killed", function()
+    need_page()
+    local there = folder .. "/there"
+    assert(os.execute("mkdir -p " .. there .. "/console/folder"))
+    for _, name in ipairs { "events.jsonl", "result.json.part", "report.html", "b.csv", "a #1.pcapng", "console/a.log" } do
+        files.write(there .. "/" .. name, "")
+    end
+    local run = core.json_decode(block(read(assert(report.write(there))), "run"))
+    check.equal(run.files, { "events.jsonl", "a #1.pcapng", "b.csv", "console/a.log" })
 end)
 
 test("a report that cannot be written says why, and leaves nothing", function()
@@ -126,6 +131,27 @@ test("of too many events those are left out that can be many, and no failure", f
     local failures = 0
     for _, line in ipairs(kept) do failures = failures + (core.json_decode(line).status == 1 and 1 or 0) end
     check.equal(failures, 20)
+end)
+
+test("rows that broke off are left out, and the others are there", function()
+    write("events.jsonl", "")
+    write("series.csv", lines { "t,series,unit,value", "1.0,a,ms,-1.5e-07" } .. "2.0,a,ms,1.")
+    local row = "0.1000,0.1000,a--b,ab,1,1,64,0,0,0.01,0.01"
+    write("links.csv", lines { "t,interval,link,dir,sent,delivered,bytes,lost,queue,delay_mean,delay_max", row } .. row .. "e-")
+    local text = written()
+    check.equal(core.json_decode(block(text, "series")), { { 0, 1.0, -1.5e-7 } })
+    check.equal(#core.json_decode(block(text, "links")), 1)
+    for n = #row - 1, 1, -1 do
+        write("links.csv", lines { "head", row } .. row:sub(1, n))
+        check.equal(core.json_decode(block(written(), "links"))[1][1], 0.1)
+    end
+end)
+
+test("a line that is far too long is left out", function()
+    write("events.jsonl", lines { '{"t":1,"kind":"mark","text":"' .. ("x"):rep(thinning.LINE) .. '"}', '{"t":2,"kind":"mark"}' })
+    local kept = {}
+    check.equal({ thinning.events(folder .. "/events.jsonl", function(line) kept[#kept + 1] = line end) }, { 2, 1 })
+    check.equal(kept, { '{"t":2,"kind":"mark"}' })
 end)
 
 test("of too many values the least and the greatest stay", function()
@@ -174,6 +200,22 @@ test("a console's lines are events, readable and not too many", function()
         for i = 1, 10000 do excerpt.console("a", "line " .. i .. "\n") end
     end)
     check.less(#list, excerpt.LINES_AT_ONCE + 100)
+    local many, most = excerpt.LINES_AT_ONCE, excerpt.LINES
+    list = events_of(function(told)
+        excerpt.LINES_AT_ONCE = 2
+        excerpt.reset()
+        for i = 1, 5 do excerpt.console("a", "line " .. i .. "\n") end
+        eventually(10, function() excerpt.console("a", "later\n") return #told == 3 end, { every = "5ms" })
+    end)
+    check.equal({ #list, list[1].dropped, list[3].text }, { 3, nil, "later" })
+    check.less(2, list[3].dropped)
+    excerpt.LINES_AT_ONCE, excerpt.LINES = many, 3
+    list = events_of(function()
+        excerpt.reset()
+        for i = 1, 5 do excerpt.console("n" .. i, "x\n") end
+    end)
+    excerpt.LINES = most
+    check.equal(#list, 3)
     -- In a time that grows with its square, this would take the time limit of a test.
     check.equal(events_of(function() excerpt.console("c", ("\0"):rep(16 << 20)) end), {})
 end)
@@ -185,10 +227,13 @@ local a, b = host("a"), host("b")
 local cable = link(a, b, { delay = "2ms", ab = { loss = "1%" } })
 hub("old"):connect(a)
 switch("new"):connect(a)
+link(a, b):remove()
+radio("air", { range = 100 }):join(responder("far"), { 30, 40 })
 boot()
 a:succeed("ping -c 2 -i 0.01 b")
 a:run("echo out; echo err >&2; head -c 100000 /dev/zero; exit 3")
 cable:set { delay = "3ms" }
+cable:capture("cable.pcapng")
 record { answer = 42 }
 ]])
     local program = "/proc/" .. read("/proc/self/stat"):match("^%d+") .. "/exe"
@@ -200,7 +245,10 @@ record { answer = 42 }
     check.equal({ node.name, node.kind, cable.a, cable.b }, { "a", "host", "a", "b" })
     local others = {}
     for _, other in ipairs(result.topology.others) do others[other.name] = other.kind end
-    check.equal(others, { old = "hub", new = "switch" })
+    check.equal(others, { old = "hub", new = "switch", air = "radio" })
+    local removed = {}
+    for _, one in ipairs(result.topology.links) do removed[#removed + 1] = one.removed and one.name end
+    check.equal({ removed, result.topology.nodes[3].position }, { { "a--b-2" }, { x = 30, y = 40 } })
     check.near(cable.ab.delay, 0.003, 1e-9)
     local commands = {}
     for line in io.lines(folder .. "/run/events.jsonl") do
@@ -212,7 +260,9 @@ record { answer = 42 }
     check.equal({ failed.status, failed.stderr, failed.stdout:sub(1, 4), #failed.stdout_tail }, { 3, "err\n", "out\n", 4096 })
     check.match(read(folder .. "/run/links.csv"), "\n[0-9.]+,[0-9.]+,a%-%-b,ab,[0-9]+,")
     if core.report_page("report") then
-        check.match(read(folder .. "/run/report.html"), "2 packets transmitted")
+        local text = read(folder .. "/run/report.html")
+        check.match(text, "2 packets transmitted")
+        check.match(block(text, "run"), '"files": %[[^%]]*"cable.pcapng"')
     else
         check.equal(core.stat(folder .. "/run/report.html"), nil)
     end

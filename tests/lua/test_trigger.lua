@@ -206,9 +206,9 @@ test("hold: cancelled while packets are held, they go on; unplugged, they are lo
         until_true(function() return cable:stats().ab.in_flight == 0 end)
     end)
     check.equal(grown.delivered, 1)
-    local ended = 0
+    local ended, unplugged = 0, event("unplugged")
     h = cable:on("udp", { hold = true }, function(pkt)
-        sleep("2ms")
+        unplugged:wait()
         ended = ended + 1
         return { data = pkt.data } -- too late, and no failure
     end)
@@ -217,6 +217,7 @@ test("hold: cancelled while packets are held, they go on; unplugged, they are lo
         h:wait(5)
         cable:down()
         cable:up()
+        unplugged:set()
     end)
     check.equal({ grown.delivered, grown.down_drops, grown.in_flight }, { 0, 1, 0 })
     until_true(function() return ended == 1 end)

@@ -3,7 +3,9 @@
 #include "tests/unit/scratch.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 static bool exists(const char *path)
@@ -38,15 +40,18 @@ static void folder_is_made(void)
     scratch_close(&scratch);
 }
 
-static void folder_without_a_result_is_used_again(void)
+static void folder_that_is_empty_is_used_and_that_of_a_killed_run_refused(void)
 {
     struct scratch scratch;
     struct record *record = NULL;
     scratch_open(&scratch);
-    for (int i = 0; i < 2; i++) {
-        CHECK_INT(record_open(&record, "here", "x"), 0);
-        record_close(record);
-    }
+    CHECK_INT(mkdir("here", 0755), 0);
+    CHECK_INT(record_open(&record, "here", "x"), 0);
+    record_event(record, json_pack("{s:i}", "first", 1));
+    record_close(record);
+    record = NULL;
+    CHECK_INT(record_open(&record, "here", "x"), -EEXIST);
+    CHECK_STR(read_text("here/events.jsonl"), "{\"first\":1}\n");
     scratch_close(&scratch);
 }
 
@@ -122,22 +127,67 @@ static void events_come_line_by_line(void)
     CHECK_INT(record_open(&record, "here", "x"), 0);
     record_event(record, json_pack("{s:f, s:s}", "t", 0.25, "text", "a\nb"));
     CHECK_STR(read_text("here/events.jsonl"), "{\"t\":0.25,\"text\":\"a\\nb\"}\n");
-    record_event(record, NULL);
-    record_event(record, json_pack("{s:i}", "n", 2));
+    CHECK_INT(record_event(record, NULL), -ENOMEM);
+    CHECK_INT(record_event(record, json_pack("{s:i}", "n", 2)), 0);
     CHECK_STR(read_text("here/events.jsonl"), "{\"t\":0.25,\"text\":\"a\\nb\"}\n{\"n\":2}\n");
     record_close(record);
-    record_event(NULL, json_pack("{s:i}", "n", 3));
+    scratch_close(&scratch);
+}
+
+static void what_a_full_disk_does_not_take_is_told(void)
+{
+    struct scratch scratch;
+    struct record *record = NULL;
+    scratch_open(&scratch);
+    CHECK_INT(mkdir("here", 0755), 0);
+    for (int i = 0; i < 3; i++) {
+        const char *names[] = {"here/events.jsonl", "here/series.csv", "here/result.json.part"};
+        CHECK_INT(symlink("/dev/full", names[i]), 0);
+    }
+    CHECK_INT(record_open(&record, "here", "x"), 0);
+    CHECK_INT(record_problem(record), 0);
+    CHECK_INT(record_event(record, json_pack("{s:i}", "n", 1)), -ENOSPC);
+    CHECK_INT(record_sample(record, "1,a,,1\n"), -ENOSPC);
+    CHECK_INT(record_result(record, json_pack("{s:i}", "n", 1)), -ENOSPC);
+    CHECK(!exists("here/result.json") && !exists("here/result.json.part"));
+    CHECK_INT(record_problem(record), -ENOSPC);
+    record_close(record);
+    scratch_close(&scratch);
+}
+
+/* The line that is not whole is the last one, though there is room again. */
+static void nothing_follows_half_an_event(void)
+{
+    struct scratch scratch;
+    struct record *record = NULL;
+    struct rlimit limit, little;
+    scratch_open(&scratch);
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK_INT(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    little = (struct rlimit){.rlim_cur = 12, .rlim_max = limit.rlim_max};
+    CHECK_INT(record_open(&record, "here", "x"), 0);
+    CHECK_INT(record_event(record, json_pack("{s:i}", "n", 1)), 0);
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &little), 0);
+    CHECK_INT(record_event(record, json_pack("{s:i}", "n", 2)), -EFBIG);
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    CHECK_INT(record_event(record, json_pack("{s:i}", "n", 3)), -EFBIG);
+    CHECK(strncmp(read_text("here/events.jsonl"), "{\"n\":1}\n{\"n\"", 12) == 0);
+    CHECK(strstr(read_text("here/events.jsonl"), "3") == NULL);
+    record_close(record);
     scratch_close(&scratch);
 }
 
 static const struct check_test tests[] = {
     {"the folder is made, with its parents", folder_is_made},
-    {"a folder without a result is used again", folder_without_a_result_is_used_again},
+    {"an empty folder is used, that of a killed run is not",
+     folder_that_is_empty_is_used_and_that_of_a_killed_run_refused},
     {"a folder with a result is refused and left as it is", folder_with_a_result_is_refused},
     {"a folder that cannot be made", folder_that_cannot_be_made},
     {"dated names never collide", dated_names_never_collide},
     {"a result comes whole or not at all", result_replaces_nothing_until_it_is_whole},
     {"events come line by line", events_come_line_by_line},
+    {"what a full disk does not take is told", what_a_full_disk_does_not_take_is_told},
+    {"nothing follows half an event", nothing_follows_half_an_event},
 };
 
 CHECK_MAIN(tests)

@@ -15,7 +15,7 @@ result $? "an unknown one is a usage error"
 [ $? = 2 ]
 result $? "no rounds are a usage error"
 
-"$QEMUNET" bench commands --rounds 2 --json json >out 2>err
+"$QEMUNET" bench commands --rounds 1 --json json >out 2>err
 ended=$?
 [ $ended = 0 ] && says out '^command .*bare port .*qemunet .*pexpect-like.* NixOS-like' \
     '^: .* ms .* ms .* ms .* ms' '^/bin/true .* ms .* ms .* ms .* ms' '^1 MB, cat ' '^100 MB, cat ' \

@@ -6,6 +6,6 @@ local guest = os.getenv("QEMUNET_TEST_GUEST")
 local folder = debug.getinfo(1, "S").source:match("^@(.*/)") or ""
 
 assert(loadfile(folder .. "../lua/command_cases.lua", "t", _ENV))(vm("commands", guest and dofile(guest) or {}), {
-    home = "/root", users = true, nc = "nc", signals = 300,
+    home = "/root", users = true, nc = "nc", signals = guest and 100 or 300,
     pause = function(seconds) return ("usleep %d"):format(seconds * 1000000) end,
 })

@@ -25,7 +25,12 @@ fidelity() {
 
 a=$(unique_name a) b=$(unique_name b)
 set -- busy.lua --param "a=$a" --param "b=$b" --strict --timeout 120
-run "$@" --out calm
+# What else this machine does is in nobody's hands here: not each time.
+for _ in 1 2 3 4 5; do
+    rm -rf calm
+    run "$@" --out calm
+    [ $status -ne 5 ] && break
+done
 [ $status -eq 0 ] && case $(fidelity calm) in sound | doubtful) ;; *) false ;; esac
 result $? "a run that has the machine to itself passes with --strict"
 

@@ -58,6 +58,13 @@ export const percent = (fraction) => `${trim(fraction * 100, 3)}%`;
 /** "1 packet", "2 packets". */
 export const counted = (n, what) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
 
+/** A name in so many letters: what tells names apart is often at their ends. */
+export function shorten(name, letters) {
+    if (name.length <= letters) return name;
+    const end = Math.max(0, letters - 1) >> 1;
+    return `${name.slice(0, Math.max(1, letters - 1 - end))}\u2026${end ? name.slice(-end) : ""}`;
+}
+
 /** Any value that was recorded. */
 export function value(v) {
     if (typeof v === "number") return number(v);

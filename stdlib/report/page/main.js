@@ -40,7 +40,7 @@ function show(page) {
         details.show({ item }, from),
     );
     plots = createPlots(renewed("plots"), run, model.marks, clock, timeline.width);
-    $("plots-title").hidden = run.series.length + run.links.length === 0;
+    $("plots-title").hidden = $("plots").hidden = run.series.length + run.links.length === 0;
     createCommands(renewed("commands"), model, (item, from) => {
         timeline.choose(item, false);
         details.show({ item }, from);

@@ -75,9 +75,10 @@ const COUNTS = [
 const MEASURES = {
     lateness: ["packets late, 99% by up to", (v) => seconds(v)],
     cpu_wait: ["machines waited for a processor", percent],
-    loop_lag: ["control loop late by up to", (v) => seconds(v)],
+    loop_lag: ["control loop late, 99% of the time by up to", (v) => seconds(v)],
     drift: ["guests' clocks off by", (v) => seconds(v)],
     losses: ["packets lost to this machine", percent],
+    ns3_lateness: ["events of ns-3 late, 99% by up to", (v) => seconds(v)],
 };
 
 function measured({ measures = {}, thresholds = {} }) {
@@ -104,7 +105,7 @@ function fidelity({ fidelity: given, fabric }) {
         reasons.length ? element("ul", {}, reasons) : null,
         terms([
             ...measured(given ?? {}),
-            ["packets", fabric ? number(fabric.transmitted ?? 0) : null],
+            ["packets", fabric ? number(fabric.lateness?.count ?? 0) : null],
             ...COUNTS.filter(([name]) => fabric?.[name] > 0).map(([name, words]) => [
                 words,
                 number(fabric[name]),
@@ -113,10 +114,14 @@ function fidelity({ fidelity: given, fabric }) {
     );
 }
 
+const LONG = 300; // characters that a cell takes as they are; more scroll
+
 // Tables of the script's own, as JSON in lines.
 function recordedValue(v) {
-    if (Array.isArray(v) && v.every((one) => typeof one !== "object")) return v.map(value).join(", ");
-    return typeof v === "object" ? element("pre", {}, JSON.stringify(v, null, 1)) : value(v);
+    const isList = Array.isArray(v) && v.every((one) => typeof one !== "object");
+    const isTable = typeof v === "object" && v !== null && !isList;
+    const text = isTable ? JSON.stringify(v, null, 1) : isList ? v.map(value).join(", ") : value(v);
+    return isTable || text.length > LONG ? element("pre", { tabindex: "0" }, text) : text;
 }
 
 function recorded(result) {

@@ -5,7 +5,7 @@
 import uPlot from "uplot";
 import { drawMarks, follow, FONT, gutter, moveByKey, RIGHT, SYNC, timeAxis, timeScale } from "./axis.js";
 import { colour, element } from "./elements.js";
-import { moment, rate } from "./format.js";
+import { moment, rate, shorten } from "./format.js";
 import { describe, looksOf, measure, SIZE } from "./lanes.js";
 
 const HEAD = 28; // of the axis
@@ -284,9 +284,10 @@ export function createTimeline(container, model, clock, select) {
 
     function drawName(p, lane, y) {
         const { ctx, k, left } = p;
-        const letters = Math.floor(left / k / 6.6) - 1;
-        const name = lane.title.length > letters ? `${lane.title.slice(0, letters - 1)}\u2026` : lane.title;
-        ctx.fillStyle = lane.kind === "experiment" ? colours.soft : colours.text;
+        const room = left - 14 * k,
+            width = ctx.measureText(lane.title).width;
+        const name = width > room ? shorten(lane.title, Math.floor((lane.title.length * room) / width)) : lane.title;
+        ctx.fillStyle = lane.kind === "experiment" || lane.kind === "tasks" ? colours.soft : colours.text;
         ctx.textAlign = "right";
         ctx.fillText(name, left - 8 * k, y + (SIZE.gap / 2 + SIZE.band / 2) * k);
         ctx.textAlign = "left";

@@ -3,7 +3,7 @@
 
 import { forceCollide, forceLink, forceManyBody, forceSimulation, forceX, forceY } from "d3-force";
 import { drawing, element } from "./elements.js";
-import { bothSettings } from "./format.js";
+import { bothSettings, shorten } from "./format.js";
 
 const LABELLED_LINKS = 30,
     LABELLED_NODES = 150;
@@ -16,7 +16,11 @@ const FEW = 40,
 const CLOSE = 70,
     ROOMY = 120; // between neighbours, without and with room for the settings
 
-const LONGEST = 34;
+const LONGEST = 34,
+    LONGEST_NAME = 22;
+
+// Half of what a name takes below its node; the longest may touch.
+const reach = ({ name }) => Math.max(26, Math.min(name.length, LONGEST_NAME) * 2.9);
 
 const OUTSIDE = "outside";
 
@@ -87,7 +91,7 @@ function relax(points, edges, apart) {
                 .strength(-apart * 6)
                 .distanceMax(apart * 8),
         )
-        .force("collide", forceCollide(26))
+        .force("collide", forceCollide(reach))
         .force("x", forceX().strength(0.03))
         .force("y", forceY().strength(0.07))
         .stop()
@@ -156,6 +160,10 @@ function shape(kind) {
             return drawing("rect", { x: -11, y: -11, width: 22, height: 22, rx: 3 });
         case "responder":
             return drawing("path", { d: "M0,-13 L13,0 L0,13 L-13,0 Z" });
+        case "simulated":
+            return drawing("path", { d: "M-13,0 L-6.5,-11 L6.5,-11 L13,0 L6.5,11 L-6.5,11 Z" });
+        case "medium":
+            return drawing("rect", { x: -18, y: -6, width: 36, height: 12, rx: 6 });
         case OUTSIDE:
             return drawing("ellipse", { rx: 16, ry: 10 });
         default:
@@ -170,6 +178,8 @@ const KINDS = {
     switch: "switch",
     hub: "hub",
     radio: "radio",
+    simulated: "simulated by ns-3",
+    medium: "medium of ns-3",
     [OUTSIDE]: "outside network",
 };
 
@@ -229,7 +239,7 @@ function drawPoint(point, labelled, show) {
         drawing("title", {}, `${kind} ${name}`),
         shape(point.kind),
     );
-    if (labelled) group.append(drawing("text", { y: 27 }, name));
+    if (labelled) group.append(drawing("text", { y: 27 }, shorten(name, LONGEST_NAME)));
     return group;
 }
 
@@ -272,6 +282,7 @@ export function drawTopology(container, run, show) {
         style: null,
     });
     svg.style.maxHeight = `${Math.min(560, Math.max(150, height * 1.15))}px`;
+    svg.style.setProperty("--legible", `${Math.min(900, Math.round(width * 0.6))}px`);
     svg.style.maxWidth = `${Math.max(320, width * 1.3)}px`;
     svg.append(...edges.map((edge) => drawEdge(edge, labelled, (from) => show({ cable: edge.cable }, from))));
     svg.append(
