@@ -147,7 +147,8 @@ static int open_record(lua_State *L)
     struct host *host = host_of(L);
     int err = record_open(&host->record, luaL_optstring(L, 1, NULL), luaL_checkstring(L, 2));
     if (err == -EEXIST)
-        return push_problem(L, err, strdup("it holds the result of an earlier run"));
+        return push_problem(L, err,
+                            strdup("it holds an earlier run; remove it, or name another folder"));
     if (err)
         return push_problem(L, err, NULL);
     lua_pushstring(L, record_folder(host->record));

@@ -293,7 +293,9 @@ static void begin_waits(lua_State *L, struct task *task)
 {
     int n = (int)lua_rawlen(L, 1);
     forget_waits(task);
-    task->waiters = calloc((size_t)n + 1, sizeof(*task->waiters));
+    if (n == 0)
+        return;
+    task->waiters = calloc((size_t)n, sizeof(*task->waiters));
     if (!task->waiters)
         return (void)luaL_error(L, "out of memory");
     for (; task->n_waiters < n; task->n_waiters++) {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/link_samples.h"
 
+#include "runtime/array.h"
 #include "runtime/clock.h"
 #include "runtime/fabric/fabric.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct row {
     int64_t from, to; /* experiment ns */
@@ -25,14 +27,10 @@ struct link_samples {
 
 static bool add_row(struct link_samples *s, const struct row *row)
 {
-    if (s->len == s->room) {
-        size_t room = s->room ? 2 * s->room : 64;
-        struct row *more = realloc(s->rows, room * sizeof(*more));
-        if (!more)
-            return false;
-        s->rows = more;
-        s->room = room;
-    }
+    struct row *rows = array_grow(s->rows, s->len, &s->room, sizeof(*rows));
+    if (!rows)
+        return false;
+    s->rows = rows;
     s->rows[s->len++] = *row;
     return true;
 }
@@ -179,8 +177,10 @@ char *link_samples_text(const struct link_samples *s, double since,
     if (!file)
         return NULL;
     write_rows(file, s, (int64_t)(since * CLOCK_NS_PER_S), name, arg);
-    fclose(file);
-    return text;
+    if (!fclose(file))
+        return text;
+    free(text);
+    return NULL;
 }
 
 int link_samples_write(const struct link_samples *s, const char *path,
@@ -193,6 +193,8 @@ int link_samples_write(const struct link_samples *s, const char *path,
     write_rows(file, s, 0, name, arg);
     int err = fflush(file) || ferror(file) ? -errno : 0;
     fclose(file);
+    if (err)
+        unlink(path);
     return err;
 }
 

@@ -25,8 +25,8 @@ void link_samples_limit(struct link_samples *s, size_t rows);
 
 /** Write the rows as comma-separated values to a new file at @path:
  *     t,interval,link,dir,sent,delivered,bytes,lost,queue,delay_mean,delay_max
- * in seconds from @t on, ascending. @name: the link's name as a cell, or NULL for one to be left
- * out. Return: 0 or negative errno. */
+ * in seconds, ascending by @t. @name: the link's name as a cell, or NULL for one to be left out.
+ * Return: 0, or negative errno, and there is no file. */
 int link_samples_write(const struct link_samples *s, const char *path,
                        const char *(*name)(void *arg, int link), void *arg);
 

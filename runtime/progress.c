@@ -65,13 +65,21 @@ static void on_timer_freed(uv_handle_t *handle)
     free(handle);
 }
 
-/* The shell's prompt comes where the lines were; the next tick after fg(1) draws them again. */
+/* The shell's prompt comes where the lines were; the next tick after fg(1) draws them again. What
+ * stops is the signal's own action: where no shell could go on with us, it does nothing. */
 static void on_suspended(int number)
 {
+    struct sigaction ours, stop = {.sa_handler = SIG_DFL};
+    sigset_t only, before;
     int saved = errno;
-    (void)number;
     footer_hide();
-    kill(getpid(), SIGSTOP);
+    sigemptyset(&only);
+    sigaddset(&only, number);
+    sigaction(number, &stop, &ours);
+    raise(number);
+    pthread_sigmask(SIG_UNBLOCK, &only, &before); /* here */
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    sigaction(number, &ours, NULL);
     errno = saved;
 }
 

@@ -2,6 +2,7 @@
 #include "runtime/record.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,13 @@ static int make_parents(const char *path)
     return err;
 }
 
+/* A run that was killed has left no result. */
+static bool has_content(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && st.st_size > 0;
+}
+
 static int make_named(struct record *record, const char *folder)
 {
     int err = make_parents(folder);
@@ -43,12 +51,13 @@ static int make_named(struct record *record, const char *folder)
     if (err)
         return err;
     record->folder = strdup(folder);
-    char *result = join(folder, "result.json");
-    if (!record->folder || !result)
+    char *result = join(folder, "result.json"), *events = join(folder, "events.jsonl");
+    if (!record->folder || !result || !events)
         err = -ENOMEM;
-    else if (access(result, F_OK) == 0)
+    else if (access(result, F_OK) == 0 || has_content(events))
         err = -EEXIST;
     free(result);
+    free(events);
     return err;
 }
 

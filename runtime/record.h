@@ -10,11 +10,12 @@ struct record;
 /** Make the run's folder with its console/ inside and open events.jsonl.
  * @folder  its path, which may exist when it is empty of an earlier run's result; NULL:
  * runs/NAME-TIME here, with a number behind it if that is taken Return: 0, or negative errno
- * (-EEXIST: @folder holds a result.json already). */
+ * (-EEXIST: @folder holds a run already). */
 int record_open(struct record **out, const char *folder, const char *name);
 
 /** Append one line to events.jsonl; once that has failed, nothing more. @event: its reference is
- * taken; NULL: there was no memory for it. Return: 0, or the negative errno of the first failure. */
+ * taken; NULL: there was no memory for it. Return: 0, or the negative errno of the first failure.
+ */
 int record_event(struct record *record, json_t *event);
 
 /** Return: why an event could not be written, a negative errno; 0: all were. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/strain.h"
 
+#include "runtime/array.h"
 #include "runtime/clock.h"
 #include "runtime/fabric/lateness.h"
 
@@ -71,15 +72,11 @@ static int64_t waited_before(const struct thread_list *list, pid_t tid)
 
 static int add_thread(struct thread_list *list, struct thread_waits one)
 {
-    if (list->n == list->room) {
-        size_t room = list->room * 2 + 8;
-        struct thread_waits *more = realloc(list->at, room * sizeof(*more));
-        if (!more)
-            return -ENOMEM;
-        list->at = more;
-        list->room = room;
-    }
-    list->at[list->n++] = one;
+    struct thread_waits *at = array_grow(list->at, list->n, &list->room, sizeof(*at));
+    if (!at)
+        return -ENOMEM;
+    list->at = at;
+    at[list->n++] = one;
     return 0;
 }
 

@@ -92,8 +92,8 @@ local function script_trace(from)
 end
 
 -- Origins ----------------------------------------------------------------------------------------------------------------
--- Where a task was started: { trace =, parent = origin of the task that started it, depth =, children = weak }. The tasks of
--- one place share one.
+-- Where a task was started: { trace =, where = its first line, "file:line", parent = origin of the task that started it,
+-- depth =, children = weak }. The tasks of one place share one.
 
 -- Ancestors that are told of; a chain of tasks that start each other has no end.
 local GENERATIONS = 4
@@ -106,8 +106,9 @@ function errors.origin(parent)
     local siblings, place = parent and parent.children or orphans, core.place()
     local origin = siblings[place]
     if not origin then
-        origin = { trace = script_trace(3), parent = parent, depth = parent and parent.depth + 1 or 1,
-            children = setmetatable({}, { __mode = "v" }) }
+        local trace = script_trace(3)
+        origin = { trace = trace, where = trace:match("^%s*(.-:%d+):") or "", parent = parent,
+            depth = parent and parent.depth + 1 or 1, children = setmetatable({}, { __mode = "v" }) }
         siblings[place] = origin
     end
     return origin

@@ -35,7 +35,7 @@ local function arm_all(starters, jobs)
         for _, task in pairs(arming) do task:cancel() end
     end })
     for key, start in pairs(starters) do
-        arming[key] = tasks.go(function() jobs[key] = start() end)
+        arming[key] = tasks.start(function() jobs[key] = start() end)
     end
     for _, task in pairs(arming) do core.wait { task.done } end
     local failure
@@ -102,7 +102,7 @@ local function await(future, jobs)
 end
 
 local function release_after(fn, jobs)
-    local task = tasks.go(fn)
+    local task = tasks.start(fn)
     local guard <close> = setmetatable({}, { __close = function() task:cancel() end })
     if await(task.done, jobs) then task:outcome() end
     release_all(jobs)

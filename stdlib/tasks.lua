@@ -6,6 +6,7 @@ local class = require "qemunet.class"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local options = require "qemunet.options"
+local task_log = require "qemunet.record.task_log"
 local units = require "qemunet.units"
 
 local tasks = {}
@@ -44,27 +45,37 @@ local running, unjoined = {}, {}
 
 --- class task: a function that runs beside the script; what go(), after(), at(), every() and probe() return.
 -- @field series series  of probe(): the series that it fills
-local Task = { values = false, failure = false }
+local Task = { values = false, failure = false, number = false, parent = false }
 local task_meta = class.new("task", Task)
+
+-- Whether the script has ended, and what still runs is cut off.
+local ending = false
+
+local function how_ended(self)
+    if self.values then return "returned" end
+    if self.failure.message ~= errors.CANCEL then return "failed" end
+    return (ending or core.stop_reason()) and "cut off" or "cancelled"
+end
 
 -- The last values of an ended task are its own; nothing here waits, since it is no task that runs this.
 core.on_task_end(function(done, ok, ...)
     local self = running[done]
     if not self then return end
     running[done] = nil
-    if ok then
-        self.values = table.pack(...)
-        return
-    end
-    self.failure = errors.in_task(..., self.origin)
-    if self.failure.message ~= errors.CANCEL then self.on_error(self) end
+    if ok then self.values = table.pack(...) else self.failure = errors.in_task(..., self.origin) end
+    if self.kind.name then task_log.ended(self, how_ended(self)) end
+    if not ok and self.failure.message ~= errors.CANCEL then self.kind.on_error(self) end
 end)
 
--- `done` is the core's task, and a future that is set when it ends. The small stack of a task that sleeps is what makes many
--- of them cheap: nothing of ours is on it but the handler.
-local function start(on_error, fn, ...)
+-- A task of `kind`: { on_error= fn(task), name= what a script calls such tasks, waits= whether it waits before it calls what it
+-- is for }. Without a name it is one of the library's own, which is not recorded and has the number of the task that started
+-- it. `done` is the core's task, and a future that is set when it ends. The small stack of a task that sleeps is what makes
+-- many of them cheap: nothing of ours is on it but the handler.
+local function start(kind, fn, ...)
     local parent = running[core.current()]
-    local self = setmetatable({ on_error = on_error, origin = errors.origin(parent and parent.origin), done = false }, task_meta)
+    local above = parent and parent.number
+    local self = setmetatable({ kind = kind, origin = errors.origin(parent and parent.origin), done = false,
+        started = not kind.waits and core.now(), number = kind.name and task_log.number() or above, parent = above }, task_meta)
     self.done = core.spawn(xpcall, fn, errors.handler, ...)
     running[self.done] = self
     return self
@@ -78,6 +89,11 @@ local function keep_for_join(self)
     tasks.on_unjoined()
 end
 local function fail_now(self) tasks.on_failure(self.failure) end
+local function ignore() end
+
+local GO = { name = "go", on_error = keep_for_join }
+local AFTER, AT = { name = "after", on_error = fail_now, waits = true }, { name = "at", on_error = fail_now, waits = true }
+local START, DETACH, TRY = { on_error = keep_for_join }, { on_error = fail_now }, { on_error = ignore }
 
 --- Raises, `level` levels above its caller, unless fn is a function.
 function tasks.check_function(fn, where, level)
@@ -109,16 +125,17 @@ local check_function, check_duration, check_timeout = tasks.check_function, task
 --   check.equal(t:join(), 3)
 function tasks.go(fn, ...)
     check_function(fn, "go", 2)
-    return start(keep_for_join, fn, ...)
+    return start(GO, fn, ...)
 end
 
---- Runs fn(...) in a task that nothing joins: its error fails the experiment at once.
-function tasks.detach(fn, ...) return start(fail_now, fn, ...) end
+--- The same for the library's own tasks, which are not recorded.
+function tasks.start(fn, ...) return start(START, fn, ...) end
 
-local function ignore() end
+--- Runs fn(...) in a task that nothing joins: its error fails the experiment at once.
+function tasks.detach(fn, ...) return start(DETACH, fn, ...) end
 
 --- Runs fn(...) in a task whose error is no failure of the experiment: the caller looks at how it ends.
-function tasks.try(fn, ...) return start(ignore, fn, ...) end
+function tasks.try(fn, ...) return start(TRY, fn, ...) end
 
 --- Waits until `future` is set. Returns whether it is; false: `seconds` (nil: endless) have passed.
 function tasks.wait(future, seconds) return core.wait({ future }, seconds) ~= nil end
@@ -200,11 +217,16 @@ end
 --- Cancels all that still run, and waits until they have given back what they hold; forgets failures that nobody joined.
 function tasks.end_all()
     local deadline = core.now() + CANCEL_GRACE
+    ending = true
     local list = {}
     for _, task in pairs(running) do list[#list + 1] = task end
     for _, task in ipairs(list) do core.cancel(task.done, true) end
     for _, task in ipairs(list) do tasks.wait(task.done, math.max(0, deadline - core.now())) end
-    running, unjoined = {}, {}
+    for _, task in pairs(running) do
+        if task.kind.name then task_log.ended(task, "cut off") end
+    end
+    task_log.finish()
+    running, unjoined, ending = {}, {}, false
 end
 
 local NOTHING = {}
@@ -239,6 +261,12 @@ end
 
 local function sleep_until(t) core.wait(NOTHING, t - core.now()) end
 
+-- Calls what a task that waited first is for.
+local function begin(fn)
+    running[core.current()].started = core.now()
+    return fn()
+end
+
 --- after(d, fn) -> task: calls fn once, d from now, in a task of its own.
 -- An error in fn ends the experiment at once. :cancel() before that, and it is not called.
 -- @param d   when, from now on (duration)
@@ -250,9 +278,9 @@ local function sleep_until(t) core.wait(NOTHING, t - core.now()) end
 function tasks.after(d, fn)
     d = check_duration(d, "after", 2)
     check_function(fn, "after", 2)
-    return start(fail_now, function()
+    return start(AFTER, function()
         core.wait(NOTHING, d)
-        return fn()
+        return begin(fn)
     end)
 end
 
@@ -264,9 +292,9 @@ end
 function tasks.at(t, fn)
     t = check_duration(t, "at", 2)
     check_function(fn, "at", 2)
-    return start(fail_now, function()
+    return start(AT, function()
         sleep_until(t)
-        return fn()
+        return begin(fn)
     end)
 end
 
@@ -284,17 +312,18 @@ function tasks.every(d, fn)
     return task
 end
 
---- As tasks.every, whose name in errors is `where`; the first call comes after `first` periods.
-function tasks.periodic(where, d, fn, first)
+--- As tasks.every, whose name in errors is `where`; the first call comes after `first` periods. `name`: the task's in what is
+--- recorded (nil: `where`).
+function tasks.periodic(where, d, fn, first, name)
     d = check_duration(d, where, 3)
     check_function(fn, where, 3)
     if d <= 0 then error(where .. ": the duration must be over 0", 3) end
-    return start(fail_now, function()
-        local begin, n = core.now(), first
+    return start({ name = name or where, on_error = fail_now }, function()
+        local since, n = core.now(), first
         while true do
-            sleep_until(begin + n * d)
+            sleep_until(since + n * d)
             fn()
-            n = math.max(n + 1, math.ceil((core.now() - begin) / d))
+            n = math.max(n + 1, math.ceil((core.now() - since) / d))
         end
     end)
 end

@@ -2,6 +2,7 @@
 -- What an experiment has declared: its nodes, links and switches, and what they share (names, addresses, accelerator).
 
 local address = require "qemunet.network.address"
+local declarations = require "qemunet.suite.declarations"
 local errors = require "qemunet.errors"
 
 local testbed = {}
@@ -16,7 +17,8 @@ function testbed.without(list, item)
 end
 
 local function fresh()
-    return { nodes = {}, by_name = {}, links = {}, removed = {}, link_names = {}, switches = {}, switch_names = {}, subnets = 0 }
+    return { nodes = {}, by_name = {}, links = {}, removed = {}, link_names = {}, switches = {}, switch_names = {}, subnets = 0,
+        numbers = 0 }
 end
 
 local state = fresh()
@@ -33,18 +35,35 @@ function testbed.switches() return state.switches end
 --- The node of that name, or nil.
 function testbed.find(name) return state.by_name[name] end
 
---- Adds a node under a name that is valid as a host name and not taken; raises at the script's line otherwise.
---- Returns its number, from 1.
+-- An empty testbed counts from the start again, so that tests that each make their own have the same addresses.
+local function count_anew()
+    if #state.nodes + #state.links + #state.switches == 0 then state.subnets, state.numbers = 0, 0 end
+end
+
+local function remove_node(node)
+    node:cut("declared again by a later test")
+    for _, nic in ipairs(node.nics) do nic.link:take_away() end
+    node:close()
+    state.by_name[node.name] = nil
+    state.nodes = testbed.without(state.nodes, node)
+    count_anew()
+end
+
+--- Adds a node under a name that is valid as a host name and not taken, unless by an earlier test's; raises at the script's line
+--- otherwise. Returns its number, from 1.
 function testbed.add_node(node)
     local name = rawget(node, "name")
     if type(name) ~= "string" or not name:match("^%a[%w-]*$") or #name > 63 then
         errors.raise(("bad node name %s (want letters, digits and \"-\", a letter first, at most 63)"):format(
             type(name) == "string" and ("%q"):format(name) or tostring(name)))
     end
-    if state.by_name[name] then errors.raise(("there is a node %q already"):format(name)) end
+    local other = state.by_name[name]
+    if other and not declarations.make_way(other) then errors.raise(("there is a node %q already"):format(name)) end
     state.by_name[name] = node
     state.nodes[#state.nodes + 1] = node
-    return #state.nodes
+    state.numbers = state.numbers + 1
+    declarations.add(node, remove_node)
+    return state.numbers
 end
 
 -- What is told of new links, of nodes' states and of the end; kept for good.
@@ -88,11 +107,21 @@ end
 --- The switch of that name, or nil.
 function testbed.find_switch(name) return state.switch_names[name] end
 
---- Adds a switch under a name that is not taken by another; raises at the script's line otherwise.
+local function remove_switch(switch)
+    for _, link in ipairs(switch.links) do link:take_away() end
+    switch:close()
+    state.switch_names[switch.name] = nil
+    state.switches = testbed.without(state.switches, switch)
+    count_anew()
+end
+
+--- Adds a switch under a name that is not taken by another, unless by an earlier test's; raises at the script's line otherwise.
 function testbed.add_switch(switch)
-    if state.switch_names[switch.name] then errors.raise(("there is a switch %q already"):format(switch.name)) end
+    local other = state.switch_names[switch.name]
+    if other and not declarations.make_way(other) then errors.raise(("there is a switch %q already"):format(switch.name)) end
     state.switch_names[switch.name] = switch
     state.switches[#state.switches + 1] = switch
+    declarations.add(switch, remove_switch)
 end
 
 --- The subnet for a link or switch: the one that is asked for, the next automatic one, or nil for `ip=false`.
@@ -142,6 +171,7 @@ function testbed.teardown()
     for _, node in ipairs(state.nodes) do node:cut() end
     for _, node in ipairs(state.nodes) do node:close() end
     for _, switch in ipairs(state.switches) do switch:close() end
+    declarations.reset()
     state = fresh()
 end
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/fabric/engine.h"
 
+#include "runtime/array.h"
 #include "runtime/fabric/capture.h"
 #include "runtime/fabric/flow.h"
 #include "runtime/fabric/lateness.h"
@@ -204,15 +205,11 @@ void engine_totals(const struct engine *e, struct fabric_totals *out)
 /* Return: where the next sample goes, or NULL for want of memory. */
 static struct fabric_sample *next_sample(struct fabric_samples *s)
 {
-    if (s->len == s->room) {
-        size_t room = s->room ? 2 * s->room : 16;
-        struct fabric_sample *more = realloc(s->items, room * sizeof(*more));
-        if (!more)
-            return NULL;
-        s->items = more;
-        s->room = room;
-    }
-    return &s->items[s->len];
+    struct fabric_sample *items = array_grow(s->items, s->len, &s->room, sizeof(*items));
+    if (!items)
+        return NULL;
+    s->items = items;
+    return &items[s->len];
 }
 
 int engine_sample(struct engine *e, struct fabric_samples *s)

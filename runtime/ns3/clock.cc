@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "clock.hh"
 
+#include <algorithm>
 #include <cmath>
 #include <ctime>
 #include <ns3/realtime-simulator-impl.h>
@@ -8,6 +9,9 @@
 
 namespace qn
 {
+
+// Experiment seconds, so many that ns-3 can still count them, in ns.
+static constexpr double NEVER = 4e9;
 
 static int64_t real_now()
 {
@@ -30,7 +34,7 @@ double Clock::Seconds(ns3::Time t) const
 
 ns3::Time Clock::At(double seconds) const
 {
-    return ns3::NanoSeconds(std::llround(seconds * 1e9) - m_began);
+    return ns3::NanoSeconds(std::llround(std::min(seconds, NEVER) * 1e9) - m_began);
 }
 
 void Clock::Beat()

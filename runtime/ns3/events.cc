@@ -291,13 +291,18 @@ static std::vector<Ptr<Object>> parts_of(Ptr<Node> node)
     return parts;
 }
 
-// The name of the node that a path leads through, if it is one: /NodeList/3/...
+// The name of the node that a path leads through, if it is one: /NodeList/3/..., /Names/a/...
 static std::string node_in(const std::string &path)
 {
     unsigned id;
-    if (sscanf(path.c_str(), "/NodeList/%u/", &id) != 1 || id >= NodeList::GetNNodes())
+    if (sscanf(path.c_str(), "/NodeList/%u", &id) == 1 && id < NodeList::GetNNodes())
+        return Names::FindName(NodeList::GetNode(id));
+    std::string begin = "/Names/";
+    if (path.rfind(begin, 0) != 0)
         return "";
-    return Names::FindName(NodeList::GetNode(id));
+    std::string name = path.substr(begin.size());
+    name = name.substr(0, name.find('/'));
+    return Names::Find<Node>(name) ? name : "";
 }
 
 static void connect(Listener &listener, Events *events, uint64_t id, Ptr<Object> object,
@@ -325,13 +330,19 @@ static void connect_kind(Listener &listener, Events *events, uint64_t id, const 
         throw Problem("there is nothing yet that could tell of " + kind);
 }
 
-static void connect_path(Listener &listener, Events *events, uint64_t id, const std::string &path)
+// @whose: of which node alone, or "".
+static void connect_path(Listener &listener, Events *events, uint64_t id, const std::string &path,
+                         const std::string &whose)
 {
     std::string source;
     Config::MatchContainer found = find_objects(path, &source);
-    for (size_t i = 0; i < found.GetN(); i++)
-        connect(listener, events, id, found.Get(i), source,
-                node_in(found.GetMatchedPath(static_cast<uint32_t>(i))));
+    for (size_t i = 0; i < found.GetN(); i++) {
+        std::string node = node_in(found.GetMatchedPath(static_cast<uint32_t>(i)));
+        if (whose.empty() || node == whose)
+            connect(listener, events, id, found.Get(i), source, node);
+    }
+    if (listener.sinks.empty())
+        throw Problem("no object of " + whose + " has the path " + path);
 }
 
 void Events::Listen(const Json &request, const std::map<std::string, Ptr<Node>> &nodes)
@@ -341,7 +352,7 @@ void Events::Listen(const Json &request, const std::map<std::string, Ptr<Node>> 
     listener->skip = static_cast<uint64_t>(request.Number("nth", 1)) - 1;
     listener->left = static_cast<uint64_t>(request.Number("count", 0));
     if (request.Has("path"))
-        connect_path(*listener, this, id, request.Text("path"));
+        connect_path(*listener, this, id, request.Text("path"), request.Text("node", ""));
     else
         connect_kind(*listener, this, id, request.Text("kind"), nodes);
     m_listeners[id] = listener;

@@ -90,6 +90,7 @@ static int run(const Json &options)
     Simulator::Run();
     control.Flush();
     Simulator::Destroy();
+    delete network; // with the last references to devices their captures are closed
     return 0;
 }
 

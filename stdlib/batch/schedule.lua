@@ -31,7 +31,7 @@ local function start(self, job)
     self.bank:take(job, job.memory)
     self.n_running = self.n_running + 1
     local task
-    task = tasks.go(function()
+    task = tasks.start(function()
         run_job(self, job)
         self.running[task], self.n_running = nil, self.n_running - 1
         wake(self)

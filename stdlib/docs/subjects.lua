@@ -30,7 +30,7 @@ local INTERNAL = {
     { "how the library boots and ends a node", {
         vm = "power_on power_off close commander", host = "power_on power_off close commander", responder = "close",
         simulated = "close", node = "start_up channel cut taking_file console_tail" } },
-    { "how a link adds and removes interfaces", { node = "add_nic remove_nic plug set_carrier", link = "carrier" } },
+    { "how a link adds and removes interfaces", { node = "add_nic remove_nic plug set_carrier", link = "carrier take_away" } },
     { "how a node learns of other nodes' names", { node = "update_hosts" } },
     { "how what a job does is held back until all are ready", { job = "release" } },
     { "how an image is built and found", { image = "files" } },

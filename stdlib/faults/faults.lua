@@ -197,7 +197,7 @@ local function run_all(self)
         self.state = "over"
         write()
     end })
-    for i, fault in ipairs(self.schedule) do list[i] = tasks.go(run_fault, self, fault) end
+    for i, fault in ipairs(self.schedule) do list[i] = tasks.start(run_fault, self, fault) end
     local ends = self.during or schedule.ends(self.schedule)
     core.wait({ self.stopping }, ends and math.max(0, self.began + ends - core.now()))
     self.stopping:set()
@@ -214,7 +214,7 @@ function Storm:start()
     class.check(self, meta, "start")
     if self.state ~= "not started" then errors.raise("start: this schedule of faults was started before") end
     self.state, self.began = "running", core.now()
-    self.task = tasks.go(run_all, self)
+    self.task = tasks.start(run_all, self)
     self.done = self.task.done
     return self
 end

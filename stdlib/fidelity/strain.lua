@@ -70,21 +70,8 @@ local function links_stats()
     return stats
 end
 
--- The counts as they were when they were last collected: one process runs several files of a suite.
-local before = {}
-
--- Takes what was counted before from the totals' counts; their lateness is that of the whole process.
-local function since_before(totals)
-    local all = {}
-    for name, value in pairs(totals) do
-        if type(value) == "number" and name ~= "lost_at" then all[name], totals[name] = value, value - (before[name] or 0) end
-    end
-    before = all
-    return totals
-end
-
---- strain.collect() -> { links = {[name] = { ab =, ba = }}, those that were removed as they were, fabric = totals since the
---- last call, or nil where there is no fabric, loop = lateness, waits = {[machine] = { watched =, waited =, worst =, worst_at =
+--- strain.collect() -> { links = {[name] = { ab =, ba = }}, those that were removed as they were, fabric = its totals,
+--- or nil where there is none, loop = lateness, waits = {[machine] = { watched =, waited =, worst =, worst_at =
 --- }}, drifts = {[machine] = { drift =, doubt = }}, ns3 = {[simulation] = net:stats()} }, the last four nil where nothing was
 --- emulated; ends the measuring.
 function strain.collect()
@@ -92,8 +79,7 @@ function strain.collect()
     for node in pairs(pids) do unwatch(node) end
     found.loop = core.strain_stop()
     found.waits, waits = found.loop and waits, {}
-    local totals = core.fabric_totals()
-    found.fabric = totals and since_before(totals)
+    found.fabric = core.fabric_totals()
     found.ns3 = ns3.collect()
     return found
 end

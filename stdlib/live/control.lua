@@ -83,16 +83,18 @@ local function serve(self, line)
     want(self, request)
 end
 
+-- Who asks again while the answer is on its way gets none, and is gone: nothing piles up here.
 local function take_lines(self, data)
-    self.partial = self.partial .. data
-    while not self.node do
-        local line, rest = self.partial:match("^([^\n]*)\n(.*)$")
-        if not line then break end
-        self.partial = rest
-        local ok, why = errors.try(serve, self, line)
+    local text, from = self.partial .. data, 1
+    local at = text:find("\n", 1, true)
+    while at and not self.node and self.stream:pending() == 0 do
+        local ok, why = errors.try(serve, self, text:sub(from, at - 1))
         if not ok then self:answer { error = tostring(why) } end
+        from = at + 1
+        at = text:find("\n", from, true)
     end
-    if #self.partial > REQUEST then forget(self) end
+    self.partial = text:sub(from)
+    if at and not self.node or #self.partial > REQUEST then forget(self) end
 end
 
 local function on_data(stream, data)

@@ -89,7 +89,7 @@ function runs.list()
     if is_missing then return {} end
     if not ok then errors.problem(("%s: want a folder of this user alone: %s"):format(control.FOLDER, why)) end
     local looks = {}
-    for i, pid in ipairs(control.pids()) do looks[i] = tasks.go(look, pid) end
+    for i, pid in ipairs(control.pids()) do looks[i] = tasks.start(look, pid) end
     local list = {}
     for _, each in ipairs(looks) do list[#list + 1] = each:join() end
     table.sort(list, function(a, b)

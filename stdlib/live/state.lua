@@ -50,6 +50,8 @@ end
 
 local ORDER = { "defined", "booting", "paused", "panicked", "crashed", "down" } -- "up" goes first, and alone unsaid
 
+local WORDS = { simulated = "simulated node" }
+
 -- "3 vms: 2 up, 1 booting"
 local function kind_text(entry)
     local words = {}
@@ -59,7 +61,7 @@ local function kind_text(entry)
             if entry.states[name] then words[#words + 1] = ("%d %s"):format(entry.states[name], name) end
         end
     end
-    return text.count(entry.n, entry.kind) .. (#words > 0 and ": " .. table.concat(words, ", ") or " up")
+    return text.count(entry.n, WORDS[entry.kind] or entry.kind) .. (#words > 0 and ": " .. table.concat(words, ", ") or " up")
 end
 
 --- state.nodes_text() -> "2 vms: 1 up, 1 booting; 1 host up", or "" without nodes.

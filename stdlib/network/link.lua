@@ -231,6 +231,11 @@ local function take_away(self)
     return leaving
 end
 
+--- The end of a link that is not gone yet, without waiting.
+function Link:take_away()
+    if not self.removed then take_away(self) end
+end
+
 --- link:remove(): takes the link away for good, and its interfaces with it, also from machines that run.
 -- @example
 --   local a = responder("a")
@@ -359,7 +364,7 @@ function Making:finish()
     for _, l in ipairs(self.links) do
         for _, nic in ipairs(l.nics) do
             if nic.unplugged then
-                self.plugging[#self.plugging + 1] = { nic = nic, task = tasks.go(nic.node.plug, nic.node, nic) }
+                self.plugging[#self.plugging + 1] = { nic = nic, task = tasks.start(nic.node.plug, nic.node, nic) }
             end
         end
     end

@@ -3,6 +3,7 @@
 
 local class = require "qemunet.class"
 local core = require "qemunet.core"
+local declarations = require "qemunet.suite.declarations"
 local errors = require "qemunet.errors"
 local link = require "qemunet.network.link"
 local node = require "qemunet.nodes.node"
@@ -168,6 +169,12 @@ end
 
 local radios = {}
 
+local function remove(self)
+    for _, l in ipairs(self.links) do l:take_away() end
+    core.radio_remove(self.id)
+    radios = testbed.without(radios, self)
+end
+
 --- radio(name, opts) -> radio: a medium that nodes join at places; places are in metres.
 -- @param name  a text
 -- @option range        metres; who is farther hears nothing (default: all hear)
@@ -192,7 +199,9 @@ local radios = {}
 function radio.radio(name, opts)
     if type(name) ~= "string" or name == "" then error("radio: want a name", 2) end
     for _, other in ipairs(radios) do
-        if other.name == name then error(("there is a radio %q already"):format(name), 2) end
+        if other.name == name and not declarations.make_way(other) then
+            error(("there is a radio %q already"):format(name), 2)
+        end
     end
     local checked, config = read_options(opts, 2)
     local subnet = testbed.subnet(checked, "radio") or false
@@ -201,6 +210,7 @@ function radio.radio(name, opts)
     if not ok then error("radio: " .. id, 2) end
     local self = setmetatable({ name = name, id = id, links = {}, subnet = subnet }, meta)
     radios[#radios + 1] = self
+    declarations.add(self, remove)
     core.event { t = core.now(), kind = "radio", radio = name, event = "added", config = config }
     return self
 end

@@ -46,7 +46,7 @@ end
 function boot.boot(...)
     local list = select("#", ...) > 0 and flatten({ ... }, {}, 2) or testbed.nodes()
     local waiting = {}
-    for i, self in ipairs(list) do waiting[i] = tasks.go(self.start_up, self) end
+    for i, self in ipairs(list) do waiting[i] = tasks.start(self.start_up, self) end
     for _, task in ipairs(waiting) do core.wait { task.done } end
     local first
     for _, task in ipairs(waiting) do

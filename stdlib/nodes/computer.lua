@@ -195,7 +195,7 @@ function computer.is_off(self) return OFF[self.state] == true and not self.boot_
 
 --- Boots it if it is not up, and waits; one boot at a time: whoever else wants it meanwhile waits for that one.
 function Computer:start_up()
-    if computer.is_off(self) then self.boot_task = tasks.go(boot_one, self) end
+    if computer.is_off(self) then self.boot_task = tasks.start(boot_one, self) end
     local task = self.boot_task
     if not task then return end
     core.wait { task.done }
@@ -282,9 +282,10 @@ end
 --- The command that makes its standard input the file of this path.
 function Computer:taking_file(path) return "cat >" .. node.quote(path) end
 
---- Cuts the power without waiting.
-function Computer:cut()
+--- Cuts the power without waiting. `why`: while the experiment goes on, for its record.
+function Computer:cut(why)
     self.expected_end = true
+    if why and self.machine and not self.ended:is_set() then computer.set_state(self, "down", why) end
     if self.machine then self.machine:crash() end
 end
 

@@ -5,6 +5,7 @@
 
 local class = require "qemunet.class"
 local core = require "qemunet.core"
+local declarations = require "qemunet.suite.declarations"
 local errors = require "qemunet.errors"
 local inspect = require "qemunet.inspect"
 local options = require "qemunet.options"
@@ -177,8 +178,10 @@ function image.image(name, opts)
     local made, why = image.new(name, checked)
     local where = type(name) == "string" and "image " .. name or "image"
     if not made then error(("%s: %s"):format(where, why), 2) end
-    if declared[name] then error(("image: there is an image %q already"):format(name), 2) end
+    local other = declared[name]
+    if other and not declarations.make_way(other) then error(("image: there is an image %q already"):format(name), 2) end
     declared[name] = made
+    declarations.add(made, function() declared[name] = nil end)
     return made
 end
 

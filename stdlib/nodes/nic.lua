@@ -228,7 +228,7 @@ function nic.plug(self)
     if not self.unplugged or computer.is_off(vm) then return end
     if vm.state ~= "up" then return ("it is %s: resume it first"):format(vm.state) end
     if vm.not_root then return NOT_ROOT end
-    local plugging = tasks.go(in_turn, vm, plug, self, vm.ended)
+    local plugging = tasks.start(in_turn, vm, plug, self, vm.ended)
     core.wait { plugging.done }
     return plugging:outcome()
 end

@@ -96,7 +96,7 @@ end
 
 -- Lines are handed over in a task of their own, so that the callback may wait.
 local function read_lines(running, on_line)
-    return tasks.go(function()
+    return tasks.start(function()
         for line, stream in running:lines() do on_line(line, stream) end
     end)
 end

@@ -20,7 +20,7 @@ local PROGRAM = "qemunet-ns3"
 local ABSENT = "ns3: this qemunet was built without ns-3: there is no %s. On Debian: apt-get install libns3-dev g++, " ..
     "and build it again"
 
-local LATE = "ns3: %s: the simulation did not answer within %d s: it is so far behind real time, or stuck; give it less to do"
+local LATE = "ns3: %s: the simulation did not answer within %g s: it is so far behind real time, or stuck; give it less to do"
 
 local function folder_of(path) return path:match("^(.*)/[^/]*$") or "." end
 
@@ -115,9 +115,9 @@ local function encode(request, where)
     return line or errors.raise(("%s: this cannot be told to the simulation: %s"):format(where, why))
 end
 
---- c:call(name, request, fd) -> its reply. Raises what the simulation has against it, at the script's line, behind `where` if
---- the request has one.
-function Child:call(name, request, fd)
+--- c:call(name, request, fd, patience) -> its reply, for which it waits so many seconds. Raises what the simulation has against
+--- it, at the script's line, behind `where` if the request has one.
+function Child:call(name, request, fd, patience)
     if self.closing then errors.raise(("ns3: %s was closed"):format(self.name)) end
     if self.ended then errors.machinery(self.ended) end
     request = request or {}
@@ -127,10 +127,11 @@ function Child:call(name, request, fd)
     self.waiting[id] = { reply = reply, where = where }
     local forget <close> = setmetatable({}, { __close = function() self.waiting[id] = nil end })
     send(self, encode(request, where) .. "\n", fd)
-    core.wait({ reply }, name == "hello" and START or DEADLINE)
-    local message = reply:values()
+    patience = patience or name == "hello" and START or DEADLINE
+    local answered = tasks.wait(reply, patience)
     if self.ended then errors.machinery(self.ended) end
-    if not message then errors.machinery(LATE:format(where, DEADLINE)) end
+    if not answered then errors.machinery(LATE:format(where, patience)) end
+    local message = reply:values()
     if message.error then errors.raise(("%s: %s"):format(where, message.error)) end
     return message.value
 end

@@ -6,6 +6,7 @@ local boot = require "qemunet.nodes.boot"
 local child = require "qemunet.ns3.child"
 local class = require "qemunet.class"
 local core = require "qemunet.core"
+local declarations = require "qemunet.suite.declarations"
 local events = require "qemunet.ns3.events"
 local impairment = require "qemunet.network.impairment"
 local link = require "qemunet.network.link"
@@ -41,8 +42,8 @@ Net.closing, Net.over, Net.began = false, false, false
 function meta.__tostring(self) return ("ns-3 simulation %s (%d media)"):format(self.name, self.media) end
 
 -- Sends a request to the simulation; see child.
-function Net:call(name, request, fd)
-    local reply = self.child:call(name, request, fd)
+function Net:call(...)
+    local reply = self.child:call(...)
     return reply
 end
 
@@ -52,6 +53,8 @@ function Net:names_changed() boot.refresh_hosts() end
 local function seed_of(checked)
     return checked.seed or 1 + math.floor(core.generator(GENERATOR + count):unit() * 0xfffffffe)
 end
+
+local remove
 
 --- ns3(opts) or ns3{ ... } -> net: starts an ns-3 simulation that keeps to real time.
 -- Its methods make media that machines, hosts and simulated nodes are joined by. It needs qemunet to be built with ns-3 (on Debian:
@@ -75,6 +78,7 @@ function ns3.ns3(opts)
     self.child = child.start(name, { origin = core.monotonic_start(), seed = seed_of(checked), run = checked.run,
         hard_limit = checked.hard_limit }, function(event) events.take(self, event) end)
     open[#open + 1] = self
+    declarations.add(self, remove)
     self.began = self:call("hello", { where = "ns3" }).began
     core.event { t = core.now(), kind = "ns3", net = name, event = "started", began = self.began }
     return self
@@ -412,10 +416,13 @@ end
 
 -- The end ---------------------------------------------------------------------------------------------------------------
 
+-- So long, at most, a simulation is asked how it fared.
+local PATIENCE = 2
+
 -- What is known of a simulation at its end. One that does not answer is as late as it was waited for.
 local function last_stats(self)
     local asked = core.now()
-    local ok, stats = pcall(self.stats, self)
+    local ok, stats = pcall(self.call, self, "stats", nil, nil, PATIENCE)
     local waited = core.now() - asked
     return ok and stats or { lateness = { count = math.maxinteger, p99 = waited, max = waited, max_at = core.now() } }
 end
@@ -454,13 +461,28 @@ function Net:close()
     end
 end
 
+-- Ends it without waiting for it to end by itself; its child was told to stop.
+local function cut_off(self)
+    finish(self)
+    self.child:close()
+    for port in pairs(self.ports) do core.port_remove(port) end
+end
+
+-- What an earlier test declared.
+remove = function(self)
+    if self.closing then return end
+    self.closing = true
+    open = testbed.without(open, self)
+    for _, each in ipairs(self.made) do
+        for _, l in ipairs(each.links) do l:take_away() end
+    end
+    self.child:stop()
+    cut_off(self)
+end
+
 testbed.on_end(function()
     for _, self in ipairs(open) do self.child:stop() end
-    for _, self in ipairs(open) do
-        finish(self)
-        self.child:close()
-        for port in pairs(self.ports) do core.port_remove(port) end
-    end
+    for _, self in ipairs(open) do cut_off(self) end
     open, closed, count = {}, {}, 0
 end)
 

@@ -29,7 +29,10 @@ end
 function Simulated:start_up() end
 Simulated.update_hosts = false
 function Simulated:set_carrier() end
-function Simulated:cut() end
+
+--- It goes with its simulation.
+function Simulated:cut() self.nics = {} end
+
 function Simulated:console_tail() return "" end
 
 function Simulated:channel() return nil, ("%s is simulated by ns-3: it takes no commands"):format(self.name) end

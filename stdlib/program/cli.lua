@@ -265,7 +265,7 @@ end
 -- Runs what looks at an experiment that is under way, in a task, which a signal can end. Returns the exit status.
 local function look_at_run(command, fn, ...)
     core.progress_open(0)
-    local values, failure = tasks.settle(tasks.go(errors.try, fn, ...))
+    local values, failure = tasks.settle(tasks.start(errors.try, fn, ...))
     if values and values[1] then return status.PASSED end
     local why = values and values[2] or failure.message
     if why == errors.CANCEL then return status.INTERRUPTED end

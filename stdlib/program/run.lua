@@ -5,7 +5,7 @@ local accelerator = require "qemunet.nodes.accelerator"
 local control = require "qemunet.live.control"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
-local excerpt = require "qemunet.report.excerpt"
+local excerpt = require "qemunet.record.excerpt"
 local exit = require "qemunet.program.exit"
 local faults = require "qemunet.faults.faults"
 local fidelity = require "qemunet.fidelity.fidelity"
@@ -26,6 +26,7 @@ local state = require "qemunet.live.state"
 local status = require "qemunet.program.status"
 local strain = require "qemunet.fidelity.strain"
 local suite = require "qemunet.suite.suite"
+local task_log = require "qemunet.record.task_log"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
 local text = require "qemunet.text"
@@ -159,7 +160,7 @@ end
 -- The main part runs in a task of its own, so that the failure of another task can end it.
 local function run_main(fn)
     local failure, thrown
-    local main = tasks.go(function()
+    local main = tasks.start(function()
         tasks.show_waits()
         failure = attempt(fn)
     end)
@@ -204,6 +205,7 @@ local function setup_run(opts)
     testbed.prepare = prepare_for_fabric
     series.reset()
     excerpt.reset()
+    task_log.reset()
     fidelity.reset()
     state.reset(opts.file, opts.seed)
     core.status(live_status.lines)

@@ -264,7 +264,7 @@ end
 --- status: that of the experiment's first run.
 function shrink.run(opts)
     local self = start(opts)
-    local task = tasks.go(function()
+    local task = tasks.start(function()
         if first_run(self) then search(self) end
     end)
     core.wait { task.done }

@@ -55,7 +55,7 @@ function recorder.record(values)
     if type(values) ~= "table" then error("record: want a table, record{ key = value }", 2) end
     for key, value in pairs(values) do
         if type(key) ~= "string" then error("record: the keys must be names", 2) end
-        local text, why = core.json_encode(value)
+        local text, why = core.json_encode { [key] = value }
         if not text then error(("record: %s: %s"):format(key, why), 2) end
         state.recorded[key] = copy_of(value)
     end

@@ -7,14 +7,13 @@ local csv = require "qemunet.csv"
 local errors = require "qemunet.errors"
 local options = require "qemunet.options"
 local recorder = require "qemunet.record.recorder"
-local stats = require "qemunet.stats"
 local tasks = require "qemunet.tasks"
 local units = require "qemunet.units"
 
 local series = {}
 
--- Kept in memory at most, of one series; series.csv has them all.
-local KEPT = 1000000
+--- Kept in memory at most, of one series; series.csv has them all.
+series.KEPT = 1000000
 
 --- class series: values over time; what series() returns. #series is how many it has.
 -- @field name string    what is measured
@@ -48,7 +47,8 @@ function series.series(name, unit)
     if unit ~= nil and type(unit) ~= "string" then errors.raise("series: want the unit as a text") end
     local self = by_name[name]
     if not self then
-        self = setmetatable({ name = name, unit = unit or "", times = {}, kept = {}, count = 0 }, meta)
+        self = setmetatable({ name = name, unit = unit or "", times = {}, kept = {}, count = 0, newest = false, at = false,
+            sum = 0.0, least = math.huge, most = -math.huge }, meta)
         self.head = csv.encode({ { name, self.unit } }):gsub("\r\n$", "")
         by_name[name] = self
     elseif unit and unit ~= self.unit then
@@ -68,8 +68,9 @@ function Series:add(value, t)
         errors.raise(("series %q: want a number, not %s"):format(self.name, tostring(value)))
     end
     local at = t == nil and core.now() or units.duration(t, "series:add", 2)
-    self.count = self.count + 1
-    if self.count <= KEPT then self.times[self.count], self.kept[self.count] = at, value end
+    self.count, self.sum, self.newest, self.at = self.count + 1, self.sum + value, value, at
+    self.least, self.most = math.min(self.least, value), math.max(self.most, value)
+    if self.count <= series.KEPT then self.times[self.count], self.kept[self.count] = at, value end
     recorder.folder()
     local written, why = core.sample(("%.6f,%s,%.15g\n"):format(at, self.head, value))
     if not written then errors.raise("series: cannot write series.csv: " .. why) end
@@ -97,8 +98,7 @@ end
 --   check.equal(series("load"):add(0.5):last(), 0.5)
 function Series:last()
     check_self(self, "last")
-    local n = #self.kept
-    return self.kept[n], self.times[n]
+    if self.count > 0 then return self.newest, self.at end
 end
 
 function meta.__len(self) return self.count end
@@ -129,7 +129,7 @@ function series.probe(name, every, fn, opts)
         if value ~= nil then own:add(value) end
     end
     if type(fn) ~= "function" then take = fn end
-    local task = tasks.periodic("probe", every, take, 0)
+    local task = tasks.periodic("probe", every, take, 0, "probe " .. name)
     task.series = own
     return task
 end
@@ -139,13 +139,9 @@ function series.summary()
     local all
     for name, self in pairs(by_name) do
         all = all or {}
-        local last = self:last()
-        all[name] = { unit = self.unit, count = self.count, last = last }
-        if last then
-            all[name].mean, all[name].min, all[name].max = stats.mean(self.kept), math.huge, -math.huge
-            for _, v in ipairs(self.kept) do
-                all[name].min, all[name].max = math.min(all[name].min, v), math.max(all[name].max, v)
-            end
+        all[name] = { unit = self.unit, count = self.count, last = self:last() }
+        if self.count > 0 then
+            all[name].mean, all[name].min, all[name].max = self.sum / self.count, self.least, self.most
         end
     end
     return all

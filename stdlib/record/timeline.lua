@@ -102,16 +102,29 @@ function Timeline:close(at, t, open)
     end
 end
 
--- The first thread of a group that is free from then on.
+-- How many of the lanes, which are in the order of their ends, are free from then on.
+local function count_free(lanes, from)
+    local free, all = 0, #lanes
+    while free < all do
+        local middle = (free + all + 1) // 2
+        if lanes[middle].ended <= from then free = middle else all = middle - 1 end
+    end
+    return free
+end
+
+-- The thread of a group that is free from then on, and has been for the shortest time. Slices come in the order of their ends,
+-- or nearly: so that is as few threads as there can be, and what ends last belongs last.
 local function lane(self, pid, group, from, to)
     local key = pid .. " " .. group
     local lanes = self.lanes[key] or {}
     self.lanes[key] = lanes
-    local i = 1
-    while lanes[i] and lanes[i].ended > from do i = i + 1 end
-    lanes[i] = lanes[i] or { at = new_thread(self, pid, i == 1 and group or ("%s %d"):format(group, i)) }
-    lanes[i].ended = to
-    return lanes[i].at
+    local free, n = count_free(lanes, from), #lanes + 1
+    local one = free > 0 and table.remove(lanes, free) or { at = new_thread(self, pid, n == 1 and group or ("%s %d"):format(group, n)) }
+    one.ended = to
+    n = #lanes + 1
+    while n > 1 and lanes[n - 1].ended > to do n = n - 1 end
+    table.insert(lanes, n, one)
+    return one.at
 end
 
 --- A slice that may overlap others: on a thread of its group, "commands", "commands 2", ..., that has room for it.

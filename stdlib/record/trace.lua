@@ -9,7 +9,7 @@ local timeline = require "qemunet.record.timeline"
 local trace = {}
 
 -- The processes that a viewer shows, in this order.
-local EXPERIMENT, LINKS, FAULTS, NODES = 1, 2, 3, 10
+local EXPERIMENT, TASKS, LINKS, FAULTS, NODES = 1, 2, 3, 4, 10
 
 -- A trace is `to`, the timeline; `nodes`, their processes; `began`, faults that have not ended; `last`, its latest moment.
 
@@ -99,6 +99,19 @@ function kinds.test(self, e) self.to:span(EXPERIMENT, "tests", math.max(e.t - e.
 
 function kinds.busy(self, e) self.to:span(EXPERIMENT, "busy", math.max(e.t - e.seconds, 0), e.t, "busy " .. e.where, e) end
 
+-- Each is on a thread with those that had ended before it began: one that started another may end before or after that.
+function kinds.task(self, e)
+    local name = e.name .. " " .. e.where
+    self.to:process(TASKS, "tasks")
+    if not e.started then return self.to:instant(self.to:thread(TASKS, "never begun"), e.t, name, e) end
+    self.to:span(TASKS, "tasks", e.started, e.t, name, e)
+end
+
+function kinds.tasks(self, e)
+    self.to:process(TASKS, "tasks")
+    self.to:instant(self.to:thread(TASKS, "left out"), e.t, ("%d of %s %s, %s"):format(e.count, e.name, e.where, e.ended), e)
+end
+
 function kinds.mark(self, e) self.to:instant(experiment(self), e.t, e.text, e, "g") end
 
 -- The reasons at their moments.
@@ -116,10 +129,12 @@ local function other(self, e)
     self.to:instant(at, e.t, name, e)
 end
 
+local function is_event(e) return type(e) == "table" and type(e.t) == "number" and type(e.kind) == "string" end
+
 local function put_events(self, lines)
     for text in lines do
         local event = core.json_decode(text)
-        if event then
+        if is_event(event) then
             self.last = math.max(self.last, event.t)
             local put = kinds[event.kind] or other
             put(self, event)

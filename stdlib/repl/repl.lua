@@ -69,7 +69,7 @@ end
 local function run_entry(fn)
     evaluating = evaluating + 1
     local done <close> = setmetatable({}, { __close = function() evaluating = evaluating - 1 end })
-    local task = tasks.go(function()
+    local task = tasks.start(function()
         tasks.show_waits()
         return fn()
     end)

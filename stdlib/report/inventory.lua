@@ -48,12 +48,23 @@ local function link_entry(link, seen, others)
         ab = link.config.ab.values, ba = link.config.ba.values, up = link.is_up, removed = link.removed or nil }
 end
 
+-- The joints of nodes that ns-3 simulates, which no link of the fabric is for.
+local function add_simulated(links, node, seen, others)
+    for _, nic in ipairs(node.nics) do
+        local l = nic.link
+        links[#links + 1] = { name = l.name, a = node.name, b = end_entry(l.b, seen, others), up = l.is_up }
+    end
+end
+
 --- inventory.collect() -> { nodes = {...}, others = switches and radios, links = {...} }, or nil when there is nothing.
 --- A node: name, kind, state, mem, cpus, image, ip, position ({x, y} in metres or {longitude, latitude}). A link: name, a, b
---- (names of its ends; none: the way out of the experiment), ab, ba (settings), up, removed.
+--- (names of its ends; none: the way out of the experiment), ab, ba (settings; none: as the simulation has it), up, removed.
 function inventory.collect()
     local nodes, others, links, seen = {}, {}, {}, {}
-    for i, node in ipairs(testbed.nodes()) do nodes[i] = node_entry(node) end
+    for i, node in ipairs(testbed.nodes()) do
+        nodes[i] = node_entry(node)
+        if kind_of(node) == "simulated" then add_simulated(links, node, seen, others) end
+    end
     for _, list in ipairs { testbed.links(), testbed.removed_links() } do
         for _, link in ipairs(list) do links[#links + 1] = link_entry(link, seen, others) end
     end

@@ -95,7 +95,8 @@ function page.write(name, path, fn)
     if not problem then renamed, problem = os.rename(part, path) end
     if renamed then return path end
     os.remove(part)
-    return nil, problem
+    problem = tostring(problem)
+    return nil, problem:find(path, 1, true) and problem or ("%s: %s"):format(path, problem)
 end
 
 return page

@@ -15,15 +15,16 @@ thinning.LINE = 1 << 20
 local MARGIN = 0.95
 
 -- Events that many can be of; what is left out is from these.
-local MANY = { command = true, console = true, packet = true, qmp = true, move = true, ns3 = true }
+local MANY = { command = true, console = true, packet = true, qmp = true, move = true, ns3 = true, task = true }
 
 local function kind_of(line) return line:match('"kind": ?"(%w+)"') or "?" end
 
--- Of a command that failed, more is wanted than of the others.
+-- Of a command or a task that failed, more is wanted than of the others.
 local function is_bulk(line)
     local kind = kind_of(line)
     if not MANY[kind] then return false end
-    return kind ~= "command" or line:find('"status": ?0[,}]') ~= nil
+    if kind == "command" then return line:find('"status": ?0[,}]') ~= nil end
+    return not line:find('"ended": ?"failed"')
 end
 
 -- Lines of a file that look like whole ones.

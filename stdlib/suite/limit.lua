@@ -47,7 +47,7 @@ end
 --- cancelled. When the calling task is cancelled, fn is too, and that counts as its end. When another task fails meanwhile, fn
 --- is cancelled; then that failure, {message=, trace=}, comes second.
 function limit.run(seconds, fn)
-    local task = tasks.go(function()
+    local task = tasks.start(function()
         tasks.show_waits()
         fn()
     end)

@@ -2,6 +2,7 @@
 -- Runs the tests of a suite's registry. Nothing here yields by itself, and everything a test does may yield: the only barriers
 -- around it are pcall and xpcall, which let a yield through.
 
+local declarations = require "qemunet.suite.declarations"
 local errors = require "qemunet.errors"
 local suite = require "qemunet.suite.suite"
 local text = require "qemunet.text"
@@ -179,6 +180,7 @@ function runner.run(registry, opts)
     for _, entry in ipairs(selected) do
         local started = clock()
         registry.running = true
+        declarations.begin_test()
         if opts.on_start then opts.on_start(entry) end
         local failure = run_body(registry, entry, opts)
         registry.running = false

@@ -57,6 +57,8 @@ function suite.globals(registry)
     local globals = { check = checks.new(registry.match, passes), skip = skip }
     --- test(name, opts, fn): registers a test, which is run after the file's main part.
     -- A file with tests is a suite: `qemunet run` and `qemunet test` run them in order; an error fails one, the others go on.
+    -- What the main part declares is there for all of them. What a test declares, or a setup for it, is there until a later test
+    -- declares one of its names again: then all that the earlier test declared goes first, with power cut and links removed.
     -- @param name  what it is about
     -- @option timeout  after which the test is cancelled, and has failed (default: --test-timeout, 10 minutes)
     -- @param fn    function(), run between what setup and teardown have registered
@@ -73,10 +75,16 @@ function suite.globals(registry)
             timeout = opts.timeout }
     end
     --- setup(fn): registers what is run before each test; several in the order given.
-    -- When it fails, the test's body is left out.
+    -- When it fails, the test's body is left out. What it declares replaces what it declared for the test before; see test().
     -- @param fn  function()
     -- @example vm
-    --   setup(function() boot() end)
+    --   local a, b
+    --   setup(function()
+    --       a, b = host("a"), host("b")
+    --       link(a, b)
+    --       boot()
+    --   end)
+    --   test("a reaches b", function() a:succeed("ping -c 1 b") end)
     function globals.setup(fn)
         expect_registering(registry, "setup", fn)
         table.insert(registry.setups, fn)

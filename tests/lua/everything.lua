@@ -67,6 +67,25 @@ test("a loop", function()
     eventually(5, function() return s[1]:stats().storms + s[2]:stats().storms + s[3]:stats().storms > 0 end)
 end)
 
+test("tasks", function()
+    local child
+    local parent = go(function()
+        child = go(function() sleep("30ms") end) -- outlives its parent
+        sleep("10ms")
+    end)
+    parent:join(5)
+    local cancelled = go(sleep, 1000)
+    sleep(0)
+    cancelled:cancel()
+    after(1000, print):cancel()
+    pcall(cancelled.join, cancelled)
+    pcall(all, { go(error, "wrong") })
+    child:join(5)
+    at(0, function() mark("at once") end):join(5)
+    for _ = 1, 1002 do go(math.abs, 1):join() end
+    every(1000, print) -- until the end
+end)
+
 test("what the script records", function()
     mark("a mark")
     record { answer = 42, list = { 1, 2 } }

@@ -190,7 +190,15 @@ test("the command line", function()
     check.match(run(one .. " --out x.html"), "%-%-out is for several runs.*status 2\n$")
     check.match(run((one .. " "):rep(comparison.RUNS + 1)), "compares 20 runs at most, not 21\n.*status 2\n$")
     if not core.report_page("comparison") then skip "the program was built without npm" end
+    files.write(one .. "/report.html", "")
     check.equal(run("one two/"), "comparison.html\nstatus 0\n")
+    local function links_of(page)
+        local data = core.json_decode(read(top .. "/" .. page):match('id="comparison">(.-)</script>'))
+        return { data.runs[1].report, data.runs[2].report }
+    end
+    check.equal(links_of("comparison.html"), { "one/report.html", false })
+    run("../" .. top:match("[^/]+$") .. "/one two")
+    check.equal(links_of("comparison.html"), { false, false })
     check.equal(run(one .. " " .. two .. " --out other.html"), "other.html\nstatus 0\n")
     check.equal(core.stat(top .. "/other.html"), "file")
     check.match(run("one two --out none/x.html"), "No such file.*status 3\n$")

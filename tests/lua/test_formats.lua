@@ -21,14 +21,51 @@ test("the run, one of whose tests fails", function() check.equal(status, 1) end)
 test("every event is documented, and every kind that needs no machine was there", function()
     local kinds = formats.check_events(folder)
     check.equal(names(kinds), { "capture", "command", "crash", "end", "fault", "fidelity", "host", "link", "mark", "move",
-        "packet", "partition", "radio", "record", "repetition", "start", "storm", "sync", "teardown", "test",
-        "traffic", "trigger" })
+        "packet", "partition", "radio", "record", "repetition", "start", "storm", "sync",
+        "task", "tasks", "teardown", "test", "traffic", "trigger" })
     check.equal({ kinds.start, kinds["end"], kinds.fidelity }, { 1, 1, 1 })
+end)
+
+local function tasks_of(events)
+    local list = {}
+    for line in io.lines(events) do
+        local event = json.decode(line)
+        if event.kind == "task" then list[#list + 1] = event end
+    end
+    return list
+end
+
+test("each task, and how it ended", function()
+    local by_number, by_end, child = {}, {}, nil
+    for _, each in ipairs(tasks_of(folder .. "/events.jsonl")) do
+        by_end[each.ended] = by_end[each.ended] or {}
+        table.insert(by_end[each.ended], each)
+        by_number[each.task], child = each, each.parent and each or child
+        check.match(each.where, "everything%.lua:%d+$")
+    end
+    check.equal({ #by_end.failed, #by_end.cancelled, #by_end["cut off"] }, { 1, 2, 1 })
+    check.equal({ by_end.failed[1].name, by_end.failed[1].error }, { "go", "wrong" })
+    check.equal(by_end["cut off"][1].name, "every")
+    local never = by_end.cancelled[1].started and by_end.cancelled[2] or by_end.cancelled[1]
+    check.equal({ never.name, never.started }, { "after", nil })
+    local parent = by_number[child.parent]
+    check.equal({ parent.name, parent.parent, child.name, child.task - parent.task }, { "go", nil, "go", 1 })
+    check.less(parent.t, child.t)
+end)
+
+test("of a thousand tasks that end in the same way, the others are counted", function()
+    local of_line, left_out = {}
+    for _, each in ipairs(tasks_of(folder .. "/events.jsonl")) do of_line[each.where] = (of_line[each.where] or 0) + 1 end
+    for line in io.lines(folder .. "/events.jsonl") do
+        local event = json.decode(line)
+        if event.kind == "tasks" then left_out = event end
+    end
+    check.equal({ left_out.count, left_out.ended, of_line[left_out.where] }, { 2, "returned", 1000 })
 end)
 
 test("result.json", function()
     local result = formats.check_result(folder)
-    check.equal({ result.verdict, #result.tests, result.args }, { "failed", 8, {} })
+    check.equal({ result.verdict, #result.tests, result.args }, { "failed", 9, {} })
     check.equal(names(result.series), { 'odd, "quoted"\nname', "plain" })
 end)
 
@@ -36,13 +73,14 @@ test("series.csv", function() check.equal(formats.check_series(folder), 3) end)
 
 test("trace.json: slices nest, and everything has its place", function()
     local slices, instants, counters = formats.check_trace(folder)
-    check.equal(names(slices), { "a", "b", "experiment", "faults", "links" })
+    check.equal(names(slices), { "a", "b", "experiment", "faults", "links", "tasks" })
     check.equal(names(slices.a)[1], "commands")
     check.less(3, #names(slices.a), "four commands at one time have four threads")
     check.less(2, slices.b.state)
-    check.equal({ slices.experiment.tests, slices.experiment.sync, slices.experiment.experiment }, { 8, 2, 1 })
+    check.equal({ slices.experiment.tests, slices.experiment.sync, slices.experiment.experiment }, { 9, 2, 1 })
     check.less(2, slices.links["a--b"])
     check.is_true(slices.faults.faults + (slices.faults["faults 2"] or 0) + (slices.faults["faults 3"] or 0) == 4)
+    check.less(2, #names(slices.tasks), "a task and what outlives it have two threads")
     check.is_true(instants["a mark"] and counters.plain and counters['odd, "quoted"\nname'])
 end)
 

@@ -29,6 +29,17 @@ test("series: values with their times, also in series.csv", function()
         '0.000000,"odd, ""name""",,1' })
 end)
 
+test("series: of more values than are kept, the newest and the summary are right", function()
+    local all <const> = require "qemunet.record.series"
+    local kept = all.KEPT
+    local restore <close> = setmetatable({}, { __close = function() all.KEPT = kept end })
+    all.KEPT = 2
+    local s = series("many")
+    for i, v in ipairs { 4, 1, -1, 8 } do s:add(v, i) end
+    check.equal({ s:values(), #s, { s:last() } }, { { 4, 1 }, 4, { 8, 4 } })
+    check.equal(all.summary().many, { unit = "", count = 4, last = 8, mean = 3.0, min = -1, max = 8 })
+end)
+
 test("series: misuse", function()
     blames(function() series() end, "^series: want a name$")
     blames(function() series("rtt", "s") end, '^series: "rtt" is in "ms" already, not in "s"$')

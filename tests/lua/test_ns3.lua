@@ -2,6 +2,7 @@
 -- Simulations of ns-3's with hosts and simulated nodes: what passes, what is known, what is told of, and what goes wrong.
 
 local core = require "qemunet.core"
+local inventory = require "qemunet.report.inventory"
 
 local possible, why = pcall(function()
     boot(host("probe"))
@@ -114,6 +115,19 @@ test("a medium that cannot be made leaves nothing on its nodes", function()
     raises("node: ns3.* was closed", other.node, other, "later")
     check.is_true(net:node("later") ~= nil)
     raises("bad node name nil", net.node, net)
+end)
+
+test("a run's topology has simulated nodes, and what joins them", function()
+    local net = ns3()
+    local a, r = new_host(), new_node(net)
+    local medium = net:csma { a, r }
+    local ends, kinds = {}, {}
+    local found = inventory.collect()
+    for _, l in ipairs(found.links) do ends[#ends + 1] = l.b == medium.name and l.a or nil end
+    for _, other in ipairs(found.others) do kinds[other.name] = other.kind end
+    check.equal(ends, { r.name, a.name })
+    check.equal(kinds[medium.name], "medium")
+    net:close()
 end)
 
 test("simulated nodes route, and run applications", function()
@@ -265,6 +279,14 @@ test("on: tx, rx, drop, a trace path; nth, count, cancel, wait", function()
     local drop = net:on("drop", { node = b, nth = 2 }):wait(20)
     flood:stop()
     check.match(drop.source, "Drop")
+    local every = net:on("/NodeList/*/DeviceList/*/$ns3::CsmaNetDevice/MacTx")
+    local own = net:on("/NodeList/*/DeviceList/*/$ns3::CsmaNetDevice/MacTx", { node = a })
+    local named = net:on(("/Names/%s/DeviceList/*/$ns3::CsmaNetDevice/MacTx"):format(b.name))
+    ping(a, b)
+    check.equal(named:wait(5).node, b.name)
+    check.is_true(every.count >= own.count + named.count)
+    for _ = 1, own.count do check.equal(own:wait(5).node, a.name) end
+    raises("no object of .* has the path", net.on, net, "/NodeList/*/$ns3::Ipv4L3Protocol/Drop", { node = a })
     raises("has no trace source Nothing; it has: ", net.on, net, "/NodeList/*/$ns3::Ipv4L3Protocol/Nothing")
     raises("no object has the path", net.on, net, "/NodeList/*/$ns3::TcpL4Protocol/SocketList/*/CongState")
     raises('not ctx; did you mean "tx"', net.on, net, "ctx")
@@ -311,7 +333,9 @@ test("schedule and at: instants of the simulation", function()
         check.is_true(spread >= 0 and results[a].offset > 0 and results[b].offset > 0)
         return happened.time
     end)
+    local never = net:schedule(1e18, function() end)
     check.is_true(net:schedule(0, function() end):wait(5) ~= nil, "at once when it has passed")
+    check.equal(never.count, 0)
 end)
 
 test("release: commands start with an event; sync{} as its argument, or the table alone", function()
@@ -374,7 +398,7 @@ end)
 
 -- Runs that fail ----------------------------------------------------------------------------------------------------------
 
--- Runs a script by itself. Returns its exit status, and what it said.
+-- Runs a script by itself. Returns its exit status, what it said, and its run's files: {[name]=contents}.
 local function run(script, environment)
     local path = os.tmpname()
     local file <close> = assert(io.open(path, "w"))
@@ -385,8 +409,24 @@ local function run(script, environment)
     local said <close> = assert(io.popen(("%s '%s' run -q --allow-host '%s' --out '%s' 2>&1; echo $?"):format(environment or "",
         program, path, out)))
     local text = said:read("a")
-    local files = assert(io.popen(("ls '%s'; rm -rf '%s' '%s'"):format(out, out, path))):read("a")
+    local files = {}
+    for name in assert(io.popen(("ls '%s'"):format(out))):lines() do
+        local kept <close> = assert(io.open(out .. "/" .. name, "rb"))
+        files[name] = kept:read("a") -- nil of a folder
+    end
+    os.execute(("rm -rf '%s' '%s'"):format(out, path))
     return tonumber(text:match("(%d+)\n$")), text, files
+end
+
+-- How many packets a capture holds, whose last is whole; see the manual page pcap-savefile(5).
+local function packets_of(capture)
+    local at, n = 25, 0
+    while at <= #capture do
+        local length = string.unpack("<I4", capture, at + 8)
+        at, n = at + 16 + length, n + 1
+    end
+    check.equal(at, #capture + 1)
+    return n
 end
 
 test("what ns-3 itself finds wrong ends the run, with its words", function()
@@ -439,7 +479,58 @@ test("pcap: each device's file is complete", function()
         check.is_true(a:ok("ping -c 1 b"))
     ]]
     check.equal({ status, said:match("rror.*") }, { 0 })
-    for _, name in ipairs { "ns3%-csma1%-a", "ns3%-csma1%-b", "ns3%-csma1%-c", "ns3%-p2p2%-a", "ns3%-wifi3%-b" } do
-        check.match(files, name .. "%.pcap")
+    for _, name in ipairs { "csma1-a", "csma1-b", "csma1-c", "wifi3-a", "wifi3-b" } do
+        local n = packets_of(files["ns3-" .. name .. ".pcap"])
+        check.is_true(n >= (name:find "csma" and 4 or 0)) -- of ARP, and of ping
     end
+    check.is_true(files["ns3-p2p2-a.pcap"] ~= nil and files["ns3-p2p2-c.pcap"] ~= nil)
+end)
+
+-- How late the simulation was that was worst, by the run's verdict.
+local function late_of(files) return json.decode(files["result.json"]).fidelity.measures.ns3_lateness.value end
+
+-- A script whose simulation gets a signal.
+local SIGNALLED = [[
+    local net = ns3 { pcap = true }
+    net:csma { host("a"), host("b") }
+    boot()
+    local own = io.open("/proc/self/stat"):read("n")
+    local child = io.popen("pgrep -P " .. own .. " qemunet-ns3"):read("n")
+    os.execute("kill -%s " .. child)
+]]
+
+test("a simulation that stands still is told of, ends, and counts as late", function()
+    local status, said, files = run(SIGNALLED:format("STOP") .. [[
+        local _, why = check.raises(function() net:call("stats", { where = "asked" }, nil, 0.1) end)
+        check.match(why, "asked: the simulation did not answer within 0.1 s")
+        print(child)
+    ]])
+    check.equal(status, 0)
+    check.less(1.9, late_of(files))
+    check.is_true(not core.stat("/proc/" .. said:match("^(%d+)\n")))
+end)
+
+test("a simulation that is closed is judged, too", function()
+    local status, _, files = run [[
+        local net = ns3()
+        local a = host("a")
+        net:csma { a, net:node("s") }
+        a:succeed("ping -c 20 -i 0.02 s")
+        eventually(20, function() return net:stats().lateness.count >= 100 end)
+        net:close()
+        check.equal(#a.nics, 0)
+    ]]
+    check.equal(status, 0)
+    check.less(0, late_of(files))
+end)
+
+test("a script that is stopped in its middle leaves captures that are whole, and no process", function()
+    local status, said, files = run(SIGNALLED:format("CONT") .. [[
+        print(child)
+        os.execute("kill -TERM " .. own)
+        sleep(20)
+    ]])
+    check.equal(status, 130)
+    check.is_true(packets_of(files["ns3-csma1-a.pcap"]) >= 0)
+    check.is_true(not core.stat("/proc/" .. said:match("^(%d+)\n")))
 end)

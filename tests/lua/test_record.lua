@@ -4,6 +4,7 @@
 
 local core = require "qemunet.core"
 local files = require "folder"
+local trace = require "qemunet.record.trace"
 
 local top
 setup(function() top = files.make() end)
@@ -40,6 +41,44 @@ test("values are recorded as they were then", function()
     local result = result_of(folder)
     check.equal({ status, result.recorded, result.parameters },
         { 0, { list = { 1, 2 }, deep = { list = { 1, 2 } } }, { own = { 3 } } })
+end)
+
+-- The entries of the trace that is made of such events, by their names.
+local function trace_of(events)
+    local entries, lines = {}, {}
+    for i, event in ipairs(events) do lines[i] = core.json_encode(event) end
+    files.write(top .. "/events.jsonl", table.concat(lines, "\n") .. "\n")
+    check.is_nil(trace.write(top))
+    for _, e in ipairs(core.json_decode(files.read(top .. "/trace.json")).traceEvents) do
+        if e.name then entries[e.name] = e end
+    end
+    return entries
+end
+
+test("trace.json: what has not ended lasts to the end, what is no running state is a moment, long texts are cut", function()
+    local entries = trace_of {
+        { t = 0, kind = "start", file = "x.lua" }, { t = 1, kind = "vm", node = "a", state = "booting" },
+        { t = 2, kind = "fault", event = "start", fault = "cut", target = "l" }, { t = 3, kind = "vm", node = "a", state = "crashed" },
+        { t = 4, kind = "command", node = "a", cmd = ("x"):rep(5000), started = 3, finished = 4, stdout = ("y"):rep(5000) },
+        { t = 5, kind = "mark", text = "last" } }
+    check.equal({ entries["cut l"].ph, entries["cut l"].ts, entries["cut l"].dur }, { "X", 2e6, 3e6 })
+    check.equal({ entries.crashed.ph, entries.booting.ph }, { "i", "B" })
+    local cut = ("x"):rep(1000) .. "..."
+    check.equal({ entries[cut].args.cmd, #entries[cut].args.stdout }, { cut, 1003 })
+end)
+
+test("trace.json: of records that are damaged", function()
+    local function entries_of(text)
+        files.write(top .. "/events.jsonl", text)
+        check.is_nil(trace.write(top))
+        return #core.json_decode(files.read(top .. "/trace.json")).traceEvents
+    end
+    local none = entries_of("")
+    check.less(none, entries_of('{"t":1,"kind":"mark","text":"x"}\n'))
+    check.equal(entries_of('{"kind":"mark"}\n7\n"x"\n{"t":2,"ki'), none)
+    files.write(top .. "/events.jsonl", '{"t":1,"kind":"fidelity"}\n')
+    check.is_true(trace.write(top) ~= nil)
+    check.equal(core.stat(top .. "/trace.json.part"), nil)
 end)
 
 test("a disk that is full: the run says so as soon as an event is lost, and has not passed", function()

@@ -3,7 +3,7 @@
 -- that the page needs. How it looks is for tests/report.
 
 local core = require "qemunet.core"
-local excerpt = require "qemunet.report.excerpt"
+local excerpt = require "qemunet.record.excerpt"
 local files = require "folder"
 local page = require "qemunet.report.page"
 local report = require "qemunet.report.report"
@@ -37,11 +37,11 @@ local function written()
     return read(assert(report.write(folder)))
 end
 
--- What excerpt has recorded while fn ran.
+-- What excerpt has recorded while fn(list of it) ran.
 local function events_of(fn)
     local list, event = {}, core.event
     core.event = function(e) list[#list + 1] = e end
-    local ok, why = pcall(fn)
+    local ok, why = pcall(fn, list)
     core.event = event
     excerpt.reset()
     if not ok then error(why, 0) end
@@ -147,6 +147,13 @@ test("rows that broke off are left out, and the others are there", function()
     end
 end)
 
+test("a line that is far too long is left out", function()
+    write("events.jsonl", lines { '{"t":1,"kind":"mark","text":"' .. ("x"):rep(thinning.LINE) .. '"}', '{"t":2,"kind":"mark"}' })
+    local kept = {}
+    check.equal({ thinning.events(folder .. "/events.jsonl", function(line) kept[#kept + 1] = line end) }, { 2, 1 })
+    check.equal(kept, { '{"t":2,"kind":"mark"}' })
+end)
+
 test("of too many values the least and the greatest stay", function()
     local list = { "t,series,unit,value" }
     for i = 1, 1000 do list[#list + 1] = ('%d,"a, \nb",ms,%d'):format(i, i == 501 and -7 or i == 502 and 99 or i % 3) end
@@ -193,6 +200,22 @@ test("a console's lines are events, readable and not too many", function()
         for i = 1, 10000 do excerpt.console("a", "line " .. i .. "\n") end
     end)
     check.less(#list, excerpt.LINES_AT_ONCE + 100)
+    local many, most = excerpt.LINES_AT_ONCE, excerpt.LINES
+    list = events_of(function(told)
+        excerpt.LINES_AT_ONCE = 2
+        excerpt.reset()
+        for i = 1, 5 do excerpt.console("a", "line " .. i .. "\n") end
+        eventually(10, function() excerpt.console("a", "later\n") return #told == 3 end, { every = "5ms" })
+    end)
+    check.equal({ #list, list[1].dropped, list[3].text }, { 3, nil, "later" })
+    check.less(2, list[3].dropped)
+    excerpt.LINES_AT_ONCE, excerpt.LINES = many, 3
+    list = events_of(function()
+        excerpt.reset()
+        for i = 1, 5 do excerpt.console("n" .. i, "x\n") end
+    end)
+    excerpt.LINES = most
+    check.equal(#list, 3)
     -- In a time that grows with its square, this would take the time limit of a test.
     check.equal(events_of(function() excerpt.console("c", ("\0"):rep(16 << 20)) end), {})
 end)
@@ -204,6 +227,8 @@ local a, b = host("a"), host("b")
 local cable = link(a, b, { delay = "2ms", ab = { loss = "1%" } })
 hub("old"):connect(a)
 switch("new"):connect(a)
+link(a, b):remove()
+radio("air", { range = 100 }):join(responder("far"), { 30, 40 })
 boot()
 a:succeed("ping -c 2 -i 0.01 b")
 a:run("echo out; echo err >&2; head -c 100000 /dev/zero; exit 3")
@@ -220,7 +245,10 @@ record { answer = 42 }
     check.equal({ node.name, node.kind, cable.a, cable.b }, { "a", "host", "a", "b" })
     local others = {}
     for _, other in ipairs(result.topology.others) do others[other.name] = other.kind end
-    check.equal(others, { old = "hub", new = "switch" })
+    check.equal(others, { old = "hub", new = "switch", air = "radio" })
+    local removed = {}
+    for _, one in ipairs(result.topology.links) do removed[#removed + 1] = one.removed and one.name end
+    check.equal({ removed, result.topology.nodes[3].position }, { { "a--b-2" }, { x = 30, y = 40 } })
     check.near(cable.ab.delay, 0.003, 1e-9)
     local commands = {}
     for line in io.lines(folder .. "/run/events.jsonl") do

@@ -128,6 +128,22 @@ test("nonsense at the socket does no harm", function()
     check.equal(finish(p), 0)
 end)
 
+test("one who asks again and again, and does not read, is cut off: nothing piles up", function()
+    local p = begin()
+    local pid = listed()[1].pid
+    local function descriptors() return #core.names(("/proc/%d/fd"):format(pid)) end
+    local before = descriptors()
+    write("ask.sh", ([[
+        yes '{"want": "page", "since": 0}' | timeout 60 nc -U qemunet/%d |
+            { head -c 100000 >/dev/null; : >asked; until [ -e go ]; do sleep 0.05; done; }
+    ]]):format(pid))
+    shell("sh ask.sh >ask.log 2>&1 & true")
+    eventually(20, function() return core.stat(folder .. "/asked") end)
+    eventually(20, function() return descriptors() == before end)
+    check.equal(#listed(), 1)
+    check.equal(finish(p), 0)
+end)
+
 test("other users are refused", function()
     if shell("id -u") ~= "0\n" then skip("only root can be another user") end
     local p = begin()

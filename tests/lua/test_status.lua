@@ -55,13 +55,20 @@ local function screen_of(bytes)
     return lines
 end
 
-local function run(...)
+local function write_experiment(text)
     local file <close> = assert(io.open(folder .. "/x.lua", "w"))
-    file:write(EXPERIMENT)
-    local p = session.start(folder, "run", "x.lua", ...)
+    file:write(text)
+end
+
+local function listen_to(p)
     local bytes = {}
     p.screen:listen(function(data) bytes[#bytes + 1] = data end)
     return p, bytes
+end
+
+local function run(...)
+    write_experiment(EXPERIMENT)
+    return listen_to(session.start(folder, "run", "x.lua", ...))
 end
 
 local function printed(bytes)
@@ -85,6 +92,20 @@ test("the status is shown below the output, and is gone afterwards", function()
     check.equal(printed(bytes), PRINTED)
     check.is_true(not all:find("\27[2m", 1, true), "no colours with NO_COLOR")
     check.is_true(not all:find("half[^w]*0:0", 1), "a line that has not ended is not written behind")
+end)
+
+test("stopped by Ctrl-Z, it leaves its place to the shell", function()
+    write_experiment('print("one") link(responder("a"), responder("b")) sleep(60)')
+    local p, bytes = listen_to(session.start_program(folder, "/bin/sh", "-mc",
+        session.QEMUNET .. " run x.lua --out stopped; echo in the shell; read x; fg"))
+    p:see("1 link")
+    p:type("\26")
+    p:see("in the shell")
+    check.is_true(not table.concat(screen_of(table.concat(bytes)), "\n"):find("1 link", 1, true), "the status is gone")
+    p:type("\r")
+    p:see("1 link")
+    p:type("\3")
+    check.equal({ p:finish() }, { 130, "kept" })
 end)
 
 test("there is none with -q, nor anything of a terminal on a pipe", function()

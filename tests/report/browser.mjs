@@ -101,15 +101,24 @@ async function takePictures(page, name) {
     await page.pdf({ path: join(folder, `${name}.pdf`), format: "A4" });
 }
 
-async function checkExperiment(name, command, output) {
+async function checkTask(page, name, task) {
+    check(`${name}: a task can be pointed at`, await clickOn(page, `${task}: returned`));
+    const sheet = await page.locator("#sheet").textContent();
+    check(`${name}: and its line be read`, sheet.includes(`${name}.lua:`), sheet.slice(0, 300));
+    await page.keyboard.press("Escape");
+}
+
+async function checkExperiment(name, command, output, task) {
     const page = await open(name);
     const result = readResult(name);
     const verdict = await page.locator(".verdict .badge").first().textContent();
     check(`${name}: the verdict`, verdict.includes(result.verdict), verdict);
-    const expected = 1 + list(result.topology.nodes).length + list(result.topology.links).length;
+    const hasTasks = task !== undefined;
+    const expected =
+        1 + hasTasks + list(result.topology.nodes).length + list(result.topology.links).length;
     const lanes = await lanesByKeyboard(page);
     check(
-        `${name}: a lane for the experiment, each node and each link`,
+        `${name}: a lane for the experiment, its tasks if it has any, each node and each link`,
         lanes.size === expected,
         `${lanes.size} of ${expected}: ${[...lanes]}`,
     );
@@ -118,6 +127,7 @@ async function checkExperiment(name, command, output) {
     check(`${name}: and its output be read`, sheet.includes(output), sheet.slice(0, 300));
     await page.keyboard.press("Escape");
     check(`${name}: Escape closes it`, await page.locator("#sheet").isHidden());
+    if (hasTasks) await checkTask(page, name, task);
     const plots = await page.locator("figure.plot").count();
     check(`${name}: plots of its links`, plots >= 2, String(plots));
     await takePictures(page, name);
@@ -133,8 +143,8 @@ async function checkExperiment(name, command, output) {
 async function checkKeyboard() {
     const page = await open("hello");
     await page.focus(".lanes");
-    await page.keyboard.press("ArrowDown");
-    await page.keyboard.press("ArrowDown");
+    for (let i = 0; i < 3; i++) await page.keyboard.press("ArrowDown"); // the experiment, its tasks, a
+    await page.keyboard.press("Home");
     for (let i = 0; i < 20 && !(await said(page)).includes("command ping -c 1 b"); i++)
         await page.keyboard.press("ArrowRight");
     await page.keyboard.press("Enter");
@@ -360,7 +370,7 @@ async function checkComparison() {
     await page.close();
 }
 
-await checkExperiment("hello", "ping -c 20", "20 packets transmitted");
+await checkExperiment("hello", "ping -c 20", "20 packets transmitted", "after hello.lua:17");
 await checkExperiment("faults", "echo", "ended");
 await checkExperiment("suite", "ping", "packets transmitted");
 await checkKeyboard();

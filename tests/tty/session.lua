@@ -32,12 +32,12 @@ local function connect(name, feed)
     return conditions.eventually(20, function() return core.connect(name, feed) end, { every = "2ms" })
 end
 
---- Starts `qemunet ...` in a folder, where its history and runs are too.
-function session.start(folder, ...)
+--- Starts a program in a folder, where its history and runs are too.
+function session.start_program(folder, ...)
     count = count + 1
     local name = ("qemunet-tty-%s-%d"):format(folder:match("[^/]*$"), count)
     local words = { PTY, name, "/usr/bin/env", "-C", folder, "XDG_STATE_HOME=" .. folder, "HOME=" .. folder,
-        "XDG_CACHE_HOME=" .. CACHE, "XDG_RUNTIME_DIR=" .. folder, "TERM=xterm", "NO_COLOR=1", session.QEMUNET, ... }
+        "XDG_CACHE_HOME=" .. CACHE, "XDG_RUNTIME_DIR=" .. folder, "TERM=xterm", "NO_COLOR=1", ... }
     local self = setmetatable({ screen = console.stream("terminal"), over = core.future() }, Session)
     words.output, words.on_end = folder .. "/pty.log", function(...) self.over:set(...) end
     self.process = assert(core.process(words))
@@ -45,6 +45,9 @@ function session.start(folder, ...)
     self.pid = tonumber(self:see("\\[pid (\\d+)\\]")[1])
     return self
 end
+
+--- Starts `qemunet ...` there.
+function session.start(folder, ...) return session.start_program(folder, session.QEMUNET, ...) end
 
 --- Waits for a match of a PCRE2 pattern in what comes from now on. One that begins with a line break matches at the beginning of
 --- a line, also where the status of the run was taken away from there.

@@ -40,15 +40,18 @@ static void folder_is_made(void)
     scratch_close(&scratch);
 }
 
-static void folder_without_a_result_is_used_again(void)
+static void folder_that_is_empty_is_used_and_that_of_a_killed_run_refused(void)
 {
     struct scratch scratch;
     struct record *record = NULL;
     scratch_open(&scratch);
-    for (int i = 0; i < 2; i++) {
-        CHECK_INT(record_open(&record, "here", "x"), 0);
-        record_close(record);
-    }
+    CHECK_INT(mkdir("here", 0755), 0);
+    CHECK_INT(record_open(&record, "here", "x"), 0);
+    record_event(record, json_pack("{s:i}", "first", 1));
+    record_close(record);
+    record = NULL;
+    CHECK_INT(record_open(&record, "here", "x"), -EEXIST);
+    CHECK_STR(read_text("here/events.jsonl"), "{\"first\":1}\n");
     scratch_close(&scratch);
 }
 
@@ -176,7 +179,8 @@ static void nothing_follows_half_an_event(void)
 
 static const struct check_test tests[] = {
     {"the folder is made, with its parents", folder_is_made},
-    {"a folder without a result is used again", folder_without_a_result_is_used_again},
+    {"an empty folder is used, that of a killed run is not",
+     folder_that_is_empty_is_used_and_that_of_a_killed_run_refused},
     {"a folder with a result is refused and left as it is", folder_with_a_result_is_refused},
     {"a folder that cannot be made", folder_that_cannot_be_made},
     {"dated names never collide", dated_names_never_collide},

@@ -40,7 +40,7 @@ run counted.lua --out "$folder/counted" -q
 result $? "the links' counters are in the result, also of one that was removed"
 
 run fine.lua --out "$folder/fine"
-[ "$status" = 3 ] && says err 'fine: it holds the result of an earlier run'
+[ "$status" = 3 ] && says err 'fine: it holds an earlier run'
 result $? "a folder with a result is not written over: status 3"
 
 script wrong <<'END'

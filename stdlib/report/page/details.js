@@ -3,7 +3,7 @@
 
 import { element, terms } from "./elements.js";
 import { bytes, counted, moment, seconds, settings, value } from "./format.js";
-import { ending } from "./lanes.js";
+import { ending, taskEnding, taskLabel } from "./lanes.js";
 
 // An output as it was kept: its beginning, how much is missing, its end.
 function output(name, event) {
@@ -82,15 +82,39 @@ function test(event) {
     ];
 }
 
+// The task that started it, as far as that was recorded.
+function starter(event, lane) {
+    if (event.parent === undefined) return null;
+    const bar = lane.bars.find((bar) => bar.event.task === event.parent);
+    return `task ${value(event.parent)}${bar ? `, ${taskLabel(bar.event)}` : ""}`;
+}
+
+function task(event, lane) {
+    const started = event.started;
+    return [
+        terms([
+            ["task", value(event.task)],
+            ["started with", event.name],
+            ["in line", event.where],
+            ["by", starter(event, lane)],
+            ["began", started === undefined ? "never" : moment(started)],
+            ["ended", moment(event.t)],
+            ["took", started === undefined ? null : seconds(event.t - started)],
+            ["how", taskEnding(event)],
+        ]),
+        event.error ? element("pre", { tabindex: "0" }, event.error) : null,
+    ];
+}
+
 function ofItem(item) {
     const { event } = item;
-    const bodies = { command, test };
+    const bodies = { command, task, test };
     return {
         title:
             event.kind === "command"
                 ? `Command on ${event.node}`
                 : `${item.lane.title}: ${item.text}`.slice(0, 160),
-        body: (Object.hasOwn(bodies, event.kind) ? bodies[event.kind] : fields)(event),
+        body: (Object.hasOwn(bodies, event.kind) ? bodies[event.kind] : fields)(event, item.lane),
     };
 }
 
@@ -108,7 +132,7 @@ function ofCable(cable, run) {
             {},
             [
                 `${from} \u2192 ${to} (${way})`,
-                settings(cable[way]) || "perfect cable",
+                cable[way] ? settings(cable[way]) || "perfect cable" : "as ns-3 simulates it",
                 c ? counted(c.delivered, "packet") : "",
                 c ? bytes(c.bytes) : "",
                 c ? String(lost) : "",

@@ -11,11 +11,16 @@ const HEIGHT = 118;
 // A value for each interval, as steps.
 const STEPS = uPlot.paths.stepped({ align: 1 });
 
+const ROOM = 8; // pixels that each point has at least, on average, where points are drawn
+
+// Also of points that are all at one moment, where there is no line to be seen.
+const hasRoom = (u, _, first, last) => (last - first) * ROOM * devicePixelRatio <= u.bbox.width;
+
 // How a line is drawn: as steps, as pieces, or from point to point.
 const SHAPES = {
     steps: { paths: STEPS, points: { show: false } },
     pieces: { points: { show: false } },
-    points: { points: { size: 4 } },
+    points: { points: { size: 4, show: hasRoom } },
 };
 
 /** A line of a figure. */
@@ -89,9 +94,12 @@ function plotOptions(clock, marks, lines, text, size) {
     };
 }
 
+const LEAST = 1e-30; // uPlot's axes know no smaller steps
+
 // From 0 where that is near, and never empty.
 function span(min, max) {
     if (min === null || max === null || min === undefined) return [0, 1];
+    if (Math.max(Math.abs(min), Math.abs(max)) < LEAST) return [0, 1];
     if (min >= 0 && min < max * 0.6) min = 0;
     if (min === max) return min === 0 ? [0, 1] : [min - Math.abs(min) * 0.1, max + Math.abs(max) * 0.1];
     return [min, max + (max - min) * 0.05];

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The lanes of the timeline: one of the experiment, one for each node, one for each link. A lane has bands (the state it is
-// in), rows of bars that do not overlap (commands, faults), and points.
+// The lanes of the timeline: one of the experiment, one of its tasks, one for each node, one for each link. A lane has bands
+// (the state it is in), rows of bars that do not overlap (commands, faults), and points.
 
-import { moment, seconds, settings } from "./format.js";
+import { counted, moment, seconds, settings } from "./format.js";
 
-const ROWS_MAX = 6; // what more overlaps shares the last
+// What more overlaps shares the last row.
+const ROWS_MAX = 6,
+    TASK_ROWS_MAX = 12;
 
 export const SIZE = { band: 16, row: 18, points: 16, traffic: 18, gap: 8, least: 26 };
 
@@ -193,25 +195,42 @@ const ofExperiment = {
             event: e,
         });
     },
+};
+
+const TASK_LOOKS = { returned: "task", failed: "failed" };
+
+/** What a task is called: how it was started, and the line without its folder. */
+export const taskLabel = (event) => shown(`${event.name} ${String(event.where).replace(/^.*\//, "")}`);
+
+/** How a task ended, in words. */
+export const taskEnding = (event) =>
+    event.ended === "cut off" ? "cut off by the end of the run" : shown(event.ended);
+
+const ofTasks = {
     task(lane, e) {
-        lane.bars.push({
-            t0: e.started ?? e.t,
-            t1: e.finished ?? e.t,
-            look: e.error ? "failed" : "task",
-            label: shown(e.name),
-            text: `task ${shown(e.name)}`,
-            event: e,
-        });
+        const label = taskLabel(e),
+            look = TASK_LOOKS[e.ended] ?? "internal";
+        if (e.started === undefined) {
+            lane.points.push(point(e, "quiet", `${label}: ${taskEnding(e)}, never begun`));
+            return;
+        }
+        const text = `${label}: ${taskEnding(e)}, ${seconds(e.t - e.started)}`;
+        lane.bars.push({ t0: e.started, t1: e.t, look, label, text, event: e });
+    },
+    tasks(lane, e) {
+        const more = counted(e.count, "more task");
+        lane.points.push(point(e, "quiet", `${taskLabel(e)}: ${more}, ${taskEnding(e)}, not recorded`));
     },
 };
 
 // Bars into rows in which they do not overlap.
 function stack(lane) {
     lane.bars.sort((a, b) => a.t0 - b.t0 || b.t1 - a.t1);
-    const ends = [];
+    const ends = [],
+        most = lane.kind === "tasks" ? TASK_ROWS_MAX : ROWS_MAX;
     for (const bar of lane.bars) {
         let row = ends.findIndex((end) => end <= bar.t0);
-        if (row < 0) row = Math.min(ends.length, ROWS_MAX - 1);
+        if (row < 0) row = Math.min(ends.length, most - 1);
         ends[row] = Math.max(ends[row] ?? 0, bar.t1);
         (lane.rows[row] ??= []).push(bar);
     }
@@ -256,9 +275,10 @@ function tellLate(reason, event, lane) {
     );
 }
 
-/** The lanes of a run, the experiment's first, then nodes, then links; and the marks: [{ t, text }]. */
+/** The lanes of a run, the experiment's first, then its tasks', nodes, links; and the marks: [{ t, text }]. */
 export function makeLanes(run) {
-    const experiment = newLane("experiment", "experiment");
+    const experiment = newLane("experiment", "experiment"),
+        tasks = newLane("tasks", "tasks");
     const nodes = new Map(),
         links = new Map(),
         marks = [],
@@ -266,7 +286,7 @@ export function makeLanes(run) {
     const node = (name) => nodes.get(name) ?? nodes.set(name, newLane("node", String(name))).get(name);
     const link = (name) => links.get(name) ?? links.set(name, newLane("link", String(name))).get(name);
     for (const one of run.nodes) node(one.name);
-    for (const one of run.cables) link(one.name);
+    for (const one of run.cables) if (one.ab) link(one.name);
 
     const teardown = run.events.find((event) => event.kind === "teardown")?.t ?? Infinity;
     // A fault's target is a node's or a link's name, or several.
@@ -289,6 +309,8 @@ export function makeLanes(run) {
             ofNode[event.kind](node(event.node), event, teardown);
         } else if (event.link !== undefined && Object.hasOwn(ofLink, event.kind)) {
             ofLink[event.kind](link(event.link), event);
+        } else if (Object.hasOwn(ofTasks, event.kind)) {
+            ofTasks[event.kind](tasks, event);
         } else if (Object.hasOwn(ofExperiment, event.kind)) {
             ofExperiment[event.kind](experiment, event);
         } else {
@@ -299,7 +321,8 @@ export function makeLanes(run) {
         }
     }
     for (const sampled of run.links) link(sampled.name).traffic = trafficOf(sampled);
-    const lanes = [experiment, ...nodes.values(), ...links.values()];
+    const has = (lane) => lane.bars.length + lane.points.length > 0;
+    const lanes = [experiment, ...[tasks].filter(has), ...nodes.values(), ...links.values()];
     for (const lane of lanes) finish(lane, run.end);
     return { lanes, marks };
 }
@@ -308,7 +331,7 @@ export function makeLanes(run) {
 const LOOKS = [
     ["command", "command", false],
     ["failed", "failed", false],
-    ["internal", "qemunet's own, or cut off", false],
+    ["internal", "qemunet's own, cancelled, or cut off", false],
     ["test", "test", false],
     ["task", "task", false],
     ["move", "movement", false],

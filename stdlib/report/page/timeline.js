@@ -287,7 +287,7 @@ export function createTimeline(container, model, clock, select) {
         const room = left - 14 * k,
             width = ctx.measureText(lane.title).width;
         const name = width > room ? shorten(lane.title, Math.floor((lane.title.length * room) / width)) : lane.title;
-        ctx.fillStyle = lane.kind === "experiment" ? colours.soft : colours.text;
+        ctx.fillStyle = lane.kind === "experiment" || lane.kind === "tasks" ? colours.soft : colours.text;
         ctx.textAlign = "right";
         ctx.fillText(name, left - 8 * k, y + (SIZE.gap / 2 + SIZE.band / 2) * k);
         ctx.textAlign = "left";

@@ -160,6 +160,10 @@ function shape(kind) {
             return drawing("rect", { x: -11, y: -11, width: 22, height: 22, rx: 3 });
         case "responder":
             return drawing("path", { d: "M0,-13 L13,0 L0,13 L-13,0 Z" });
+        case "simulated":
+            return drawing("path", { d: "M-13,0 L-6.5,-11 L6.5,-11 L13,0 L6.5,11 L-6.5,11 Z" });
+        case "medium":
+            return drawing("rect", { x: -18, y: -6, width: 36, height: 12, rx: 6 });
         case OUTSIDE:
             return drawing("ellipse", { rx: 16, ry: 10 });
         default:
@@ -174,6 +178,8 @@ const KINDS = {
     switch: "switch",
     hub: "hub",
     radio: "radio",
+    simulated: "simulated by ns-3",
+    medium: "medium of ns-3",
     [OUTSIDE]: "outside network",
 };
 
