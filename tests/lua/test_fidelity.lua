@@ -104,6 +104,31 @@ test("a process's waiting is measured until it is not watched any more", functio
     check.is_true(strain.collect().loop ~= nil)
 end)
 
+-- Processes that compute, all on one processor, until the value that is returned is closed; their numbers.
+local function hogs(n)
+    local pids = {}
+    local file <close> = io.popen(([[
+        cpu=$(taskset -pc $$ | sed 's/.*: //; s/[-,].*//')
+        for i in $(seq %d); do taskset -c "$cpu" sh -c 'ulimit -t 30; while :; do :; done' >/dev/null & echo $!; done
+    ]]):format(n))
+    for line in file:lines() do pids[#pids + 1] = math.tointeger(tonumber(line)) end
+    return setmetatable(pids, { __close = function() os.execute("kill -9 " .. table.concat(pids, " ")) end })
+end
+
+test("a process that shares a processor with three others waits for most of its time", function()
+    core.strain_start()
+    local pids <close> = hogs(4)
+    core.strain_watch(pids[1])
+    local waits = eventually(30, function()
+        local found = core.strain_unwatch(pids[1])
+        core.strain_watch(pids[1])
+        return found.waited > 0.5 * found.watched and found.worst > 0.5 and found
+    end, { every = "600ms" })
+    check.less(waits.waited, waits.watched + 1e-9)
+    check.less(0, waits.worst_at)
+    check.is_true(strain.collect().loop ~= nil)
+end)
+
 test("nothing emulated, nothing counted: sound", function()
     local result = fidelity.judge {}
     check.equal({ result.verdict, #result.reasons, next(result.measures) }, { "sound", 0, nil })
@@ -159,4 +184,22 @@ test("limits are set, and forgotten with the run; what they cannot be", function
         'test_fidelity.lua:%d+: fidelity: unknown option "latenes"; did you mean "lateness"?')
     check.raises(function() set { drift = "5 apples" } end, "test_fidelity.lua:%d+: fidelity: drift: ")
     check.raises(function() set { cpu_wait = 2 } end, "fidelity: cpu_wait: ")
+end)
+
+test("with --strict an unsound run fails, and says why, also where nothing else is said", function()
+    local name = os.tmpname()
+    local file <close> = assert(io.open(name, "w"))
+    file:write [[
+        fidelity { lateness = "1ns" }
+        local cable = link(responder("a"), responder("b"))
+        local flow = source(cable.ab, { rate = "10mbit", count = 200, start = true })
+        eventually(20, function() return flow:report().received == 200 end)
+    ]]
+    file:close()
+    local pipe = io.popen(("%s run -q --strict --out %s.run %s 2>&1"):format(core.real_path("/proc/self/exe"), name, name))
+    local said = pipe:read("a")
+    local _, _, status = pipe:close()
+    os.execute(("rm -rf %s %s.run"):format(name, name))
+    check.equal(status, 5)
+    check.match(said, "^unsound: this machine did not keep up: .*the frames of link a%-%-b were late, 99%% of them by up to ")
 end)

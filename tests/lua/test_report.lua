@@ -151,10 +151,33 @@ test("rows that broke off are left out, and the others are there", function()
     end
 end)
 
+test("of a run that goes on, the events that are new, each once, and whole ones alone", function()
+    local function event(i) return ('{"t":%d,"kind":"mark","text":"x"}'):format(i) end
+    local function look(from)
+        local text = report.live_events(folder, from)
+        local about = core.json_decode(block(text, "live"))
+        return block(text, "events"), about.from, about.to
+    end
+    check.equal({ look(0) }, { "", 0, 0 })
+    write("events.jsonl", event(1) .. "\n" .. event(2))
+    local events, from, next_at = look(0)
+    check.equal({ events, from, next_at }, { event(1) .. "\n", 0, #event(1) + 1 })
+    write("events.jsonl", lines { event(1), event(2), event(3) })
+    events, from, next_at = look(next_at)
+    check.equal({ events, from, next_at }, { lines { event(2), event(3) }, #event(1) + 1, 3 * (#event(1) + 1) })
+    check.equal({ look(next_at) }, { "", next_at, next_at })
+    check.equal(look(next_at + 1), lines { event(1), event(2), event(3) }, "of a file that is shorter: all")
+    local whole <const> = thinning.EVENTS
+    local restore <close> = setmetatable({}, { __close = function() thinning.EVENTS = whole end })
+    thinning.EVENTS = 2 * #event(1)
+    check.equal({ select(2, look(next_at)) }, { 0, 0 })
+end)
+
 test("a line that is far too long is left out", function()
     write("events.jsonl", lines { '{"t":1,"kind":"mark","text":"' .. ("x"):rep(thinning.LINE) .. '"}', '{"t":2,"kind":"mark"}' })
     local kept = {}
-    check.equal({ thinning.events(folder .. "/events.jsonl", function(line) kept[#kept + 1] = line end) }, { 2, 1 })
+    local total, left_out = thinning.events(folder .. "/events.jsonl", function(line) kept[#kept + 1] = line end)
+    check.equal({ total, left_out }, { 2, 1 })
     check.equal(kept, { '{"t":2,"kind":"mark"}' })
 end)
 

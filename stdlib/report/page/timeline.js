@@ -59,8 +59,9 @@ export function createTimeline(container, model, clock, select) {
     );
     const said = element("div", { class: "said", role: "status", "aria-live": "polite" });
     const tip = element("div", { class: "tip", "aria-hidden": "true", hidden: true });
+    const short = element("p", { class: "soft", hidden: true });
     spacer.append(holder);
-    container.append(scroller, legend(model.lanes), tip, said);
+    container.append(scroller, short, legend(model.lanes), tip, said);
 
     let top = 0;
     for (const lane of lanes) {
@@ -509,6 +510,9 @@ export function createTimeline(container, model, clock, select) {
         width: () => scroller.clientWidth,
         print(on) {
             printing = on;
+            const whole = lanes.filter((lane) => lane.top + lane.height <= PRINTED).length;
+            short.hidden = !on || whole === lanes.length;
+            short.textContent = `Of ${lanes.length} lanes, the first ${whole} are on paper.`;
             resize();
             u.redraw(false);
         },
