@@ -92,8 +92,9 @@ end
 --- state.collect_page(since) -> { file=, verdict=, tests=, duration= so far, topology= inventory.collect(), links= rows of
 --- links.csv from experiment second `since` on, seed=, started= }: what result.json and links.csv will say, for the live page.
 function state.collect_page(since)
+    about.topology = inventory.collect() or about.topology -- what there was, when it has been taken down
     return { file = about.file, verdict = verdict or "running", tests = #results > 0 and results or nil,
-        duration = core.now(), topology = inventory.collect(),
+        duration = core.now(), topology = about.topology,
         links = core.link_rows(since, state.link_cells()), seed = about.seed,
         started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(core.wall_start())) }
 end

@@ -42,14 +42,14 @@ local function rows_of(self)
     end
 end
 
--- Has `data` say how the run stands now. Returns whether it could be asked.
+-- Has `rest`, all but the events, say how the run stands now. Returns whether it could be asked.
 local function look(self)
     if #self.rows > ROWS then self.rows, self.since = {}, 0 end
     local answer = self.connection:ask { want = "page", since = self.since }
     if not answer then return false end
     add_rows(self, answer.links or "")
     answer.links = nil
-    self.data = report.live(self.folder, { result = answer, rows = rows_of(self) })
+    self.rest = report.live(self.folder, { result = answer, rows = rows_of(self) })
     return true
 end
 
@@ -57,19 +57,22 @@ local function read_end(self)
     local result = recorder.read_result(self.folder) or {}
     result.verdict = result.verdict or "unfinished"
     self.verdict = result.verdict
-    self.data, self.has_ended = report.live(self.folder, { result = result }), true
+    self.rest, self.has_ended = report.live(self.folder, { result = result }), true
 end
 
--- What the browser asks for. Only what is looked at has the run asked.
+-- With the events from that byte on.
+local function data_of(self, from) return self.rest .. report.live_events(self.folder, from) end
+
+-- What the browser asks for: the page, and then data/BYTE, what is new. Only what is looked at has the run asked.
 local function get(self, path)
-    if path == "data" then
+    local from = math.tointeger(tonumber(path:match("^data/(%d+)$")))
+    if from then
         self.asked:set()
         if self.has_ended then self.told:set() end
-        return self.data, "text/plain; charset=utf-8"
+        return data_of(self, from), "text/plain; charset=utf-8"
     elseif path == "" then
         self.asked:set()
-        local live = self.data .. '<script type="application/json" id="live">true</script>'
-        local text, policy = policy_of(page.text("report", live))
+        local text, policy = policy_of(page.text("report", data_of(self, 0)))
         return text, "text/html; charset=utf-8", policy
     end
 end
@@ -94,7 +97,7 @@ function watch.run(which)
     if not run.state.folder then errors.problem(("the experiment %d has no folder yet"):format(run.pid)) end
     local connection <close>, why = runs.connect(run.path)
     if not connection then errors.problem(("the experiment %d: %s"):format(run.pid, why)) end
-    local self = { connection = connection, folder = run.state.folder, rows = {}, since = 0, data = "",
+    local self = { connection = connection, folder = run.state.folder, rows = {}, since = 0, rest = "",
         asked = core.future(), told = core.future(), has_ended = false, verdict = false }
     if not look(self) then errors.problem(("the experiment %d does not answer"):format(run.pid)) end
     local server

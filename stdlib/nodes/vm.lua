@@ -6,6 +6,7 @@ local arch = require "qemunet.nodes.arch"
 local computer = require "qemunet.nodes.computer"
 local console = require "qemunet.nodes.console"
 local core = require "qemunet.core"
+local disk = require "qemunet.nodes.disk"
 local errors = require "qemunet.errors"
 local excerpt = require "qemunet.record.excerpt"
 local identity = require "qemunet.nodes.identity"
@@ -88,38 +89,7 @@ local function check_disk(name, checked, prepared, level)
     if checked.persistent and checked.template then
         error(("vm %s: a machine with persistent=true has no template: its disk changes"):format(name), level + 1)
     end
-    checked.disk = paths.readable(checked.disk)
-    local kind, why = core.stat(checked.disk)
-    if not kind then error(("vm %s: disk %s: %s"):format(name, checked.disk, why), level + 1) end
-    if kind == "folder" then error(("vm %s: disk %s is a folder"):format(name, checked.disk), level + 1) end
-end
-
--- The formats that QEMU would find by itself, but a raw image can have any first bytes, by its guest's will.
-local MAGIC = { ["QFI\xfb"] = "qcow2", ["KDMV"] = "vmdk", ["vhdx"] = "vhdx" }
-
-local function disk_format(path)
-    local file <close> = assert(io.open(path, "rb"))
-    return MAGIC[file:read(4)] or "raw"
-end
-
--- Whether a disk image may have what is written to it go to another file, as its first bytes say: in QEMU's words, an external
--- data file, which is bit 2 of the incompatible features of qcow2 from version 3 on; extents of vmdk.
-local function writes_elsewhere(path)
-    local file <close> = assert(io.open(path, "rb"))
-    local header = file:read(80) or ""
-    local format = MAGIC[header:sub(1, 4)]
-    if format ~= "qcow2" then return format ~= nil end
-    return #header < 80 or header:byte(8) > 2 and header:byte(80) & 4 ~= 0
-end
-
--- A disk that is written to: the guest writes what it likes.
-local function disk_to_write(path, where)
-    if paths.is_allowed() then return path end
-    local real = paths.writable(core.real_path(path) or path, where .. ": persistent disk")
-    if writes_elsewhere(real) then
-        errors.raise(where .. ": persistent disk: want a raw image, or a qcow2 one without a data file; or give --allow-host")
-    end
-    return real
+    checked.disk = disk.check(checked.disk, "vm " .. name, level + 1)
 end
 
 -- The image that boots, or nil for a guest that nothing is known of; checked.disk is set for another's disk.
@@ -144,7 +114,7 @@ local function declare(name, opts, level)
     end
     local prepared = image_of(name, opts, checked, level + 1)
     check_disk(name, checked, prepared, level + 1)
-    if checked.persistent then disk_to_write(checked.disk, "vm " .. name) end
+    if checked.persistent then disk.to_write(checked.disk, "vm " .. name) end
     qemu_options.checked(checked.qemu, "vm " .. name)
     arch.check(name, checked, prepared, level + 1)
     computer.check_configuration("vm " .. name, checked, level + 1)
@@ -269,14 +239,14 @@ local function configuration(self)
     local kvm = accelerator.is_kvm(self)
     local boots = kernel.of(self, kvm)
     local where = "vm " .. tostring(self.name)
-    local disk, writable = self.opts.disk, self.opts.persistent and true
-    if writable then disk = disk_to_write(disk, where) end
+    local own, writable = self.opts.disk, self.opts.persistent and true
+    if writable then own = disk.to_write(own, where) end
     return {
         name = self.name, arch = self.opts.arch, kernel = boots.kernel, initrd = boots.initrd, append = boots.append,
-        root = boots.root, disk = disk, disk_format = disk and disk_format(disk), disk_writable = writable,
+        root = boots.root, disk = own, disk_format = own and disk.format(own), disk_writable = writable,
         seed = self.seed or nil, memory = self.opts.mem, cpus = self.opts.cpus, kvm = kvm, nics = nic.for_machine(self),
-        extra = qemu_options.checked(self.opts.qemu, where), confined = not paths.is_allowed(), console_log = vm.console_path and vm.console_path(self.name),
-        boot_timeout = boot_timeout(self),
+        extra = qemu_options.checked(self.opts.qemu, where), confined = not paths.is_allowed(),
+        console_log = vm.console_path and vm.console_path(self.name), boot_timeout = boot_timeout(self),
         generation_id = not self.image, -- Debian's cloud kernel, which ours have, does not know it
     }
 end

@@ -61,10 +61,10 @@ function Pieces:write(...)
     return true
 end
 
---- page.collect(fn) -> text: the data that fn(out) puts there, as for page.write().
+--- page.collect(fn) -> text: the data that fn(out) puts there, as for page.write(), but nobody has a turn meanwhile.
 function page.collect(fn)
     local pieces = setmetatable({}, Pieces)
-    fn(setmetatable({ file = pieces, count = 0 }, Out))
+    fn(setmetatable({ file = pieces, rest = function() end }, Out))
     return table.concat(pieces)
 end
 

@@ -46,16 +46,17 @@ local function files_of(folder)
     return table.move(list, 1, #list, 1, {})
 end
 
-local function put_events(out, folder)
+-- `from`: as thinning.events() takes it.
+local function put_events(out, folder, from)
     out:begin("events")
-    local total, left_out = thinning.events(folder .. "/events.jsonl", function(line)
+    local total, left_out, to = thinning.events(folder .. "/events.jsonl", function(line)
         local escaped = page.escape(line)
         out:put(escaped, "\n")
         out:rest()
         return #escaped
-    end)
+    end, from)
     out:finish()
-    return { total = total, left_out = left_out }
+    return { total = total, left_out = left_out, from = to > 0 and from or 0, to = to }
 end
 
 -- A block of what rows.series() or rows.links() puts there.
@@ -66,26 +67,32 @@ local function put_rows(out, id, folder, source)
     return about
 end
 
--- `live`: { result=, rows= }, of a run that has not written these yet; its files are not linked to.
-local function put_data(out, folder, live)
+-- All but the events, of which `events` tells. `live`: { result=, rows= }, of a run that has not written these yet; its files are
+-- not linked to.
+local function put_rest(out, folder, events, live)
     local result = live and live.result or recorder.read_result(folder)
     if type(result) ~= "table" then result = { verdict = "unfinished" } end
-    local events = put_events(out, folder)
     local series, links = put_rows(out, "series", folder), put_rows(out, "links", folder, live and live.rows)
     out:value("run", { result = without_histograms(result), events = events, series = series, links = links,
         live = live and live.rows and true or nil, files = live and {} or files_of(folder),
         program = core.VERSION, name = folder:match("([^/]+)/*$") or folder })
 end
 
---- report.live(folder, live) -> text: the data of a run that is under way, for page.text(). `live`: { result= what is known of
---- result.json, rows= an iterator over those of links.csv, nil once that is written }.
+--- report.live(folder, live) -> text: the data of a run that is under way, but for its events, for page.text(). `live`:
+--- { result= what is known of result.json, rows= an iterator over those of links.csv, nil once that is written }.
 function report.live(folder, live)
-    return page.collect(function(out) put_data(out, folder, live) end)
+    return page.collect(function(out) put_rest(out, folder, {}, live) end)
+end
+
+--- report.live_events(folder, from) -> text: what events there are from that byte of events.jsonl on, and which byte the next
+--- begin at; or, where there are too many for a page, a part of all.
+function report.live_events(folder, from)
+    return page.collect(function(out) out:value("live", put_events(out, folder, from)) end)
 end
 
 --- report.write(folder) -> path; or nil and why: writes report.html into a run's folder, whole or not at all.
 function report.write(folder)
-    return page.write("report", folder .. "/report.html", function(out) put_data(out, folder) end)
+    return page.write("report", folder .. "/report.html", function(out) put_rest(out, folder, put_events(out, folder)) end)
 end
 
 return report

@@ -27,11 +27,16 @@ local function is_bulk(line)
     return not line:find('"ended": ?"failed"')
 end
 
--- Lines of a file that look like whole ones.
+-- Lines of a file that look like whole ones, from where it is on, each with where in the file the next one begins; false for
+-- one behind which none can, as its end is not there yet.
 local function json_lines(file)
     return coroutine.wrap(function()
-        for line in file:lines() do
-            if line:sub(1, 1) == "{" and line:sub(-1) == "}" then coroutine.yield(line) end
+        local at = file:seek()
+        for line in file:lines("L") do
+            local is_ended = line:sub(-1) == "\n"
+            local text = is_ended and line:sub(1, -2) or line
+            at = at + #line
+            if text:sub(1, 1) == "{" and text:sub(-1) == "}" then coroutine.yield(text, is_ended and at) end
         end
     end)
 end
@@ -46,20 +51,26 @@ local function bulk_size(path)
     return bulk, size
 end
 
---- thinning.events(path, put) -> how many there are, how many were left out: calls put(line) for each line of events.jsonl,
---- as long as they are not too many: then, of those that many can be of, for a part of them, evenly. put may return how many
---- bytes the line takes.
-function thinning.events(path, put)
+-- Which part of the bulk a page takes.
+local function share_of(path)
+    local bulk, size = bulk_size(path)
+    return bulk > 0 and math.max(0, (thinning.EVENTS * MARGIN - (size - bulk)) / bulk) or 1
+end
+
+--- thinning.events(path, put, from) -> how many there are, how many were left out, which byte the next begin at: calls put(line)
+--- for each line of events.jsonl, as long as they are not too many: then, of those that many can be of, for a part of them,
+--- evenly. put may return how many bytes the line takes. `from`: only those from that byte on, in a file that grows; if they are
+--- too many in all, that is of no use: they are a part of all, and 0 comes third.
+function thinning.events(path, put, from)
     local file <close> = io.open(path, "rb")
-    if not file then return 0, 0 end
-    local total, left_out, share, due, room = 0, 0, 1, 1, thinning.EVENTS
-    if file:seek("end") > room then
-        local bulk, size = bulk_size(path)
-        share = bulk > 0 and math.max(0, (room * MARGIN - (size - bulk)) / bulk) or 1
-    end
-    file:seek("set")
-    for line in json_lines(file) do
-        total = total + 1
+    if not file then return 0, 0, 0 end
+    local size, total, left_out, share, due, room = file:seek("end"), 0, 0, 1, 1, thinning.EVENTS
+    local is_part, to = size > room, from and from <= size and from or 0
+    if is_part then share, to = share_of(path), 0 end
+    file:seek("set", to)
+    for line, next_at in json_lines(file) do
+        if from and not next_at then break end
+        to, total = next_at, total + 1
         local bulk = share < 1 and is_bulk(line)
         if bulk then due = due + share end
         if #line > thinning.LINE or #line > room or bulk and due < 1 then
@@ -69,7 +80,7 @@ function thinning.events(path, put)
             room = room - (put(line) or #line)
         end
     end
-    return total, left_out
+    return total, left_out, not is_part and to or 0
 end
 
 local function rows_of(file) return csv.rows(file and file:lines() or function() end) end

@@ -104,6 +104,31 @@ test("a process's waiting is measured until it is not watched any more", functio
     check.is_true(strain.collect().loop ~= nil)
 end)
 
+-- Processes that compute, all on one processor, until the value that is returned is closed; their numbers.
+local function hogs(n)
+    local pids = {}
+    local file <close> = io.popen(([[
+        cpu=$(taskset -pc $$ | sed 's/.*: //; s/[-,].*//')
+        for i in $(seq %d); do taskset -c "$cpu" sh -c 'ulimit -t 30; while :; do :; done' >/dev/null & echo $!; done
+    ]]):format(n))
+    for line in file:lines() do pids[#pids + 1] = math.tointeger(tonumber(line)) end
+    return setmetatable(pids, { __close = function() os.execute("kill -9 " .. table.concat(pids, " ")) end })
+end
+
+test("a process that shares a processor with three others waits for most of its time", function()
+    core.strain_start()
+    local pids <close> = hogs(4)
+    core.strain_watch(pids[1])
+    local waits = eventually(30, function()
+        local found = core.strain_unwatch(pids[1])
+        core.strain_watch(pids[1])
+        return found.waited > 0.5 * found.watched and found.worst > 0.5 and found
+    end, { every = "600ms" })
+    check.less(waits.waited, waits.watched + 1e-9)
+    check.less(0, waits.worst_at)
+    check.is_true(strain.collect().loop ~= nil)
+end)
+
 test("nothing emulated, nothing counted: sound", function()
     local result = fidelity.judge {}
     check.equal({ result.verdict, #result.reasons, next(result.measures) }, { "sound", 0, nil })

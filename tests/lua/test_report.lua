@@ -115,7 +115,8 @@ end)
 test("of too many events those are left out that can be many, and no failure", function()
     local list = { core.json_encode { t = 0, kind = "mark", text = "first" } }
     for i = 1, 2000 do
-        list[#list + 1] = core.json_encode { t = i, kind = "command", cmd = "true", status = i % 100 == 0 and 1 or 0 }
+        list[#list + 1] = core.json_encode(i % 2 == 0 and { t = i, kind = "command", cmd = "true", status = i % 100 == 0 and 1 or 0 }
+            or { t = i, kind = "task", name = "go", ended = i % 101 == 0 and "failed" or "returned" })
     end
     write("events.jsonl", lines(list))
     local whole = thinning.EVENTS
@@ -129,8 +130,11 @@ test("of too many events those are left out that can be many, and no failure", f
     check.less(500, #kept)
     check.equal(kept[1], list[1])
     local failures = 0
-    for _, line in ipairs(kept) do failures = failures + (core.json_decode(line).status == 1 and 1 or 0) end
-    check.equal(failures, 20)
+    for _, line in ipairs(kept) do
+        local event = core.json_decode(line)
+        if event.status == 1 or event.ended == "failed" then failures = failures + 1 end
+    end
+    check.equal(failures, 20 + 10)
 end)
 
 test("rows that broke off are left out, and the others are there", function()
@@ -147,10 +151,33 @@ test("rows that broke off are left out, and the others are there", function()
     end
 end)
 
+test("of a run that goes on, the events that are new, each once, and whole ones alone", function()
+    local function event(i) return ('{"t":%d,"kind":"mark","text":"x"}'):format(i) end
+    local function look(from)
+        local text = report.live_events(folder, from)
+        local about = core.json_decode(block(text, "live"))
+        return block(text, "events"), about.from, about.to
+    end
+    check.equal({ look(0) }, { "", 0, 0 })
+    write("events.jsonl", event(1) .. "\n" .. event(2))
+    local events, from, next_at = look(0)
+    check.equal({ events, from, next_at }, { event(1) .. "\n", 0, #event(1) + 1 })
+    write("events.jsonl", lines { event(1), event(2), event(3) })
+    events, from, next_at = look(next_at)
+    check.equal({ events, from, next_at }, { lines { event(2), event(3) }, #event(1) + 1, 3 * (#event(1) + 1) })
+    check.equal({ look(next_at) }, { "", next_at, next_at })
+    check.equal(look(next_at + 1), lines { event(1), event(2), event(3) }, "of a file that is shorter: all")
+    local whole <const> = thinning.EVENTS
+    local restore <close> = setmetatable({}, { __close = function() thinning.EVENTS = whole end })
+    thinning.EVENTS = 2 * #event(1)
+    check.equal({ select(2, look(next_at)) }, { 0, 0 })
+end)
+
 test("a line that is far too long is left out", function()
     write("events.jsonl", lines { '{"t":1,"kind":"mark","text":"' .. ("x"):rep(thinning.LINE) .. '"}', '{"t":2,"kind":"mark"}' })
     local kept = {}
-    check.equal({ thinning.events(folder .. "/events.jsonl", function(line) kept[#kept + 1] = line end) }, { 2, 1 })
+    local total, left_out = thinning.events(folder .. "/events.jsonl", function(line) kept[#kept + 1] = line end)
+    check.equal({ total, left_out }, { 2, 1 })
     check.equal(kept, { '{"t":2,"kind":"mark"}' })
 end)
 

@@ -118,13 +118,60 @@ end)
 test("nonsense at the socket does no harm", function()
     local p = begin()
     local path = folder .. "/qemunet/" .. listed()[1].pid
-    local function ask(what) return (shell(("%s | timeout 10 nc -N -U %s"):format(what, path))) end
+    local function ask(what) return (shell(("{ %s; } 2>/dev/null | timeout 10 nc -N -U %s"):format(what, path))) end
     check.match(ask("echo '{\"want\": \"stat\"}'"), 'unknown request; did you mean \\"state\\"')
     check.equal(ask("printf '%s\\n' '[[[[' '{}' '7' '{\"want\":{}}'"), ('{"error": "unknown request"}\n'):rep(4))
     check.match(ask("echo '{\"want\": \"attach\", \"node\": [1]}'"), "attach wants a node")
-    check.equal(ask("head -c 100000 /dev/zero 2>/dev/null"), "")
+    check.equal(ask("head -c 100000 /dev/zero"), "")
     check.equal(ask("true"), "")
     check.equal(#listed(), 1)
+    check.equal(finish(p), 0)
+end)
+
+-- Visitors of the run with that process, each of whom has sent a text: { answer= what has come back, is_over= }.
+local function visit(pid, n, request)
+    local list, path = {}, ("%s/qemunet/%d"):format(folder, pid)
+    for i = 1, n do
+        local one = { answer = "", is_over = false }
+        local function take(_, data) one.answer, one.is_over = one.answer .. (data or ""), not data end
+        -- The run takes them in as fast as it can.
+        one.stream = eventually(20, function() return (core.control_connect(path, take)) end, { every = "5ms" })
+        one.stream:write(request)
+        list[i] = one
+    end
+    return list
+end
+
+local function leave(visitors)
+    for _, one in ipairs(visitors) do one.stream:close() end
+end
+
+test("too many visitors, and too long a request, are refused", function()
+    local p = begin()
+    local pid = listed()[1].pid
+    local visitors = visit(pid, 70, '{"want": "state"}\n')
+    local function count(is_one)
+        local n = 0
+        for _, one in ipairs(visitors) do n = n + (is_one(one) and 1 or 0) end
+        return n
+    end
+    eventually(20, function() return count(function(one) return one.is_over end) == 6 end)
+    eventually(20, function() return count(function(one) return one.answer:find("\n") end) == 64 end)
+    leave(visitors)
+    check.equal(#listed(), 1)
+    local long = visit(pid, 1, ("x"):rep(5000))
+    eventually(20, function() return long[1].is_over end)
+    leave(long)
+    check.equal(finish(p), 0)
+end)
+
+test("ps shows a hostile name, which the terminal does not obey", function()
+    write("odd\27[2J.lua", 'print("ready") eventually("1m", function() return io.open("go") end)')
+    local p = session.start(folder, "run", "--allow-host", "-q", "odd\27[2J.lua", "--out", "odd")
+    p:see("ready")
+    local text = qemunet("ps")
+    check.match(text, "odd\\x1B%[2J%.lua")
+    check.equal(text:find("\27", 1, true), nil)
     check.equal(finish(p), 0)
 end)
 
@@ -149,7 +196,8 @@ test("other users are refused", function()
     local p = begin()
     local path = folder .. "/qemunet/" .. listed()[1].pid
     local other = "setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all -- "
-    local ask = ("echo '{\"want\": \"state\"}' | %s timeout 10 nc -N -U %s"):format(other, path)
+    -- What is refused may be closed before anything is written.
+    local ask = ("{ echo '{\"want\": \"state\"}'; } 2>/dev/null | %s timeout 10 nc -N -U %s"):format(other, path)
     check.match(shell("chmod 755 .; " .. ask), "Permission denied")
     check.equal(shell(("chmod 755 . qemunet; chmod 777 %s; %s"):format(path, ask)), "")
     check.match(qemunet("ps"), "want a folder of this user alone")
@@ -180,16 +228,17 @@ test("watch serves the report as it grows, to who knows its address, until the r
     local answer = ask("GET", page, ours)
     check.match(answer, "^HTTP/1.1 200 ")
     check.match(answer, "\r\nContent%-Security%-Policy: default%-src 'none'; connect%-src 'self'; script%-src 'sha256%-")
+    check.match(answer, "\r\nContent%-Security%-Policy: [^\r]*; frame%-ancestors 'none'\r\n")
     check.match(answer, '"verdict": "running"')
     check.match(answer, '"name": "beta"')
-    check.match(ask("GET", page .. "data", ours, "Origin: http://" .. host, "Sec-Fetch-Site: same-origin"), "^HTTP/1.1 200 ")
+    check.match(ask("GET", page .. "data/0", ours, "Origin: http://" .. host, "Sec-Fetch-Site: same-origin"), "^HTTP/1.1 200 ")
     local other = (token:sub(1, 1) == "0" and "1" or "0") .. token:sub(2)
     local refused = {
         { 403, "GET", page, "Host: localhost:" .. port },
         { 403, "GET", page, "Host: 127.0.0.1.example.org:" .. port },
         { 403, "GET", page, ours, "Origin: http://example.org" },
-        { 403, "GET", page .. "data", ours, "Origin: null" },
-        { 403, "GET", page .. "data", ours, "Sec-Fetch-Site: cross-site" },
+        { 403, "GET", page .. "data/0", ours, "Origin: null" },
+        { 403, "GET", page .. "data/0", ours, "Sec-Fetch-Site: cross-site" },
         { 403, "GET", "/", ours },
         { 403, "GET", "/" .. other .. "/", ours },
         { 403, "GET", "/" .. token, ours },
@@ -204,7 +253,7 @@ test("watch serves the report as it grows, to who knows its address, until the r
     end
     check.match(ask("GET", page), "^HTTP/1.1 40%d ")
     check.equal(finish(p), 0)
-    eventually(10, function() return ask("GET", page .. "data", ours):find('"verdict": "passed"', 1, true) end)
+    eventually(10, function() return ask("GET", page .. "data/0", ours):find('"verdict": "passed"', 1, true) end)
     w:see("out: passed")
     check.equal({ w:finish() }, { 0, "kept" })
     p = begin("again")

@@ -3,6 +3,7 @@
 
 package.path = debug.getinfo(1, "S").source:match("^@(.*/)") .. "../tty/?.lua;" .. package.path
 local session = require "session"
+local status = require "qemunet.live.status"
 
 local folder
 setup(function() folder = session.folder() end)
@@ -106,6 +107,30 @@ test("stopped by Ctrl-Z, it leaves its place to the shell", function()
     p:see("1 link")
     p:type("\3")
     check.equal({ p:finish() }, { 130, "kept" })
+end)
+
+test("the busiest links come first, with what each direction carries; of many commands, the oldest", function()
+    local a, b, h = responder("a"), responder("b"), host("h")
+    local calm, busy, idle = link(a, b), link(a, b), link(a, h)
+    local possible, why = pcall(boot)
+    if not possible then skip(why) end
+    local sources = { source(calm.ab, { to = b, rate = "80kbit", size = 500 }), source(busy.ba, { to = a, rate = "800kbit", size = 500 }) }
+    for _, each in ipairs(sources) do each:start() end
+    local jobs = {}
+    for i = 1, 5 do jobs[i] = h:spawn("sleep 1000; : " .. i) end
+    -- On a machine that stands still at times, what there is of a second differs.
+    local found = eventually(20, function()
+        local lines = {}
+        for line in status.lines():gmatch("[^\n]+") do lines[#lines + 1] = line end
+        local rate = tonumber(lines[2]:match("^ +a%-%-b%-2: ab 0 bit/s, ba ([%d.]+) kbit/s$"))
+        return rate and math.abs(rate - 800) < 200 and #lines == 7 and lines
+    end)
+    check.match(found[3], "^ +a%-%-b: ab [%d.]+ kbit/s, ba 0 bit/s$")
+    check.match(found[1], "; 3 links: [%d.]+ kbit/s; 5 commands$")
+    check.match(found[4], "^ +[%d.]+ s  h: sleep 1000; : 1$")
+    check.equal(found[7], "          and 2 more")
+    for _, each in ipairs(jobs) do each:kill("KILL") end
+    check.is_true(idle.is_up)
 end)
 
 test("there is none with -q, nor anything of a terminal on a pipe", function()

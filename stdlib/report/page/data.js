@@ -86,11 +86,14 @@ function linksOf(names, rows, end) {
     return links;
 }
 
-/** The run that a page has: { result, events, series, links, nodes, others, cables, files, about }. */
-export function readRun(page) {
+/** The run that a page has: { result, events, series, links, nodes, others, cables, files, about, next }. Of a run that is under
+ * way, a page may have only the events that are new, behind those `before`; the next begin at byte `next` of its file. */
+export function readRun(page, before = []) {
     const about = parsed(page, "run", { result: { verdict: "unreadable" } });
+    const live = parsed(page, "live", null);
+    if (live) about.events = live;
     const result = about.result ?? {};
-    const events = readEvents(page);
+    const events = live?.from > 0 ? before.concat(readEvents(page)) : readEvents(page);
     const last = events.reduce((latest, event) => Math.max(latest, event.t, event.finished ?? 0), 0);
     const end = Math.max(Number(result.duration) || 0, last);
     const topology = result.topology ?? {};
@@ -105,6 +108,7 @@ export function readRun(page) {
         others: list(topology.others),
         cables: list(topology.links),
         files: list(about.files),
+        next: live?.to ?? 0,
     };
 }
 

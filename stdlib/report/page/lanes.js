@@ -42,24 +42,25 @@ function commandBar(event, teardown) {
     const failed = event.status !== 0 || event.timed_out || event.error;
     event.cut_off = failed && event.t >= teardown;
     const look = event.internal || event.cut_off ? "internal" : failed ? "failed" : "command";
+    const t0 = event.started ?? event.finished ?? event.t,
+        t1 = event.finished ?? event.t;
     return {
-        t0: event.started ?? event.finished ?? event.t,
-        t1: event.finished ?? event.t,
+        t0,
+        t1,
         look,
         label: shown(event.cmd),
-        text: `command ${shown(event.cmd)}: ${ending(event)}, ${seconds((event.finished ?? event.t) - (event.started ?? event.t))}`,
+        // There are many, and few are pointed at.
+        get text() {
+            return `command ${this.label}: ${ending(event)}, ${seconds(t1 - t0)}`;
+        },
         event,
     };
 }
 
-const point = (event, look, label) => ({
-    t0: event.t,
-    t1: event.t,
-    look,
-    label: shown(label),
-    text: shown(label),
-    event,
-});
+function point(event, look, words) {
+    const label = shown(words);
+    return { t0: event.t, t1: event.t, look, label, text: label, event };
+}
 
 // Closes the band that is open, and opens one of the new state.
 function enter(lane, t, label, look, event) {
@@ -158,14 +159,10 @@ const ofLink = {
 const sameGroups = (a, b) => JSON.stringify(a.groups) === JSON.stringify(b.groups);
 const groupsText = (e) => (e.groups ?? []).map((group) => [group].flat().join(", ")).join(" | ");
 
-const spanOf = (t0, t1, look, label, event) => ({
-    t0,
-    t1,
-    look,
-    label: shown(label),
-    text: shown(label),
-    event,
-});
+function spanOf(t0, t1, look, words, event) {
+    const label = shown(words);
+    return { t0, t1, look, label, text: label, event };
+}
 
 const ofExperiment = {
     sync(lane, e) {

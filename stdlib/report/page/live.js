@@ -5,8 +5,9 @@ const PERIOD = 1000; // ms from one look to the next, at least, and so many time
 const PAUSE = 4;
 const FAILURES = 3; // on end, and there is nobody to ask any more
 
-/** Look until the run has ended: `show`, given the page with the data as it is now, says whether it goes on. The button pauses. */
-export function follow(button, show) {
+/** Look until the run has ended: `show`, given a page with the data as it is now, says whether it goes on; of the events, with
+ * those from the byte on that `next` says. The button pauses. */
+export function follow(button, show, next) {
     let failures = 0,
         latest = null,
         pressed = false;
@@ -28,7 +29,7 @@ export function follow(button, show) {
     async function look() {
         const began = performance.now();
         try {
-            const answer = await fetch("data", { cache: "no-store" });
+            const answer = await fetch(`data/${next()}`, { cache: "no-store" });
             if (!answer.ok) throw new Error(answer.statusText);
             latest = new DOMParser().parseFromString(await answer.text(), "text/html");
             failures = 0;

@@ -30,7 +30,7 @@ function renewed(id) {
 /** Show the run that a page has, in place of what is shown. */
 function show(page) {
     for (const plot of [...uPlot.sync(SYNC).plots]) plot.destroy();
-    Object.assign(run, readRun(page));
+    Object.assign(run, readRun(page, run.events));
     document.title = `${String(run.result.file ?? run.about.name ?? "run").replace(/^.*\//, "")}: ${run.result.verdict ?? "unknown"}`;
     showHead(renewed("head"), run);
     showCards(renewed("cards"), run);
@@ -103,8 +103,12 @@ setTimeout(() => {
     document.documentElement.dataset.ready = "true";
 });
 if (document.getElementById("live"))
-    follow($("follow"), (page) => {
-        keeping(() => show(page));
-        drawGraph();
-        return run.about.live === true;
-    });
+    follow(
+        $("follow"),
+        (page) => {
+            keeping(() => show(page));
+            drawGraph();
+            return run.about.live === true;
+        },
+        () => run.next,
+    );

@@ -60,8 +60,9 @@ export function createTimeline(container, model, clock, select) {
     );
     const said = element("div", { class: "said", role: "status", "aria-live": "polite" });
     const tip = element("div", { class: "tip", "aria-hidden": "true", hidden: true });
+    const short = element("p", { class: "soft", hidden: true });
     spacer.append(holder);
-    container.append(scroller, legend(model.lanes), tip, said);
+    container.append(scroller, short, legend(model.lanes), tip, said);
 
     let top = 0;
     for (const lane of lanes) {
@@ -365,8 +366,8 @@ export function createTimeline(container, model, clock, select) {
         const edges = [0, HEAD, ...lanes.map((lane) => HEAD + lane.top + lane.height)];
         const slices = edges.slice(1).map((bottom, i) => {
             const top = Math.round(edges[i] * k),
-                height = Math.min(whole.height, Math.round(bottom * k)) - top;
-            if (height <= 0) return null;
+                height = Math.round(bottom * k) - top;
+            if (top + height > whole.height) return null;
             const part = element("canvas", { class: "slice", width: whole.width, height });
             part.getContext("2d").drawImage(whole, 0, -top);
             return part;
@@ -532,6 +533,9 @@ export function createTimeline(container, model, clock, select) {
         print(on) {
             printing = on;
             if (!on) unslice();
+            const whole = lanes.filter((lane) => lane.top + lane.height <= PRINTED).length;
+            short.hidden = !on || whole === lanes.length;
+            short.textContent = `Of ${lanes.length} lanes, the first ${whole} are on paper.`;
             resize();
             u.redraw(false);
         },
