@@ -366,8 +366,8 @@ export function createTimeline(container, model, clock, select) {
         const edges = [0, HEAD, ...lanes.map((lane) => HEAD + lane.top + lane.height)];
         const slices = edges.slice(1).map((bottom, i) => {
             const top = Math.round(edges[i] * k),
-                height = Math.min(whole.height, Math.round(bottom * k)) - top;
-            if (height <= 0) return null;
+                height = Math.round(bottom * k) - top;
+            if (top + height > whole.height) return null;
             const part = element("canvas", { class: "slice", width: whole.width, height });
             part.getContext("2d").drawImage(whole, 0, -top);
             return part;
@@ -532,10 +532,10 @@ export function createTimeline(container, model, clock, select) {
         width: () => scroller.clientWidth,
         print(on) {
             printing = on;
+            if (!on) unslice();
             const whole = lanes.filter((lane) => lane.top + lane.height <= PRINTED).length;
             short.hidden = !on || whole === lanes.length;
             short.textContent = `Of ${lanes.length} lanes, the first ${whole} are on paper.`;
-            if (!on) unslice();
             resize();
             u.redraw(false);
         },
