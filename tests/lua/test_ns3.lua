@@ -507,7 +507,7 @@ test("a simulation that stands still is told of, ends, and counts as late", func
     ]])
     check.equal(status, 0)
     check.less(1.9, late_of(files))
-    check.is_true(not core.stat("/proc/" .. said:match("^(%d+)\n")))
+    check.is_true(not core.stat("/proc/" .. ("\n" .. said):match("\n(%d+)\n")))
 end)
 
 test("a simulation that is closed is judged, too", function()
@@ -547,5 +547,5 @@ test("a script that is stopped in its middle leaves captures that are whole, and
     ]])
     check.equal(status, 130)
     check.is_true(packets_of(files["ns3-csma1-a.pcap"]) >= 0)
-    check.is_true(not core.stat("/proc/" .. said:match("^(%d+)\n")))
+    check.is_true(not core.stat("/proc/" .. ("\n" .. said):match("\n(%d+)\n")))
 end)
