@@ -405,7 +405,8 @@ return function(words)
         return core.finish(status.USAGE)
     end
     local stopped = outcome.message == errors.CANCEL and (core.stop_reason() or "interrupted")
-    io.stderr:write("qemunet: ", stopped or errors.text(outcome.message), "\n")
-    if stopped then return core.finish(stopped == "timed out" and status.TIMED_OUT or status.INTERRUPTED) end
+    local is_late = stopped == "timed out"
+    io.stderr:write("qemunet: ", is_late and "timed out: the time limit has passed" or stopped or errors.text(outcome.message), "\n")
+    if stopped then return core.finish(is_late and status.TIMED_OUT or status.INTERRUPTED) end
     return core.finish(status.MACHINERY)
 end
