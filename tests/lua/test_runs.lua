@@ -241,6 +241,7 @@ test("watch serves the report as it grows, to who knows its address, until the r
         { 403, "GET", "/", ours },
         { 403, "GET", "/" .. other .. "/", ours },
         { 403, "GET", "/" .. token, ours },
+        { 403, "GET", "/" .. token .. "x", ours },
         { 403, "GET", "/" .. token:sub(1, 31) .. "/", ours },
         { 404, "GET", page .. "../events.jsonl", ours },
         { 404, "GET", page .. "%2e%2e/etc/passwd", ours },
