@@ -12,8 +12,8 @@
 
 #define TOKEN_BYTES 16
 #define TOKEN_SIZE (2 * TOKEN_BYTES)
-#define CONNECTIONS 16
-#define PATIENCE_S 20 /* with a connection on which nothing happens */
+#define CONNECTIONS 64
+#define PATIENCE_S 10 /* with a connection on which nothing happens */
 #define RUNS 64       /* of the server in one turn of the loop */
 
 struct pages {
@@ -112,7 +112,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
         return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n");
     const char *path = is_from_here(pages, connection) ? behind_token(pages, url) : NULL;
     if (!path)
-        return refuse(connection, MHD_HTTP_FORBIDDEN, "not this address\n");
+        return refuse(connection, MHD_HTTP_FORBIDDEN,
+                      "open the address that qemunet watch printed\n");
     pages->get(pages->arg, &request, path);
     return request.answered ? request.sent
                             : refuse(connection, MHD_HTTP_NOT_FOUND, "no such page\n");

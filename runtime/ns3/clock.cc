@@ -37,6 +37,15 @@ ns3::Time Clock::At(double seconds) const
     return ns3::NanoSeconds(std::llround(std::min(seconds, NEVER) * 1e9) - m_began);
 }
 
+Lateness Clock::GetLateness() const
+{
+    Lateness lateness = m_lateness;
+    int64_t now = real_now(), at = ns3::Simulator::Now().GetNanoSeconds();
+    for (at += BEAT_NS; m_seen && at < now; at += BEAT_NS)
+        lateness.Add(now - at, Seconds(ns3::NanoSeconds(at)));
+    return lateness;
+}
+
 void Clock::Beat()
 {
     if (m_seen)

@@ -35,10 +35,12 @@ class Clock
     // the network is made, hurts nobody by being late.
     void Beat();
 
-    const Lateness &GetLateness() const
-    {
-        return m_lateness;
-    }
+    // What was counted, and how late the beats are that are overdue now: of a simulation that is
+    // far behind they are most.
+    Lateness GetLateness() const;
+
+    // The time between two beats, of the simulation.
+    static constexpr int64_t BEAT_NS = 10'000'000;
 
   private:
     bool m_seen = false;

@@ -12,7 +12,7 @@
 namespace qn
 {
 
-static constexpr size_t LINE_MAX_SIZE = 1 << 20, OUTPUT_MAX_SIZE = 8 << 20;
+static constexpr size_t LINE_MAX_SIZE = 1 << 20, OUTPUT_MAX_SIZE = 2 << 20;
 
 void Control::Start(std::function<void()> ended)
 {
@@ -65,6 +65,34 @@ bool Control::Receive()
     return m_input.size() <= LINE_MAX_SIZE;
 }
 
+static bool is_urgent(const Json &request)
+{
+    const char *name = json_string_value(json_object_get(request.Get(), "call"));
+    return name && strcmp(name, "stats") == 0;
+}
+
+void Control::Schedule(Json request, int fd)
+{
+    if (is_urgent(request)) {
+        std::lock_guard lock(m_mutex);
+        m_urgent.push_back(request.Release());
+    } else {
+        ns3::Simulator::ScheduleWithContext(ns3::Simulator::NO_CONTEXT, ns3::Time(0),
+                                            &Control::Serve, this, request.Release(), fd);
+    }
+}
+
+void Control::ServeUrgent()
+{
+    std::vector<json_t *> taken;
+    {
+        std::lock_guard lock(m_mutex);
+        taken.swap(m_urgent);
+    }
+    for (json_t *request : taken)
+        Serve(request, -1);
+}
+
 // Return: whether they could be read. Each is executed at an instant of the simulation, in their
 // order.
 bool Control::TakeLines()
@@ -83,8 +111,7 @@ bool Control::TakeLines()
             fd = m_descriptors.front();
             m_descriptors.pop_front();
         }
-        ns3::Simulator::ScheduleWithContext(ns3::Simulator::NO_CONTEXT, ns3::Time(0),
-                                            &Control::Serve, this, request.Release(), fd);
+        Schedule(std::move(request), fd);
     }
     m_input.erase(0, begin);
     return true;

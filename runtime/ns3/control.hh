@@ -13,6 +13,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace qn
 {
@@ -29,6 +30,10 @@ class Control
 
     // Requests are read from now on; @ended is called in another thread when there will be no more.
     void Start(std::function<void()> ended);
+    // To be called often in the simulator: answers those that ask how the simulation fares. All
+    // others are answered at the instant of the simulation that they came at, which may be far
+    // behind.
+    void ServeUrgent();
     // Queue the line of an event. Return: false when who is to read them is far behind; then it is
     // lost.
     bool Send(const Json &event);
@@ -39,6 +44,7 @@ class Control
     void Read();
     bool Receive();
     bool TakeLines();
+    void Schedule(Json request, int fd);
     void Serve(json_t *request, int fd);
     bool Queue(const Json &message, size_t most);
     void Write();
@@ -48,6 +54,7 @@ class Control
     std::function<void()> m_ended;
     std::string m_input;
     std::deque<int> m_descriptors;
+    std::vector<json_t *> m_urgent; // under m_mutex
     std::mutex m_mutex;
     std::condition_variable m_changed;
     std::deque<std::string> m_output;

@@ -24,19 +24,20 @@
 using namespace ns3;
 using namespace qn;
 
-// How often lateness is measured, whatever happens in the simulation; and how long the end may
-// take.
-static constexpr int64_t BEAT_MS = 10;
+// How long the end may take.
 static constexpr unsigned END_S = 3;
 
 static std::atomic<bool> ending;
 
-static void beat(Clock *clock)
+// What is done all the time, whatever happens in the simulation: its lateness is measured, and how
+// it fares is told.
+static void beat(Clock *clock, Control *control)
 {
     clock->Beat();
+    control->ServeUrgent();
     if (ending)
         Simulator::Stop();
-    Simulator::Schedule(MilliSeconds(BEAT_MS), &beat, clock);
+    Simulator::Schedule(NanoSeconds(Clock::BEAT_NS), &beat, clock, control);
 }
 
 // From any thread. The next beat sees it, even in a simulation that is far behind; one that does
@@ -85,7 +86,7 @@ static int run(const Json &options)
     static Control control(STDIN_FILENO,
                            [](const Json &request, int fd) { return network->Call(request, fd); });
     network = new Network(clock, control);
-    Simulator::Schedule(Time(0), &beat, &clock);
+    Simulator::Schedule(Time(0), &beat, &clock, &control);
     Simulator::Schedule(Time(0), [] { control.Start(end); });
     Simulator::Run();
     control.Flush();

@@ -179,17 +179,21 @@ function fidelity.judge(counters)
     return result
 end
 
---- What is not sound about a run, in one text; nil for one that is sound.
-function fidelity.words(result)
-    if result.verdict == "sound" then return nil end
+--- Why a run is not sound, in one text.
+function fidelity.reasons(result)
     local list = {}
     for i, one in ipairs(result.reasons) do list[i] = one.text .. (one.t and (" (worst at %.1f s)"):format(one.t) or "") end
-    return ("%s: %s"):format(result.verdict, table.concat(list, "; "))
+    return table.concat(list, "; ")
 end
 
---- Says so in one line of the log, and in the events.
-function fidelity.tell(result)
-    local words = fidelity.words(result)
+--- What is not sound about a run, in one text; nil for one that is sound.
+function fidelity.words(result)
+    return result.verdict ~= "sound" and ("%s: %s"):format(result.verdict, fidelity.reasons(result)) or nil
+end
+
+--- Says so in the events and, if `to_log`, in one line of the log.
+function fidelity.tell(result, to_log)
+    local words = to_log and fidelity.words(result)
     if words then core.log(0, "fidelity: " .. words) end
     core.event { t = core.now(), kind = "fidelity", verdict = result.verdict, reasons = result.reasons }
 end

@@ -285,7 +285,7 @@ end
 local function judged(verdict, kept_up, opts)
     if not opts.strict or kept_up.verdict ~= "unsound" or verdict.status ~= status.PASSED then return verdict end
     return { verdict = "unsound", status = status.UNSOUND, tests = verdict.tests,
-        error = "this machine did not keep up; see above" }
+        error = "this machine did not keep up: " .. fidelity.reasons(kept_up) }
 end
 
 -- A run that passed, and whose folder is not whole, has not passed.
@@ -304,8 +304,9 @@ local function wind_up(verdict, opts)
     core.status(nil)
     testbed.teardown()
     local kept_up = fidelity.judge(counters)
-    fidelity.tell(kept_up)
-    verdict = recorded(judged(verdict, kept_up, opts), core.record_is_whole())
+    verdict = judged(verdict, kept_up, opts)
+    fidelity.tell(kept_up, verdict.status ~= status.UNSOUND)
+    verdict = recorded(verdict, core.record_is_whole())
     core.event { t = core.now(), kind = "end", verdict = verdict.verdict }
     local written = recorder.finish(verdict, recorder.made() and versions() or nil, counters, series.summary(), kept_up,
         topology or nil)

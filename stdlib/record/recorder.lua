@@ -121,10 +121,12 @@ end
 
 -- Bytes of a result.json that are read.
 local RESULT = 64 << 20
+local ENOENT = 2
 
 --- What result.json of a run's folder says; nil and why when there is none, or it is damaged.
 function recorder.read_result(folder)
-    local file <close> = io.open(folder .. "/result.json", "rb")
+    local file <close>, problem, code = io.open(folder .. "/result.json", "rb")
+    if not file and code ~= ENOENT then return nil, problem end
     if not file then return nil, "no result.json: not the folder of a run that came to its end" end
     local result, why = core.json_decode(file:read(RESULT) or "")
     if type(result) == "table" then return result end

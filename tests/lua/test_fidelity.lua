@@ -190,3 +190,21 @@ test("limits are set, and forgotten with the run; what they cannot be", function
     check.raises(function() set { drift = "5 apples" } end, "test_fidelity.lua:%d+: fidelity: drift: ")
     check.raises(function() set { cpu_wait = 2 } end, "fidelity: cpu_wait: ")
 end)
+
+test("with --strict an unsound run fails, and says why, also where nothing else is said", function()
+    local name = os.tmpname()
+    local file <close> = assert(io.open(name, "w"))
+    file:write [[
+        fidelity { lateness = "1ns" }
+        local cable = link(responder("a"), responder("b"))
+        local flow = source(cable.ab, { rate = "10mbit", count = 200, start = true })
+        eventually(20, function() return flow:report().received == 200 end)
+    ]]
+    file:close()
+    local pipe = io.popen(("%s run -q --strict --out %s.run %s 2>&1"):format(core.real_path("/proc/self/exe"), name, name))
+    local said = pipe:read("a")
+    local _, _, status = pipe:close()
+    os.execute(("rm -rf %s %s.run"):format(name, name))
+    check.equal(status, 5)
+    check.match(said, "^unsound: this machine did not keep up: .*the frames of link a%-%-b were late, 99%% of them by up to ")
+end)

@@ -524,6 +524,21 @@ test("a simulation that is closed is judged, too", function()
     check.less(0, late_of(files))
 end)
 
+test("a simulation that is far behind says so, is judged, and ends in good order", function()
+    local status, _, files = run [[
+        local net = ns3 { pcap = true }
+        local s, t, a = net:node("s"), net:node("t"), host("a")
+        net:csma { s, t, a, rate = "10gbit", queue = 100000 }
+        a:succeed("ping -c 1 s")
+        s:on_off { to = t, rate = "500mbit", size = 20 }
+        eventually(20, function() return net:stats().lateness.p50 > 1 end)
+        net:close()
+    ]]
+    check.equal(status, 0)
+    check.less(1, late_of(files))
+    check.less(0, packets_of(files["ns3-csma1-s.pcap"]))
+end)
+
 test("a script that is stopped in its middle leaves captures that are whole, and no process", function()
     local status, said, files = run(SIGNALLED:format("CONT") .. [[
         print(child)

@@ -115,7 +115,8 @@ end)
 test("of too many events those are left out that can be many, and no failure", function()
     local list = { core.json_encode { t = 0, kind = "mark", text = "first" } }
     for i = 1, 2000 do
-        list[#list + 1] = core.json_encode { t = i, kind = "command", cmd = "true", status = i % 100 == 0 and 1 or 0 }
+        list[#list + 1] = core.json_encode(i % 2 == 0 and { t = i, kind = "command", cmd = "true", status = i % 100 == 0 and 1 or 0 }
+            or { t = i, kind = "task", name = "go", ended = i % 101 == 0 and "failed" or "returned" })
     end
     write("events.jsonl", lines(list))
     local whole = thinning.EVENTS
@@ -129,8 +130,11 @@ test("of too many events those are left out that can be many, and no failure", f
     check.less(500, #kept)
     check.equal(kept[1], list[1])
     local failures = 0
-    for _, line in ipairs(kept) do failures = failures + (core.json_decode(line).status == 1 and 1 or 0) end
-    check.equal(failures, 20)
+    for _, line in ipairs(kept) do
+        local event = core.json_decode(line)
+        if event.status == 1 or event.ended == "failed" then failures = failures + 1 end
+    end
+    check.equal(failures, 20 + 10)
 end)
 
 test("rows that broke off are left out, and the others are there", function()

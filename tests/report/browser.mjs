@@ -65,6 +65,7 @@ async function lanesByKeyboard(page) {
 
 /** Clicks at a place of the lanes where the tip says what is wanted; it is looked for with made-up moves of the mouse. */
 async function clickOn(page, wanted) {
+    await page.locator(".lanes").scrollIntoViewIfNeeded();
     const place = await page.evaluate((wanted) => {
         const over = document.querySelector(".lanes .u-over"),
             tip = document.querySelector(".tip");
@@ -102,7 +103,7 @@ async function takePictures(page, name) {
 }
 
 async function checkTask(page, name, task) {
-    check(`${name}: a task can be pointed at`, await clickOn(page, `${task}: returned`));
+    check(`${name}: a task can be pointed at`, await clickOn(page, task));
     const sheet = await page.locator("#sheet").textContent();
     check(`${name}: and its line be read`, sheet.includes(`${name}.lua:`), sheet.slice(0, 300));
     await page.keyboard.press("Escape");
@@ -201,6 +202,10 @@ async function checkHostile() {
         check(`hostile: the output of ${command}`, sheet.includes(wanted), sheet.slice(0, 400));
         await page.keyboard.press("Escape");
     }
+    check("hostile: a task's error can be pointed at", await clickOn(page, "go hostile.lua:"));
+    const told = await page.locator("#sheet pre").textContent();
+    check("hostile: and be read", told.includes('<script>alert("ran")</script>'), told);
+    await page.keyboard.press("Escape");
     const size = readFileSync(join(folder, "hostile", "report.html")).length;
     check("hostile: 10 MB of output are not in the page", size < 500000, String(size));
     const elements = await page.evaluate(() => [
@@ -405,7 +410,7 @@ async function checkComparison() {
     await page.close();
 }
 
-await checkExperiment("hello", "ping -c 20", "20 packets transmitted", "after hello.lua:17");
+await checkExperiment("hello", "ping -c 20", "20 packets transmitted", "after hello.lua:");
 await checkExperiment("faults", "echo", "ended");
 await checkExperiment("suite", "ping", "packets transmitted");
 await checkKeyboard();

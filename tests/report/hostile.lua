@@ -11,6 +11,7 @@ a:run([[printf '\001\033[2J\033]0;title\007\r\n\377\376\200 \342\200\256 control
 a:run("yes 0123456789abcdef | head -c 10000000")
 a:run("echo '" .. ATTACK .. "' >&2; exit 7")
 mark(ATTACK)
+pcall(all, { go(error, ATTACK) })
 record { [ATTACK] = ATTACK, ["__proto__"] = "prototype", constructor = { [ATTACK] = 1 } }
 series(ATTACK, '"><b>'):add(1)
 test(ATTACK, function() error(ATTACK .. "\u{2028}") end)

@@ -7,8 +7,8 @@ local core = require "qemunet.core"
 local function places()
     local list = {}
     for event in io.lines((csv.write("here.csv", {}):gsub("here%.csv$", "events.jsonl"))) do
-        local where = json.decode(event).where
-        list[#list + 1] = where ~= "" and where or nil
+        local one = json.decode(event)
+        if one.kind == "busy" and one.where ~= "" then list[#list + 1] = one.where end
     end
     return list
 end

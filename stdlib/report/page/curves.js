@@ -3,7 +3,7 @@
 
 import { element } from "./elements.js";
 import { createFigures, KINDS, lineOf, pieces } from "./figures.js";
-import { bytes, number } from "./format.js";
+import { bytes, counted, number } from "./format.js";
 
 const HEIGHT = 190;
 const OPEN = 2; // links whose plots are open from the beginning
@@ -91,7 +91,7 @@ export function createCurves(container, toggles, comparison, clock) {
         const box = element(
             "details",
             { class: "link", open },
-            element("summary", {}, element("b", {}, name), ` ${bytes(total)} in ${ways.length} runs`),
+            element("summary", {}, element("b", {}, name), ` ${bytes(total)} in ${counted(ways.length, "run")}`),
         );
         const fill = () => {
             for (const [title, key, text] of KINDS) {

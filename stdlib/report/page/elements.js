@@ -28,6 +28,11 @@ export function element(tag, attributes = {}, ...children) {
     return made;
 }
 
+const LONG = 300; // characters that a cell takes as they are; more scroll
+
+/** A text of any length for a cell of a table. */
+export const fitted = (text) => (text.length > LONG ? element("pre", { tabindex: "0" }, text) : text);
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** As element(), of a drawing. */

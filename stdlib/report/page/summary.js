@@ -2,7 +2,7 @@
 // What comes first: the verdict, what failed and where, and whether the machine kept up; and what the run was made of.
 
 import { fidelityBadge, outcomeBadge, verdictBadge } from "./badges.js";
-import { element, fileLink, terms, visible } from "./elements.js";
+import { element, fileLink, fitted, terms, visible } from "./elements.js";
 import { bytes, counted, moment, number, percent, seconds, value } from "./format.js";
 
 const list = (v) => (Array.isArray(v) ? v : []);
@@ -114,14 +114,12 @@ function fidelity({ fidelity: given, fabric }) {
     );
 }
 
-const LONG = 300; // characters that a cell takes as they are; more scroll
-
 // Tables of the script's own, as JSON in lines.
 function recordedValue(v) {
     const isList = Array.isArray(v) && v.every((one) => typeof one !== "object");
     const isTable = typeof v === "object" && v !== null && !isList;
     const text = isTable ? JSON.stringify(v, null, 1) : isList ? v.map(value).join(", ") : value(v);
-    return isTable || text.length > LONG ? element("pre", { tabindex: "0" }, text) : text;
+    return isTable ? element("pre", { tabindex: "0" }, text) : fitted(text);
 }
 
 function recorded(result) {

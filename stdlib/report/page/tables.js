@@ -2,7 +2,7 @@
 // Several runs side by side, in tables: what they are, what differs in them, what they recorded, their tests.
 
 import { fidelityBadge, outcomeBadge, verdictBadge } from "./badges.js";
-import { element, fileLink } from "./elements.js";
+import { element, fileLink, fitted } from "./elements.js";
 import { bytes, number, percent, seconds } from "./format.js";
 
 const th = (scope, text, attributes = {}) => element("th", { scope, ...attributes }, text);
@@ -121,7 +121,7 @@ export function showRuns(container, { runs, groups }) {
 
 function factText(name, v) {
     if (isNone(v)) return NONE;
-    return name === "memory" && typeof v === "number" ? bytes(v) : String(v);
+    return name === "memory" && typeof v === "number" ? bytes(v) : fitted(String(v));
 }
 
 function factRows(facts) {
@@ -194,8 +194,8 @@ function differenceCell({ difference }) {
     const { value, relative, lo, hi, p } = difference;
     const is = typeof lo === "number";
     const clear = is && (lo > 0 || hi < 0);
-    const main =
-        typeof relative === "number" ? signed(relative, percent(relative)) : signed(value, number(value, 5));
+    const share = typeof relative === "number" ? ` (${signed(relative, percent(relative))})` : "";
+    const main = signed(value, number(value, 5)) + share;
     return element(
         "div",
         { class: clear ? "difference clear" : "difference" },
@@ -208,13 +208,13 @@ function differenceCell({ difference }) {
 
 function groupCell(cell, isMean) {
     if (isNone(cell)) return td({}, NONE);
-    if (cell.texts) return td({}, cell.texts.join(", "));
+    if (cell.texts) return td({}, fitted(cell.texts.join(", ")));
     return td({ class: "figure" }, meanCell(cell, isMean || cell.n > 1), differenceCell(cell));
 }
 
 function runCell(cell) {
     if (isNone(cell)) return td({}, NONE);
-    if (cell.text !== undefined) return td({}, cell.text);
+    if (cell.text !== undefined) return td({}, fitted(String(cell.text)));
     if (cell.value !== undefined) return td({ class: "figure" }, number(cell.value));
     return td({ class: "figure" }, meanCell(cell, true));
 }
@@ -273,7 +273,7 @@ const explanation = (isRepeated) =>
         isRepeated
             ? "Means over runs of the same parameters (a list that a run recorded counts by its mean)"
             : "Of a list of numbers its mean"
-    }; in brackets the 95% interval by Student's t. Below, from the second column on: how far from the first, in per cent of it, and where both have two values or more the 95% interval of the difference and its p by Welch's t (Biometrika 34, 1947), in bold where the interval is on one side of 0. Of many intervals, one in twenty is so by chance.`;
+    }; in brackets the 95% interval by Student's t. Below, from the second column on: how far from the first, and in per cent of it; where both have two values or more, the 95% interval of the difference and its p by Welch's t (Biometrika 34, 1947), in bold where the interval is on one side of 0. Of many intervals, one in twenty is so by chance.`;
 
 export function showTests(container, { tests, runs }) {
     if (tests.length === 0) return false;
