@@ -179,6 +179,8 @@ static void a_run_that_goes_on_can_be_looked_at(void)
     CHECK_INT(lines_since(&w, 0), 2);
     CHECK_INT(lines_since(&w, between), 1);
     CHECK_INT(lines_since(&w, between + 1000), 0);
+    CHECK_INT(lines_since(&w, 1e300), 0);
+    CHECK_INT(lines_since(&w, -1e300), 2);
     end(&w);
 }
 
