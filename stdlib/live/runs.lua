@@ -54,7 +54,7 @@ function Connection:ask(request)
     self.answer = core.future()
     local sent, why = self.stream:write(core.json_encode(request) .. "\n")
     if not sent then return nil, why end
-    if not tasks.wait(self.answer, PATIENCE) then return nil, "it does not answer" end
+    if not tasks.wait(self.answer, PATIENCE) then return nil, "it does not answer: it is busy, or stopped" end
     local answer = self.answer:values()
     if type(answer) ~= "table" then return nil, "it answers nonsense" end
     if answer.error then return nil, tostring(answer.error) end

@@ -118,12 +118,12 @@ local function lane(self, pid, group, from, to)
     local key = pid .. " " .. group
     local lanes = self.lanes[key] or {}
     self.lanes[key] = lanes
-    local free, n = count_free(lanes, from), #lanes + 1
-    local one = free > 0 and table.remove(lanes, free) or { at = new_thread(self, pid, n == 1 and group or ("%s %d"):format(group, n)) }
-    one.ended = to
-    n = #lanes + 1
-    while n > 1 and lanes[n - 1].ended > to do n = n - 1 end
-    table.insert(lanes, n, one)
+    local free, place = count_free(lanes, from), #lanes + 1
+    local name = place == 1 and group or ("%s %d"):format(group, place)
+    local one = free > 0 and table.remove(lanes, free) or { at = new_thread(self, pid, name) }
+    one.ended, place = to, #lanes + 1
+    while place > 1 and lanes[place - 1].ended > to do place = place - 1 end
+    table.insert(lanes, place, one)
     return one.at
 end
 

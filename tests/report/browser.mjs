@@ -102,6 +102,19 @@ async function takePictures(page, name) {
     await page.pdf({ path: join(folder, `${name}.pdf`), format: "A4" });
 }
 
+/** On paper each lane has a picture of its own, which goes to the next page as a whole. */
+async function checkPrint(page, name, lanes) {
+    const slices = (event) =>
+        page.evaluate(async (event) => {
+            dispatchEvent(new Event(event));
+            await new Promise((resolve) => setTimeout(resolve));
+            return document.querySelectorAll(".slice").length;
+        }, event);
+    const printed = await slices("beforeprint"),
+        after = await slices("afterprint");
+    check(`${name}: a print has each lane below the axis`, printed === lanes + 1 && after === 0, `${printed}, ${after}`);
+}
+
 async function checkTask(page, name, task) {
     check(`${name}: a task can be pointed at`, await clickOn(page, task));
     const sheet = await page.locator("#sheet").textContent();
@@ -131,6 +144,7 @@ async function checkExperiment(name, command, output, task) {
     if (hasTasks) await checkTask(page, name, task);
     const plots = await page.locator("figure.plot").count();
     check(`${name}: plots of its links`, plots >= 2, String(plots));
+    await checkPrint(page, name, expected);
     await takePictures(page, name);
     for (const colorScheme of ["light", "dark"]) {
         await page.emulateMedia({ colorScheme });

@@ -9,7 +9,7 @@ local arm, pc = vm("arm", { arch = "aarch64", mem = "128M" }), vm("pc", { mem = 
 local cable = link(arm, pc)
 boot()
 
-local function reaches(from, to, count) return from:ok(("ping -c %d -i 0.1 -W 5 %s"):format(count or 2, to)) end
+local function reaches(from, to, count) return from:ok(("ping -c %d -i 0.1 -W 10 %s"):format(count or 2, to)) end
 
 test("it is what was asked for", function()
     check.equal(arm:succeed("uname -m"), "aarch64\n")

@@ -17,7 +17,7 @@ has_child() { [ -n "$(cat "/proc/$pid/task/$pid/children" 2>/dev/null)" ]; }
 
 # Interrupted while it finds out.
 start one.lua
-wait_for 20 has_child
+wait_for 60 has_child
 children=$(cat "/proc/$pid/task/$pid/children")
 stop INT
 left=''

@@ -73,7 +73,7 @@ end)
 
 test("a time-out of nothing looks at what is there", function()
     on_console("echo one; echo two; echo three", "one")
-    eventually(5, function() return v.console:log():find("three\r\n", 1, true) end)
+    eventually(20, function() return v.console:log():find("three\r\n", 1, true) end)
     check.equal(v.console:expect("two", 0).text, "two")
     blames(function() v.console:expect("two", 0) end, "no match")
 end)

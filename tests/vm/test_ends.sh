@@ -165,7 +165,7 @@ for name in sleeper looper coroutines; do
     [ "$status" = 4 ] && says err 'time limit has passed'
     result $? "--timeout ends a $name: status 4"
     start $name.lua
-    wait_for 10 is_ready
+    wait_for 60 is_ready
     stop INT
     [ "$status" = 130 ] && [ "$took" -lt 2000 ] && says err interrupted
     result $? "SIGINT ends a $name: status 130"
@@ -186,7 +186,7 @@ start machines.lua --out "$folder/killed"
 wait_for 60 is_ready && [ "$(machines "$a" | wc -l)" = 1 ] && [ "$(machines "$b" | wc -l)" = 1 ]
 result $? "each machine is one process"
 stop KILL
-[ "$status" = 137 ] && wait_for 5 runs_none "$a" "$b"
+[ "$status" = 137 ] && wait_for 60 runs_none "$a" "$b"
 result $? "kill -9 leaves no machine"
 tail -n 1 killed/events.jsonl | grep -q '^{.*}$' && [ ! -e killed/result.json ]
 result $? "kill -9 leaves the events so far, and no result"
@@ -201,7 +201,7 @@ result $? "an interrupted run has a result"
 
 start machines.lua
 boots_both() { ! runs_none "$a" && ! runs_none "$b"; }
-wait_for 20 boots_both
+wait_for 60 boots_both
 stop TERM
 [ "$status" = 130 ] && [ "$took" -lt 2000 ] && runs_none "$a" "$b"
 result $? "SIGTERM during the boot, too ($took ms): status 130"
@@ -233,14 +233,14 @@ processes() { grep -lzs -e "[n]${a#n}" /proc/[0-9]*/cmdline | cut -d/ -f3; }
 hosts_gone() { [ -z "$(processes)" ] && ! grep -qs "$a" /proc/[0-9]*/mounts; }
 
 start hosts.lua
-wait_for 20 is_ready && [ "$(processes | wc -l)" -ge 15 ]
+wait_for 60 is_ready && [ "$(processes | wc -l)" -ge 15 ]
 if [ $? = 0 ] || ! says err 'namespaces|/dev/net/tun'; then
     result $? "five hosts run, with their commands"
     stop KILL
-    [ "$status" = 137 ] && wait_for 5 hosts_gone
+    [ "$status" = 137 ] && wait_for 60 hosts_gone
     result $? "kill -9 leaves nothing of hosts"
     start hosts.lua
-    wait_for 20 is_ready
+    wait_for 60 is_ready
     stop INT
     [ "$status" = 130 ] && [ "$took" -lt 2000 ] && hosts_gone
     result $? "Ctrl-C ends hosts within 2 s ($took ms): status 130"

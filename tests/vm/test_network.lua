@@ -28,9 +28,12 @@ local function ping_times(from, to, n, size)
     return times
 end
 
-local function smallest_and_median(times) return math.min(table.unpack(times)), stats.median(times) end
+local function smallest(times) return math.min(table.unpack(times)) end
 
-local function answers(from, to) return from:ok("ping -c 1 -W 1 " .. to) end
+local function answers(from, to) return from:ok("ping -c 1 -W 10 " .. to) end
+
+-- Whether nothing comes within the time in which it usually does.
+local function is_silent(from, to) return not from:ok("ping -c 1 -W 1 " .. to) end
 
 local function wait_carrier(node, cable, value)
     node:wait_until(('[ "$(cat /sys/class/net/%s/carrier)" = %d ]'):format(node:ifname(cable), value), 20)
@@ -82,36 +85,36 @@ end)
 -- What a link does ----------------------------------------------------------------------------------------------------
 
 test("delay is one-way, in each direction", function()
-    local least, middle = smallest_and_median(ping_times(a, b:ip(delayed), 10))
+    local least = smallest(ping_times(a, b:ip(delayed), 10))
     check.is_true(least >= 40, "early: " .. least)
-    check.less(middle, 80, "round trip over 2 x 20 ms")
-    least, middle = smallest_and_median(ping_times(c, b:ip(skewed), 10))
+    check.less(least, 80, "round trip over 2 x 20 ms")
+    least = smallest(ping_times(c, b:ip(skewed), 10))
     check.is_true(least >= 35, "early: " .. least)
-    check.less(middle, 75, "round trip over 30 + 5 ms")
+    check.less(least, 75, "round trip over 30 + 5 ms")
 end)
 
 test("set changes what it names and keeps the rest", function()
     delayed:set { delay = "60ms" }
-    check.is_true(math.min(table.unpack(ping_times(a, b:ip(delayed), 3))) >= 120)
+    check.is_true(smallest(ping_times(a, b:ip(delayed), 3)) >= 120)
     delayed.ab:set { delay = 0 }
-    local least = math.min(table.unpack(ping_times(a, b:ip(delayed), 3)))
+    local least = smallest(ping_times(a, b:ip(delayed), 10))
     check.is_true(least >= 60 and least < 110, "one way: " .. least)
     delayed:set { loss = 0 }
-    check.is_true(math.min(table.unpack(ping_times(a, b:ip(delayed), 3))) >= 60)
+    check.is_true(smallest(ping_times(a, b:ip(delayed), 3)) >= 60)
     delayed:set { delay = 0 }
-    check.less(stats.median(ping_times(a, b:ip(delayed), 10)), 30)
+    check.less(smallest(ping_times(a, b:ip(delayed), 10)), 30)
     check.raises(function() delayed:set { delya = 1 } end, 'test_network%.lua:%d+: set: unknown option "delya"') -- no check
 end)
 
 test("loss=1 lets nothing pass, in the direction that it is set for", function()
     local before = delayed:stats()
     delayed.ab:set { loss = 1 }
-    check.is_true(not answers(a, b:ip(delayed)))
+    check.is_true(is_silent(a, b:ip(delayed)))
     local after = delayed:stats()
     check.is_true(after.ab.lost > before.ab.lost)
     check.equal({ after.ab.delivered, after.ba.lost }, { before.ab.delivered, before.ba.lost })
     delayed:set { ab = { loss = 0 }, ba = { loss = "100%" } }
-    check.is_true(not answers(a, b:ip(delayed)))
+    check.is_true(is_silent(a, b:ip(delayed)))
     check.is_true(delayed:stats().ab.delivered > before.ab.delivered)
     delayed:set { loss = 0 }
     a:wait_until("ping -c 1 -W 1 " .. b:ip(delayed), 20)
@@ -160,7 +163,7 @@ test("down and up: both ends lose their carrier and get it back", function()
     pulling:cancel() -- half-way, which is all the way
     check.equal({ delayed.is_up, tostring(delayed) }, { false, "link a--b (down)" })
     for _, node in ipairs { a, b } do wait_carrier(node, delayed, 0) end
-    check.is_true(not answers(a, b:ip(delayed)))
+    check.is_true(is_silent(a, b:ip(delayed)))
     delayed:down()
     delayed:up()
     for _, node in ipairs { a, b } do wait_carrier(node, delayed, 1) end
@@ -184,7 +187,7 @@ test("a guest drops what was corrupted; a duplicate is seen as one", function()
     answers(a, b:ip(delayed)) -- asks for the address
     delayed.ab:set { corrupt = 1 }
     local before = delayed.ab:stats()
-    check.is_true(not answers(a, b:ip(delayed)))
+    check.is_true(is_silent(a, b:ip(delayed)))
     check.is_true(delayed.ab:stats().delivered > before.delivered)
     delayed.ab:set { corrupt = 0, duplicate = 1 }
     check.match(a:succeed("ping -c 3 -i 0.1 " .. b:ip(delayed)), "DUP!")
@@ -213,7 +216,7 @@ end)
 test("a switch's cable can be cut alone", function()
     office.links[1]:down()
     wait_carrier(a, office, 0)
-    check.is_true(not answers(b, "10.77.0.1"))
+    check.is_true(is_silent(b, "10.77.0.1"))
     check.is_true(answers(b, "10.77.0.3"))
     office.links[1]:up()
     b:wait_until("ping -c 1 -W 1 10.77.0.1", 20)
@@ -223,9 +226,9 @@ test("forwarding between links, by the guest", function()
     b:succeed("echo 1 >/proc/sys/net/ipv4/ip_forward")
     a:succeed("ip route add 10.0.1.0/24 via " .. b:ip(delayed))
     c:succeed("ip route add 10.0.0.0/24 via " .. b:ip(skewed))
-    check.is_true(math.min(table.unpack(ping_times(a, c:ip(skewed), 3))) >= 35)
+    check.is_true(smallest(ping_times(a, c:ip(skewed), 3)) >= 35)
     local p = partition({ a }, { c })
-    check.is_true(not answers(a, c:ip(skewed)))
+    check.is_true(is_silent(a, c:ip(skewed)))
     check.is_true(answers(a, b:ip(delayed)))
     p:heal()
 end)
@@ -265,8 +268,8 @@ end)
 
 test("a partition: its sides do not hear each other, though all is plugged in", function()
     local p = partition({ a }, { b, c })
-    check.is_true(not answers(a, "10.77.0.2"))
-    check.is_true(not answers(b, a:ip(delayed)))
+    check.is_true(is_silent(a, "10.77.0.2"))
+    check.is_true(is_silent(b, a:ip(delayed)))
     check.is_true(answers(b, "10.77.0.3"))
     p:heal()
     a:wait_until("ping -c 1 -W 1 10.77.0.2", 20)
@@ -304,7 +307,7 @@ test("links come to machines that run and go, and traffic elsewhere loses nothin
     steady:expect("seq=1", 20)
     local live = link(a, c, { delay = "5ms", mtu = 1400 })
     check.equal({ #a.nics, a:ifname(live), #interfaces(a) }, { n + 1, "eth" .. n, #before + 1 })
-    check.is_true(math.min(table.unpack(ping_times(a, c:ip(live), 3))) >= 10)
+    check.is_true(smallest(ping_times(a, c:ip(live), 3)) >= 10)
     check.equal(a:succeed(("cat /sys/class/net/%s/mtu"):format(a:ifname(live))), "1400\n")
     live:remove()
     check.equal({ #a.nics, interfaces(a) }, { n, before })

@@ -106,16 +106,16 @@ print(io.open("pid", "w"):write(io.open("/proc/self/stat"):read("n"), "\n"):clos
 sleep(60)
 END
 pid_of_run() {
-    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    for _ in $(seq 300); do
         [ -s pid ] && break
-        sleep 0.2
+        sleep 0.1
     done
     cat pid
 }
 is_gone() { # is_gone PID: within some seconds
-    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do
+    for _ in $(seq 300); do
         kill -0 "$1" 2>/dev/null || return 0
-        sleep 0.2
+        sleep 0.1
     done
     return 1
 }

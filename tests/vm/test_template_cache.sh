@@ -50,7 +50,7 @@ flip() {
 start one.lua --param name="$name"
 wait_for 60 is_making
 stop KILL
-[ "$status" = 137 ] && wait_for 5 runs_none "$name" && [ "$(count)" = 0 ] && ! is_clean
+[ "$status" = 137 ] && wait_for 60 runs_none "$name" && [ "$(count)" = 0 ] && ! is_clean
 result $? "a run that is killed while it makes one has not made it"
 "$QEMUNET" run one.lua --param name="$name-a" >out1 2>err1 &
 first=$!
@@ -65,10 +65,10 @@ result $? "one of them has made it, for both, and nothing is left of the killed"
 start one.lua --param name="$name" --param mem=132M
 wait_for 60 is_making
 stop INT
-[ "$status" = 130 ] && wait_for 5 runs_none "$name" && is_clean
+[ "$status" = 130 ] && wait_for 60 runs_none "$name" && is_clean
 result $? "Ctrl-C while one is made: status 130, nothing is left"
 run one.lua --param name="$name" --param append=rdinit=/bin/cat --timeout 3
-[ "$status" = 4 ] && wait_for 5 runs_none "$name" && is_clean && [ "$(count)" = 1 ]
+[ "$status" = 4 ] && wait_for 60 runs_none "$name" && is_clean && [ "$(count)" = 1 ]
 result $? "--timeout, too: status 4"
 
 # --- damage ---

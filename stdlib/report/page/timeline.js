@@ -9,6 +9,7 @@ import { moment, rate, shorten } from "./format.js";
 import { describe, looksOf, measure, SIZE } from "./lanes.js";
 
 const HEAD = 28; // of the axis
+const FIT = 0.9; // how much shorter a name that does not fit is tried next
 const TALLEST = 0.72; // of the window
 const REACH = 5; // so far from an item, in pixels, it is still meant
 const PRINTED = 6000; // pixels of lanes at most
@@ -285,9 +286,10 @@ export function createTimeline(container, model, clock, select) {
 
     function drawName(p, lane, y) {
         const { ctx, k, left } = p;
-        const room = left - 14 * k,
-            width = ctx.measureText(lane.title).width;
-        const name = width > room ? shorten(lane.title, Math.floor((lane.title.length * room) / width)) : lane.title;
+        const room = left - 14 * k;
+        let name = lane.title;
+        for (let n = name.length; n > 2 && ctx.measureText(name).width > room; n = Math.min(n - 1, FIT * n))
+            name = shorten(lane.title, Math.floor(n));
         ctx.fillStyle = lane.kind === "experiment" || lane.kind === "tasks" ? colours.soft : colours.text;
         ctx.textAlign = "right";
         ctx.fillText(name, left - 8 * k, y + (SIZE.gap / 2 + SIZE.band / 2) * k);
@@ -356,6 +358,26 @@ export function createTimeline(container, model, clock, select) {
         drawChosen(p);
         ctx.restore();
         drawMarks(self, marks);
+        if (printing) slice(ctx.canvas, k);
+    }
+
+    // On paper a picture of each lane, as one of all would not go from page to page.
+    function slice(whole, k) {
+        const edges = [0, HEAD, ...lanes.map((lane) => HEAD + lane.top + lane.height)];
+        const slices = edges.slice(1).map((bottom, i) => {
+            const top = Math.round(edges[i] * k),
+                height = Math.round(bottom * k) - top;
+            if (top + height > whole.height) return null;
+            const part = element("canvas", { class: "slice", width: whole.width, height });
+            part.getContext("2d").drawImage(whole, 0, -top);
+            return part;
+        });
+        unslice();
+        holder.append(...slices.filter(Boolean));
+    }
+
+    function unslice() {
+        for (const part of holder.querySelectorAll(".slice")) part.remove();
     }
 
     // Finding ---------------------------------------------------------------------------------------------------------
@@ -510,6 +532,7 @@ export function createTimeline(container, model, clock, select) {
         width: () => scroller.clientWidth,
         print(on) {
             printing = on;
+            if (!on) unslice();
             const whole = lanes.filter((lane) => lane.top + lane.height <= PRINTED).length;
             short.hidden = !on || whole === lanes.length;
             short.textContent = `Of ${lanes.length} lanes, the first ${whole} are on paper.`;
