@@ -126,6 +126,15 @@ test("a process that shares a processor with three others waits for most of its 
     end, { every = "600ms" })
     check.less(waits.waited, waits.watched + 1e-9)
     check.less(0, waits.worst_at)
+    core.strain_unwatch(pids[1])
+    os.execute("kill -STOP " .. pids[1]) -- which it does when it has the processor next
+    eventually(30, function()
+        local file <close> = io.open(("/proc/%d/stat"):format(pids[1]))
+        return file:read("a"):find(") T ", 1, true)
+    end)
+    core.strain_watch(pids[1])
+    sleep("1ms")
+    check.equal(core.strain_unwatch(pids[1]).waited, 0.0, "what it had waited before does not count")
     check.is_true(strain.collect().loop ~= nil)
 end)
 

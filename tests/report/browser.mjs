@@ -173,7 +173,7 @@ async function checkKeyboard() {
 }
 
 /** What is on paper: all lanes, and the plots that had not been in sight; light, whatever the window is. */
-async function checkPrint() {
+async function checkPaper() {
     const page = await open("faults", { viewport: { width: 1280, height: 200 }, colorScheme: "dark" });
     const look = () =>
         page.evaluate(() => {
@@ -428,7 +428,7 @@ await checkExperiment("hello", "ping -c 20", "20 packets transmitted", "after he
 await checkExperiment("faults", "echo", "ended");
 await checkExperiment("suite", "ping", "packets transmitted");
 await checkKeyboard();
-await checkPrint();
+await checkPaper();
 await checkHostile();
 await checkComparison();
 await checkLarge(50000);
