@@ -333,6 +333,7 @@ test("schedule and at: instants of the simulation", function()
         check.is_true(spread >= 0 and results[a].offset > 0 and results[b].offset > 0)
         return happened.time
     end)
+    raises("at: nobody is not a node", net.at, net, 1, { nobody = "true" })
     local never = net:schedule(1e18, function() end)
     check.is_true(net:schedule(0, function() end):wait(5) ~= nil, "at once when it has passed")
     check.equal(never.count, 0)
