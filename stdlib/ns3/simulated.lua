@@ -43,10 +43,11 @@ function Simulated:add_nic()
     errors.raise(("%s is simulated by ns-3: net:csma, net:p2p and net:wifi join it"):format(self.name))
 end
 
---- Its interface on a medium; the link is one in name alone.
+--- Its interface on a medium; the link is one in name alone, which the fabric does not know.
 function simulated.add_nic(self, medium, subnet)
-    local l = { name = self.name .. "--" .. medium.name, switch = medium, a = self, b = medium, removed = false, gateway = false,
+    local l = { id = false, name = self.name .. "--" .. medium.name, switch = medium, a = self, b = medium, removed = false, gateway = false,
         nameserver = false, is_up = true, mtu = false }
+    function l:take_away() return l.on_remove and l.on_remove() end
     local nic = node.add_nic(self, l, subnet)
     l.nics = { nic }
     return nic

@@ -169,6 +169,9 @@ test("simulated nodes route, and run applications", function()
     raises("has no attribute Rat; it has: ", s.application, s, "ns3::OnOffApplication", { attributes = { Rat = 1 } })
     raises("UdpEchoClient listens on no port", s.application, s, "ns3::UdpEchoClient", { port = 5 })
     raises("UdpEchoServer sends to nobody", s.application, s, "ns3::UdpEchoServer", { to = r })
+    raises("is simulated by ns%-3: what it hears", partition, { a }, { s })
+    raises("is simulated by ns%-3: its traffic", source, a, { to = r, rate = 1e6 })
+    raises("is simulated by ns%-3: its traffic", source, r, { to = a, rate = 1e6 })
     raises("did you mean", s.on_off, s, { to = r, rte = 1 })
     raises("rate: must be at most", s.on_off, s, { to = r, rate = 1e30 })
     raises("on: must be at least", s.on_off, s, { to = r, on = 0 })
@@ -393,6 +396,16 @@ test("a link to a medium: captured, cut, removed; nodes join later", function()
     raises("net:csma, net:p2p and net:wifi join it", link, new_node(net), a)
     raises("is not a node", net.csma, net, { a, "nobody" })
 end)
+
+for _, which in ipairs { "first", "second" } do
+    test("a simulation's nodes can be declared in each test: the " .. which, function()
+        local net = ns3()
+        local a, s = host("again"), net:node("again-s")
+        net:csma { a, s }
+        check.equal({ #a.nics, #s.nics }, { 1, 1 })
+        check.is_true(ping(a, s))
+    end)
+end
 
 test("its lateness is measured", function()
     local net = ns3()
