@@ -121,14 +121,20 @@ function measures.losses(counters)
     return { value = math.min(lost / frames, 1), t = lost > 0 and totals.lost_at or nil, counts = counts }
 end
 
+-- Of a simulation; nil where too little was measured.
+local function ns3_lateness(name, stats)
+    if stats.silent then return { value = stats.silent, max = stats.silent, simulation = name } end
+    local late = stats.lateness
+    if late.count < fidelity.SAMPLE then return nil end
+    return { value = late.p99, max = late.max, t = late.max_at, simulation = name }
+end
+
 -- The simulation that is worst by p99.
 function measures.ns3_lateness(counters)
     local worst
     for name, stats in pairs(counters.ns3 or {}) do
-        local late = stats.lateness
-        if late.count >= fidelity.SAMPLE and (not worst or late.p99 > worst.value) then
-            worst = { value = late.p99, max = late.max, t = late.max_at, simulation = name }
-        end
+        local one = ns3_lateness(name, stats)
+        if one and (not worst or one.value > worst.value) then worst = one end
     end
     return worst
 end

@@ -130,6 +130,38 @@ test("a run's topology has simulated nodes, and what joins them", function()
     net:close()
 end)
 
+test("p2p: what is for a group has the group's address again", function()
+    local net = ns3()
+    local a, b = new_host(), new_host()
+    local link = net:p2p(a, b)
+    boot(a, b)
+    local group = link.links[2]:on("ether dst 01:00:5e:00:00:01 and icmp", { count = 1 })
+    a:run("ping -c 1 -W 1 -I eth0 224.0.0.1")
+    check.is_true(group:wait(5) ~= nil)
+end)
+
+test("what a medium does not carry is counted; who is promiscuous hears what is for others", function()
+    local net = ns3()
+    local a, b, c, s = new_host(), new_host(), new_host(), new_node(net)
+    local bus = net:csma { a, b, s }
+    boot(a, b, c)
+    local l = bus.links[1]
+    core.link_send(l.id, l.a == a and 0 or 1, ("\xff"):rep(6) .. "\2\0\0\0\0\9\0\46" .. ("\0"):rep(46)) -- IEEE 802.3
+    eventually(5, function() return net:counters(a).uncarried == 1 end)
+    net:set(("/Names/%s/DeviceList/*/$ns3::CsmaNetDevice/Mtu"):format(s.name), 1800)
+    check.is_true(not ping(a, s, "-W 1 -s 1700")) -- comes in fragments; the answer is one frame
+    check.equal(net:counters(a).uncarried, 2)
+    check.is_true(ping(a, s))
+
+    local others = ("icmp and ether dst %s"):format(s.nics[1].mac)
+    local own = bus.links[2]:on(others)
+    local loud = net:csma { a, c, s, promiscuous = true }
+    local heard = loud.links[2]:on(("icmp and dst %s"):format(s:ip(loud)), { count = 1 })
+    check.is_true(ping(a, s) and a:ok("ping -c 1 " .. s:ip(loud)))
+    check.is_true(heard:wait(5) ~= nil)
+    check.equal(own.count, 0)
+end)
+
 test("simulated nodes route, and run applications", function()
     local net = ns3()
     local a, b, r, s = new_host(), new_host(), new_node(net), new_node(net)
