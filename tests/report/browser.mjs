@@ -103,7 +103,7 @@ async function takePictures(page, name) {
 }
 
 /** On paper each lane has a picture of its own, which goes to the next page as a whole. */
-async function checkPrint(page, name, lanes) {
+async function checkSlices(page, name, lanes) {
     const slices = (event) =>
         page.evaluate(async (event) => {
             dispatchEvent(new Event(event));
@@ -144,7 +144,7 @@ async function checkExperiment(name, command, output, task) {
     if (hasTasks) await checkTask(page, name, task);
     const plots = await page.locator("figure.plot").count();
     check(`${name}: plots of its links`, plots >= 2, String(plots));
-    await checkPrint(page, name, expected);
+    await checkSlices(page, name, expected);
     await takePictures(page, name);
     for (const colorScheme of ["light", "dark"]) {
         await page.emulateMedia({ colorScheme });

@@ -162,8 +162,8 @@ while true do coroutine.wrap(function() while true do end end)() end
 END
 for name in sleeper looper coroutines; do
     run $name.lua --timeout 200ms
-    [ "$status" = 4 ] && says err 'time limit has passed'
-    result $? "--timeout ends a $name: status 4"
+    [ "$status" = 4 ] && says err 'time limit has passed' "$name\.lua:2: in the file's main part"
+    result $? "--timeout ends a $name: status 4, and where it was"
     start $name.lua
     wait_for 60 is_ready
     stop INT
