@@ -84,7 +84,7 @@ end)
 
 test("a disk that is full: the run says so as soon as an event is lost, and has not passed", function()
     local said, status, folder = run("events", [[
-        for i = 1, 100 do mark(("x"):rep(1000)) end
+        for i = 1, 300 do mark(("x"):rep(1000)) end
         io.stderr:write("it goes on\n")
     ]], "trap '' XFSZ; ulimit -f 100;")
     check.match(said, "^cannot write events%.jsonl: File too large; from here on .-\nit goes on\n")
