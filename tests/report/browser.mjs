@@ -247,6 +247,7 @@ function makeLarge(n) {
         name: `n${i + 1}`,
         kind: "vm",
         state: "up",
+        position: { x: i % 12, y: i % 5 && 1 },
         mem: 2 ** 28,
     }));
     const links = nodes.slice(1).map((node, i) => ({
@@ -333,6 +334,10 @@ async function checkLarge(n) {
     check("50,000 events: no harm", page.harm.length === 0, page.harm.join("\n  "));
     await takePictures(page, "large");
     await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+    const places = await page.evaluate(() =>
+        [...document.querySelectorAll(".graph .node")].map((node) => node.getAttribute("transform")),
+    );
+    check("nodes at one place do not hide each other", new Set(places).size === 24, places.join(" "));
     check("50,000 events: paper has all lanes", await page.getByText("are on paper").isHidden());
     await page.close();
 }
