@@ -108,6 +108,7 @@ test("a medium that cannot be made leaves nothing on its nodes", function()
     net:wifi { a, mobility = walks }
     raises("has a mobility model already", net.wifi, net, { s, a, mobility = walks }) -- when s is on it
     check.equal({ #a.nics, #s.nics }, { 1, 0 })
+    check.equal(#net:routes(s), 1) -- to itself
     net:csma { a, b, s }
     check.is_true(ping(b, s))
     other:close()
@@ -226,7 +227,10 @@ test("wifi, ad hoc: heard within the range, by the model's power; a node moves o
     repeat until turns:wait(5).vx == 0 -- it has come to its end
     check.equal({ b:position() }, { 60, 0 })
     check.is_true(not ping(a, b, "-W 1"))
-    b:move(10, 0)
+    b:move(70, 0, { over = "0.2s" })
+    b:move(10, 0) -- in the place of that
+    net:schedule(now() + 0.3, function() end):wait(5)
+    check.equal({ b:position() }, { 10, 0 })
     check.is_true(ping(a, b))
     check.equal(net:queues(a)[air].packets, 0)
     local c, d = new_host(), new_host()
@@ -423,7 +427,9 @@ test("a link to a medium: captured, cut, removed; nodes join later", function()
     bus.links[2]:remove()
     check.equal(#bus.links, 2)
     check.equal(#b.nics, 0)
-    check.is_true(ping(a, c))
+    local left = net:on("rx", { node = b })
+    check.is_true(ping(a, c) and a:ok("ping -c 1 -W 1 -b 255.255.255.255 || true"))
+    check.equal(left.count, 0)
     raises("is on .* already", bus.join, bus, a)
     raises("net:csma, net:p2p and net:wifi join it", link, new_node(net), a)
     raises("is not a node", net.csma, net, { a, "nobody" })
