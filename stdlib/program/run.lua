@@ -169,13 +169,16 @@ local function run_main(fn)
     local failure, thrown
     local main = tasks.start(function()
         tasks.show_waits()
-        failure = attempt(fn)
+        failure = attempt(function()
+            -- A stop that came before cancels it at its next wait, which may never come.
+            if core.stop_reason() then error(errors.CANCEL, 0) end
+            return fn()
+        end)
     end)
     tasks.on_failure = function(other)
         thrown = thrown or other
         main:cancel()
     end
-    if core.stop_reason() then main:cancel() end -- a stop cancels the tasks that there are
     core.wait { main.done }
     if thrown then return thrown end
     if failure then return failure end

@@ -173,6 +173,16 @@ for name in sleeper looper coroutines; do
     result $? "SIGINT ends a $name: status 130"
 done
 
+# Also while the run begins, and the script has not.
+ends_early() {
+    for limit in 5 10 20 30 50 70 100 140 200 280 400; do
+        timeout -s KILL 60 "$QEMUNET" run looper.lua --timeout "${limit}ms" >out 2>err
+        [ $? = 4 ] || return 1
+    done
+}
+ends_early
+result $? "--timeout ends a looper at any moment of its start: status 4"
+
 # --- with machines ---
 
 script machines <<END
