@@ -46,12 +46,15 @@ static void on_connected(void *arg, int fd)
     int top = lua_gettop(L);
     lua_rawgetp(L, LUA_REGISTRYINDEX, self);
     lua_getiuservalue(L, -1, 1);
-    stream_push_session(L, top + 2, fd);
+    if (stream_push_session(L, top + 2, fd) == 1) {
+        lua_pushliteral(L, "");
+        host_call(self->host, 2);
+    }
     lua_settop(L, top);
 }
 
-/* core.control_open(folder, fn(stream, data)) -> socket, whose visitors' data goes to fn, nil when
- * one has gone; or nil and why */
+/* core.control_open(folder, fn(stream, data)) -> socket, whose visitors' data goes to fn: "" when
+ * one has come, nil when it has gone; or nil and why */
 static int open_control(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);

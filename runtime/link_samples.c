@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define SINCE_MAX 1e9 /* what is asked for may be any number */
+
 struct row {
     int64_t from, to; /* experiment ns */
     struct fabric_sample sample;
@@ -176,6 +178,7 @@ char *link_samples_text(const struct link_samples *s, double since,
     FILE *file = open_memstream(&text, &size);
     if (!file)
         return NULL;
+    since = since > 0 && since < SINCE_MAX ? since : since > 0 ? SINCE_MAX : 0;
     write_rows(file, s, (int64_t)(since * CLOCK_NS_PER_S), name, arg);
     if (!fclose(file))
         return text;

@@ -19,7 +19,7 @@
 /* Without a terminal, a wait this long is worth one line. */
 #define TELL_AFTER_NS (10 * CLOCK_NS_PER_S)
 /* Who prints much does not have the lines drawn again each time. */
-#define DRAW_AGAIN_NS (100 * CLOCK_NS_PER_MS)
+#define DRAW_AGAIN_NS (50 * CLOCK_NS_PER_MS)
 
 struct wait {
     struct wait *next;
@@ -37,7 +37,7 @@ struct progress {
         open_below; /* what is printed, and so on the terminal, has not ended its line */
     bool held;      /* no live lines */
     struct footer footer;
-    int64_t drawn_at;
+    int64_t again_at; /* when they were drawn again last */
     unsigned ticks;
     char *(*status)(void *arg);
     void *status_arg;
@@ -175,14 +175,16 @@ static void draw(struct progress *progress)
     }
     fflush(stdout);
     footer_show(&progress->footer);
-    progress->drawn_at = now;
 }
 
 /* Something was printed in the lines' place. */
 static void draw_again(struct progress *progress)
 {
-    if (progress->terminal && clock_now() - progress->drawn_at >= DRAW_AGAIN_NS)
-        draw(progress);
+    int64_t now = clock_now();
+    if (!progress->terminal || now - progress->again_at < DRAW_AGAIN_NS)
+        return;
+    progress->again_at = now;
+    draw(progress);
 }
 
 void progress_status(struct progress *progress, char *(*status)(void *arg), void *arg)

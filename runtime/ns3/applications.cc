@@ -77,6 +77,9 @@ static void set_remote(Ptr<Application> application, const Json &remote)
         application->SetAttribute("Remote", AddressValue(InetSocketAddress(ip, port)));
         return;
     }
+    if (!has_attribute(application, "RemoteAddress") || !has_attribute(application, "RemotePort"))
+        throw Problem(application->GetInstanceTypeId().GetName() +
+                      " sends to nobody in particular");
     application->SetAttribute("RemoteAddress", AddressValue(Address(ip)));
     application->SetAttribute("RemotePort", UintegerValue(port));
 }
@@ -87,6 +90,8 @@ static void set_local(Ptr<Application> application, double port)
         application->SetAttribute(
             "Local",
             AddressValue(InetSocketAddress(Ipv4Address::GetAny(), static_cast<uint16_t>(port))));
+    else if (!has_attribute(application, "Port"))
+        throw Problem(application->GetInstanceTypeId().GetName() + " listens on no port");
     else
         application->SetAttribute("Port", UintegerValue(static_cast<uint16_t>(port)));
 }

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The XML in which build servers read the results of tests, as JUnit's runner for Ant first wrote it.
 
+local output = require "qemunet.output"
 local status = require "qemunet.program.status"
 
 local junit = {}
@@ -104,7 +105,8 @@ function junit.new(path)
     local part, why = io.open(path .. ".part", "wb")
     if not part then return nil, why end
     part:close()
-    local self = { path = path, suites = assert(io.tmpfile()), tests = 0, failures = 0, errors = 0, skipped = 0, time = 0.0 }
+    local self = { path = path, suites = assert(io.tmpfile()), why = false, tests = 0, failures = 0, errors = 0, skipped = 0,
+        time = 0.0 }
     return setmetatable(self, Report)
 end
 
@@ -118,45 +120,49 @@ local function count(results)
     return sums
 end
 
+-- Once something could not be written, nothing is.
+local function put(self, ...)
+    if self.why then return end
+    local written, why = self.suites:write(...)
+    if not written then self.why = why end
+end
+
 --- Adds an ended job.
 function Report:add(job)
     local results = job:results()
     local sums = count(results)
-    self.suites:write(open_tag("testsuite", "name", job.file, "tests", #results, "failures", sums.failures, "errors", sums.errors,
+    put(self, open_tag("testsuite", "name", job.file, "tests", #results, "failures", sums.failures, "errors", sums.errors,
         "skipped", sums.skipped, "time", job.duration + 0.0, "timestamp", os.date("!%Y-%m-%dT%H:%M:%S", job.started)), "\n")
-    for _, result in ipairs(results) do self.suites:write(testcase(result)) end
+    for _, result in ipairs(results) do put(self, testcase(result)) end
     for name, stream in pairs { ["system-out"] = "stdout", ["system-err"] = "stderr" } do
         sums[name] = element(name, job.spool:text(stream, MOST_OUTPUT))
     end
-    self.suites:write(sums["system-out"], sums["system-err"], "</testsuite>\n")
+    put(self, sums["system-out"], sums["system-err"], "</testsuite>\n")
     self.tests, self.time = self.tests + #results, self.time + job.duration
     for _, kind in ipairs { "failures", "errors", "skipped" } do self[kind] = self[kind] + sums[kind] end
 end
 
+-- Returns nil, or why it failed.
 local function copy(from, to)
-    from:seek("set")
+    local there, late = from:seek("set") -- which writes what was kept
+    if not there then return late end
     for piece in function() return from:read(1 << 16) end do
-        if not to:write(piece) then return end
+        local written, why = to:write(piece)
+        if not written then return why end
     end
 end
 
 --- Writes the file, whole or not at all. Returns why it could not be written.
 function Report:finish()
-    local part = self.path .. ".part"
-    local file, why = io.open(part, "wb")
-    if not file then return why end
-    file:write('<?xml version="1.0" encoding="UTF-8"?>\n', open_tag("testsuites", "name", "qemunet", "tests", self.tests,
-        "failures", self.failures, "errors", self.errors, "skipped", self.skipped, "time", self.time), "\n")
-    copy(self.suites, file)
-    local written, problem = file:write("</testsuites>\n")
-    local closed, trouble = file:close()
+    local _, why = output.replace(self.path, function(file)
+        file:write('<?xml version="1.0" encoding="UTF-8"?>\n', open_tag("testsuites", "name", "qemunet", "tests", self.tests,
+            "failures", self.failures, "errors", self.errors, "skipped", self.skipped, "time", self.time), "\n")
+        local problem = self.why or copy(self.suites, file)
+        local written, late = file:write("</testsuites>\n")
+        return problem or not written and late or nil
+    end)
     self.suites:close()
-    if not written or not closed then
-        os.remove(part)
-        return problem or trouble
-    end
-    local moved, reason = os.rename(part, self.path)
-    if not moved then return reason end
+    return why
 end
 
 return junit

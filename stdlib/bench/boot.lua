@@ -4,12 +4,12 @@
 local bench = require "qemunet.bench.shared"
 local boot = require "qemunet.nodes.boot"
 local core = require "qemunet.core"
-local link = require "qemunet.network.link"
 local stats = require "qemunet.stats"
 local template = require "qemunet.nodes.template"
 local testbed = require "qemunet.testbed"
 local units = require "qemunet.units"
 local vm = require "qemunet.nodes.vm"
+local wiring = require "qemunet.network.wiring"
 
 local run = {}
 
@@ -26,7 +26,7 @@ local function say(what) core.log(0, ("%s: %s"):format(units.format_duration(cor
 -- Boots n machines on a switch, of which each then answers a command. Returns them, and the seconds that it took.
 local function start(n, opts)
     local nodes = vm.vms(n, "vm%d", opts)
-    link.lan(nodes)
+    wiring.lan(nodes)
     local jobs, begun = {}, core.now()
     boot.boot(nodes)
     for i, node in ipairs(nodes) do jobs[i] = node:spawn(":") end

@@ -4,13 +4,13 @@
 
 local bench = require "qemunet.bench.shared"
 local core = require "qemunet.core"
-local link = require "qemunet.network.link"
 local ns3 = require "qemunet.ns3.ns3"
 local responder = require "qemunet.nodes.responder"
 local stats = require "qemunet.stats"
 local traffic = require "qemunet.traffic.source"
 local video = require "qemunet.traffic.video"
 local voice = require "qemunet.traffic.voice"
+local wiring = require "qemunet.network.wiring"
 
 local run = {}
 
@@ -64,11 +64,11 @@ local function csma(net, a, b) return net:csma { a, b, rate = RATE, delay = 1e-7
 local function p2p(net, a, b) return net:p2p(a, b, CABLE) end
 
 local function switch(a, b)
-    local middle = link.switch("bench-switch" .. count)
+    local middle = wiring.switch("bench-switch" .. count)
     return { middle:connect(a, CABLE), middle:connect(b, CABLE) }
 end
 
-local function cable(a, b) return { link.link(a, b, CABLE) } end
+local function cable(a, b) return { wiring.link(a, b, CABLE) } end
 
 local WAYS = {
     { name = "csma", about = "CSMA, and a switch", ns3 = through_ns3(csma), fabric = through_fabric(switch) },

@@ -3,6 +3,7 @@
 -- the run was started with, so that a replay is the same run.
 
 local core = require "qemunet.core"
+local output = require "qemunet.output"
 local schedule = require "qemunet.faults.schedule"
 
 local record = {}
@@ -17,15 +18,10 @@ function record.write(path, document)
     document.format = FORMAT
     local text, why = core.json_encode(document, true)
     if not text then return why end
-    local file
-    file, why = io.open(path .. ".new", "wb")
-    if not file then return why end
-    local ok
-    ok, why = file:write(text, "\n")
-    local closed, problem = file:close() -- which writes what was kept
-    if ok then ok, why = closed, problem end
-    if ok then ok, why = os.rename(path .. ".new", path) end
-    if not ok then return why end
+    return select(2, output.replace(path, function(file)
+        local written, problem = file:write(text, "\n")
+        return not written and problem or nil
+    end))
 end
 
 local function read_text(path)

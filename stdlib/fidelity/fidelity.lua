@@ -46,12 +46,13 @@ end
 
 local function percent(share) return ("%.3g%%"):format(share * 100) end
 
--- What each count of the totals means when it is not 0, with the number in the place of %d.
+-- What each count of the fabric's and the simulations' means when it is not 0, with the number in the place of %d.
 local LOSSES = {
     { "overruns", "%d frames were dropped because their receiver took them too slowly" },
     { "no_memory", "%d frames were dropped for want of memory" },
     { "triggers_missed", "%d times a trigger fired that could not be told of, or could not hold its packet" },
     { "verdicts_missed", "%d held packets went on without a verdict" },
+    { "events_missed", "%d events of a simulation could not be told of" },
 }
 
 -- Each measure: {value =, and of the worst: t =, link = or node =}, or nil for nothing to measure; and its value in words.
@@ -107,22 +108,33 @@ function measures.losses(counters)
     local totals = counters.fabric
     if not totals then return nil end
     local lost, counts, frames = 0, {}, math.max(totals.lateness.count, 1)
+    local simulated = { overruns = 0, events_missed = 0 }
+    for _, stats in pairs(counters.ns3 or {}) do
+        simulated.overruns = simulated.overruns + (stats.overruns or 0)
+        simulated.events_missed = simulated.events_missed + (stats.missed or 0)
+    end
     for _, loss in ipairs(LOSSES) do
-        local count = totals[loss[1]] or 0
+        local count = (totals[loss[1]] or 0) + (simulated[loss[1]] or 0)
         if count > 0 then counts[loss[1]] = count end
         lost = lost + count
     end
     return { value = math.min(lost / frames, 1), t = lost > 0 and totals.lost_at or nil, counts = counts }
 end
 
+-- Of a simulation; nil where too little was measured.
+local function ns3_lateness(name, stats)
+    if stats.silent then return { value = stats.silent, max = stats.silent, simulation = name } end
+    local late = stats.lateness
+    if late.count < fidelity.SAMPLE then return nil end
+    return { value = late.p99, max = late.max, t = late.max_at, simulation = name }
+end
+
 -- The simulation that is worst by p99.
 function measures.ns3_lateness(counters)
     local worst
     for name, stats in pairs(counters.ns3 or {}) do
-        local late = stats.lateness
-        if late.count >= fidelity.SAMPLE and (not worst or late.p99 > worst.value) then
-            worst = { value = late.p99, max = late.max, t = late.max_at, simulation = name }
-        end
+        local one = ns3_lateness(name, stats)
+        if one and (not worst or one.value > worst.value) then worst = one end
     end
     return worst
 end

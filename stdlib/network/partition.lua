@@ -81,6 +81,10 @@ local function read_groups(groups, level)
         local list = is_one and { group } or group
         for j = 1, #list do
             local member = link.check_node(list[j], "partition", ("a member of group %d"):format(i), level + 1)
+            if class.of(member) == "simulated" then
+                error(("partition: %s is simulated by ns-3: what it hears passes no link that could be cut"):format(member.name),
+                    level + 1)
+            end
             if group_of[member] then error(("partition: %s is there twice"):format(member.name), level + 1) end
             group_of[member] = i
             names[i][#names[i] + 1] = member.name
@@ -95,7 +99,7 @@ end
 -- @param group1  an array of nodes, or one node
 -- @param group2  likewise, and so on
 -- @param ...     more of them
--- @error  a node in two groups
+-- @error  a node in two groups, or that ns-3 simulates
 -- @example
 --   local a, b, c = responder("a"), responder("b"), responder("c")
 --   lan { a, b, c }

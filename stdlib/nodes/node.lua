@@ -101,10 +101,16 @@ local function read_lines(running, on_line)
     end)
 end
 
+-- Who was to have the result is gone, cancelled: the command goes, too.
+local abandoned = { __close = function(self)
+    if self.job.running then self.job:kill("KILL") end
+end }
+
 local function run(self, spec)
     local machine, why = self:channel()
     spec.stream = spec.on_line ~= nil
     local running = job.start(self, machine, spec, why)
+    local wanted <close> = setmetatable({ job = running }, abandoned)
     local reader = spec.on_line and read_lines(running, spec.on_line)
     local shown <close> = tasks.showing(("%s: %s"):format(self.name, job.short(spec.cmd)), true)
     core.wait { running.done }
@@ -113,8 +119,8 @@ local function run(self, spec)
 end
 
 --- node:run(cmd, opts) -> result: runs a shell command in the node and waits for its end; never raises for what it does.
--- A command that times out is killed with all its processes. One whose background children keep its output open ends when it
--- ends itself. A node that is down gives a result with an error, at once.
+-- A command that times out is killed with all its processes, as is one whose task is cancelled meanwhile. One whose background
+-- children keep its output open ends when it ends itself. A node that is down gives a result with an error, at once.
 -- @param cmd         text for sh
 -- @option timeout    how long it may run (default: defaults.timeout)
 -- @option stdin      its standard input, bytes; none: it is empty

@@ -164,8 +164,12 @@ end
 function events.at(net, t, commands, level)
     if type(commands) == "function" then return events.schedule(net, t, commands, level + 1) end
     if type(commands) ~= "table" then error("at: want a table, { [node] = command }", level + 1) end
-    local all = { on = instant(net, t, nil, "at", level + 1) }
-    for key, value in pairs(commands) do all[key] = value end
+    local all = {}
+    for key, value in pairs(commands) do
+        if key ~= "timeout" then link.check_node(key, "at", tostring(key), level + 1) end
+        all[key] = value
+    end
+    all.on = instant(net, t, nil, "at", level + 1)
     return tasks.start(sync.sync, all)
 end
 

@@ -2,8 +2,10 @@
 -- Nodes that are simulated as a whole, with ns-3's own internet stack: net:node. They answer ping, forward packets, and run
 -- ns-3's applications; they take no commands.
 
+local address = require "qemunet.network.address"
 local classes = require "qemunet.class"
 local errors = require "qemunet.errors"
+local impairment = require "qemunet.network.impairment"
 local node = require "qemunet.nodes.node"
 local options = require "qemunet.options"
 local testbed = require "qemunet.testbed"
@@ -20,7 +22,7 @@ function simulated.is(v) return getmetatable(v) == class end
 
 --- A node of the name, in a simulation.
 function simulated.new(net, name)
-    local self = setmetatable({ name = name, net = net, state = "up", nics = {} }, class)
+    local self = setmetatable({ name = name, net = net, state = "up", nics = {}, listeners = {} }, class)
     self.number = testbed.add_node(self)
     net:call("node", { where = "net:node", node = name })
     return self
@@ -41,10 +43,11 @@ function Simulated:add_nic()
     errors.raise(("%s is simulated by ns-3: net:csma, net:p2p and net:wifi join it"):format(self.name))
 end
 
---- Its interface on a medium; the link is one in name alone.
+--- Its interface on a medium; the link is one in name alone, which the fabric does not know.
 function simulated.add_nic(self, medium, subnet)
-    local l = { name = self.name .. "--" .. medium.name, switch = medium, a = self, b = medium, removed = false, gateway = false,
+    local l = { id = false, name = self.name .. "--" .. medium.name, switch = medium, a = self, b = medium, removed = false, gateway = false,
         nameserver = false, is_up = true, mtu = false }
+    function l:take_away() return l.on_remove and l.on_remove() end
     local nic = node.add_nic(self, l, subnet)
     l.nics = { nic }
     return nic
@@ -69,8 +72,10 @@ function Simulated:route(network, via)
     check_self(self, "route")
     local base, len = tostring(network):match("^([%d.]+)/(%d+)$")
     if network == "default" then base, len = "0.0.0.0", 0 end
-    if not base then error('route: want a network as "10.1.0.0/24", or "default"', 2) end
-    self.net:call("route", { node = self.name, network = base, prefix = tonumber(len), via = simulated.address(self, via, 2) })
+    if not base or not address.ip_bytes(base) or tonumber(len) > 32 then
+        error('route: want a network as "10.1.0.0/24", or "default"', 2)
+    end
+    self.net:call("route", { where = "route", node = self.name, network = base, prefix = tonumber(len), via = simulated.address(self, via, 2) })
 end
 
 -- The address of `other` that is best reached from a node: on a subnet of both, else its first.
@@ -87,7 +92,7 @@ end
 
 --- The address that a script means by a text or a node; raises at `level`.
 function simulated.address(self, other, level)
-    if type(other) == "string" and other:match("^%d+%.%d+%.%d+%.%d+$") then return other end
+    if type(other) == "string" and address.ip_bytes(other) then return other end
     local found = type(other) == "string" and testbed.find(other) or other
     local ip = node.is(found) and best_address(self, found)
     if not ip then error(("%s: %s has no address"):format(self.name, tostring(other)), level + 1) end
@@ -107,7 +112,7 @@ end
 --   sleep(1)
 --   flow:stop()
 --   print(flow:report().tx_packets)
-local App = {}
+local App = { listens = false }
 local app_class = classes.new("application", App)
 
 function app_class.__tostring(self) return ("%s on %s"):format(self.type, self.node.name) end
@@ -118,6 +123,7 @@ local function check_app(self, method) classes.check(self, app_class, method) en
 function App:stop()
     check_app(self, "stop")
     self.node.net:call("stop", { application = self.number })
+    if self.listens then self.node.listeners[self.listens] = nil end
 end
 
 --- application:report() -> table: what it has sent and received, { tx_packets=, tx_bytes=, rx_packets=, rx_bytes= }.
@@ -131,6 +137,17 @@ local function start(self, kind, request)
     request.where, request.node, request.type = "application", self.name, kind
     local number = self.net:call("start", request)
     return setmetatable({ node = self, type = kind, number = number }, app_class)
+end
+
+-- One that has a port to itself: two would end the simulation.
+local function listen(self, kind, protocol, port, attributes)
+    local listens = ("%s port %d"):format(protocol:upper(), port)
+    if self.listeners[listens] then
+        errors.raise(("%s listens on %s already: %s"):format(self.name, listens, tostring(self.listeners[listens])))
+    end
+    local app = start(self, kind, { ["local"] = port, attributes = attributes })
+    app.listens, self.listeners[listens] = listens, app
+    return app
 end
 
 local APPLICATION = options.register({ to = { type = "any" }, port = { type = "integer", min = 1, max = 65535 },
@@ -161,10 +178,12 @@ function Simulated:application(type, opts)
 end
 
 local PROTOCOLS = { udp = "ns3::UdpSocketFactory", tcp = "ns3::TcpSocketFactory" }
+local RATE = impairment.OPTIONS.rate
+local LONGEST = 1e9 -- seconds
 local PROTOCOL = { type = "string", default = "udp", choices = { "udp", "tcp" } }
 local ON_OFF = options.register({ to = { type = "any", required = true }, port = { type = "integer", default = 9, min = 1, max = 65535 },
-    protocol = PROTOCOL, rate = { type = "rate", default = 1e6 }, size = { type = "integer", default = 512, min = 1, max = 65000 },
-    on = { type = "duration", default = 1 }, off = { type = "duration", default = 0 }, limit = { type = "size", default = 0 } }, "simulated:on_off")
+    protocol = PROTOCOL, rate = { type = "rate", default = 1e6, min = RATE.min, max = RATE.max }, size = { type = "integer", default = 512, min = 1, max = 65000 },
+    on = { type = "duration", default = 1, min = 1e-6, max = LONGEST }, off = { type = "duration", default = 0, max = LONGEST }, limit = { type = "size", default = 0 } }, "simulated:on_off")
 
 local function constant(seconds) return ("ns3::ConstantRandomVariable[Constant=%.9f]"):format(seconds) end
 
@@ -218,6 +237,7 @@ local SINK = options.register({ port = { type = "integer", default = 9, min = 1,
 --- simulated:sink(opts) -> application: takes what comes to a port.
 -- @option port      where
 -- @option protocol  by what
+-- @error  a port that it listens on already
 -- @example ns-3
 --   local net = ns3()
 --   local s, a = net:node("s"), host("a")
@@ -228,7 +248,7 @@ local SINK = options.register({ port = { type = "integer", default = 9, min = 1,
 function Simulated:sink(opts)
     check_self(self, "sink")
     local o = options.check(opts, SINK, "sink", 2)
-    local app = start(self, "ns3::PacketSink", { ["local"] = o.port, attributes = { Protocol = PROTOCOLS[o.protocol] } })
+    local app = listen(self, "ns3::PacketSink", o.protocol, o.port, { Protocol = PROTOCOLS[o.protocol] })
     return app
 end
 
@@ -236,6 +256,7 @@ local ECHO = options.register({ port = { type = "integer", default = 7, min = 1,
 
 --- simulated:echo(opts) -> application: sends back what comes to a UDP port.
 -- @option port  where
+-- @error  a port that it listens on already
 -- @example ns-3
 --   local net = ns3()
 --   local s, a = net:node("s"), host("a")
@@ -245,7 +266,7 @@ local ECHO = options.register({ port = { type = "integer", default = 7, min = 1,
 function Simulated:echo(opts)
     check_self(self, "echo")
     local o = options.check(opts, ECHO, "echo", 2)
-    local app = start(self, "ns3::UdpEchoServer", { ["local"] = o.port })
+    local app = listen(self, "ns3::UdpEchoServer", "udp", o.port)
     return app
 end
 

@@ -13,7 +13,6 @@ local fidelity = require "qemunet.fidelity.fidelity"
 local host = require "qemunet.nodes.host"
 local image = require "qemunet.nodes.image"
 local inspect = require "qemunet.inspect"
-local link = require "qemunet.network.link"
 local mobility = require "qemunet.network.mobility"
 local nat = require "qemunet.network.nat"
 local node = require "qemunet.nodes.node"
@@ -36,6 +35,7 @@ local topology = require "qemunet.topology.topology"
 local traffic = require "qemunet.traffic.source"
 local video = require "qemunet.traffic.video"
 local vm = require "qemunet.nodes.vm"
+local wiring = require "qemunet.network.wiring"
 local voice = require "qemunet.traffic.voice"
 
 --- now() -> number: experiment seconds, 0 at the start.
@@ -162,7 +162,7 @@ function language.names(suite, args)
     local names = {
         vm = vm.vm, vms = vm.vms, image = image.image, host = host.host, hosts = host.hosts,
         responder = responder.responder, boot = boot.boot,
-        link = link.link, switch = link.switch, hub = link.hub, lan = link.lan, nat = nat.nat,
+        link = wiring.link, switch = wiring.switch, hub = wiring.hub, lan = wiring.lan, nat = nat.nat,
         partition = partition.partition, faults = faults.faults, radio = radio.radio, mobility = mobility.mobility,
         ns3 = ns3.ns3,
         capture_all = capture.all, topology = topology,

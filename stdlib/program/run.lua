@@ -125,8 +125,15 @@ local function stop_verdict(opts)
     return STOPPED[core.stop_reason() or ""]
 end
 
+-- Where the script was when its time had passed is what a person looks for.
+local function cancelled_verdict(failure, opts)
+    local verdict = stop_verdict(opts) or STOPPED["interrupted"]
+    if verdict ~= STOPPED["timed out"] then return verdict end
+    return { verdict = verdict.verdict, status = verdict.status, error = verdict.error, trace = failure.trace }
+end
+
 local function failure_verdict(failure, opts)
-    if failure.message == errors.CANCEL then return stop_verdict(opts) or STOPPED["interrupted"] end
+    if failure.message == errors.CANCEL then return cancelled_verdict(failure, opts) end
     local machinery = errors.is_machinery(failure.message)
     local skipped = suite.skipped(failure.message)
     if skipped then return { verdict = "skipped", status = status.PASSED, error = skipped } end

@@ -4,6 +4,7 @@
 
 local core = require "qemunet.core"
 local csv = require "qemunet.csv"
+local output = require "qemunet.output"
 local timeline = require "qemunet.record.timeline"
 
 local trace = {}
@@ -173,16 +174,7 @@ end
 
 --- Writes trace.json of the events and series in a run's folder, whole or not at all. Returns nil, or why it failed.
 function trace.write(folder)
-    local path = folder .. "/trace.json"
-    local file, why = io.open(path .. ".part", "wb")
-    if not file then return why end
-    local ok, early = pcall(write, file, folder)
-    local closed, late = file:close()
-    local problem, renamed = early or not closed and late
-    if ok and not problem then renamed, problem = os.rename(path .. ".part", path) end
-    if renamed then return nil end
-    os.remove(path .. ".part")
-    return problem
+    return select(2, output.replace(folder .. "/trace.json", function(file) return write(file, folder) end))
 end
 
 return trace

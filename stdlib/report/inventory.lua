@@ -32,14 +32,23 @@ local function node_entry(node)
         image = image and image.name or nil, ip = addresses(node), position = position(node) }
 end
 
+-- A switch, a hub or a radio may have the name of a node, or of another of these.
+local function name_of(at, taken)
+    local name = at.name
+    if testbed.find(name) or taken[name] then name = ("%s (%s)"):format(name, kind_of(at)) end
+    taken[name] = true
+    return name
+end
+
 -- What is at an end of a link: a node, a switch, a hub, a radio; nothing where a gateway leads out of the experiment.
 local function end_entry(at, seen, others)
     if not at then return nil end
-    if not rawget(at, "nics") and not seen[at] then
-        seen[at] = true
-        others[#others + 1] = { name = at.name, kind = kind_of(at) }
+    if rawget(at, "nics") then return at.name end
+    if not seen[at] then
+        seen[at] = name_of(at, seen)
+        others[#others + 1] = { name = seen[at], kind = kind_of(at) }
     end
-    return at.name
+    return seen[at]
 end
 
 -- The end that is false is nat's.

@@ -3,6 +3,7 @@
 -- end, and the page shows as text.
 
 local core = require "qemunet.core"
+local output = require "qemunet.output"
 
 local page = {}
 
@@ -81,21 +82,14 @@ end
 function page.write(name, path, fn)
     local head, tail = halves(name)
     if not head then return nil, tail end
-    local part = path .. ".part"
-    local file, why = io.open(part, "wb")
-    if not file then return nil, why end
-    file:setvbuf("full", 1 << 16)
-    local out = setmetatable({ file = file, count = 0 }, Out)
-    out:put(head)
-    local ok, problem = pcall(fn, out)
-    out:put(tail)
-    local closed, late = file:close()
-    problem = not ok and problem or out.why or not closed and late
-    local renamed
-    if not problem then renamed, problem = os.rename(part, path) end
-    if renamed then return path end
-    os.remove(part)
-    problem = tostring(problem)
+    local written, problem = output.replace(path, function(file)
+        local out = setmetatable({ file = file, count = 0 }, Out)
+        out:put(head)
+        fn(out)
+        out:put(tail)
+        return out.why
+    end)
+    if written then return path end
     return nil, problem:find(path, 1, true) and problem or ("%s: %s"):format(path, problem)
 end
 

@@ -10,6 +10,7 @@ local link = require "qemunet.network.link"
 local options = require "qemunet.options"
 local testbed = require "qemunet.testbed"
 local text_readers = require "qemunet.topology.text"
+local wiring = require "qemunet.network.wiring"
 
 local topology = {}
 
@@ -267,7 +268,7 @@ local function make_links(self, plan)
     for _, planned in ipairs(plan) do
         local edge, opts = planned[1], planned[2]
         if edge.a.node and edge.b.node then
-            edge.link = link.link(edge.a.node, edge.b.node, opts)
+            edge.link = wiring.link(edge.a.node, edge.b.node, opts)
             self.links[#self.links + 1] = edge.link
         end
     end

@@ -47,6 +47,7 @@ end
 
 -- The direction that leaves the node by an interface, or comes in.
 local function nic_place(nic, incoming)
+    if not nic.link.id then errors.raise(("%s is simulated by ns-3: its traffic is its applications'"):format(nic.node.name)) end
     local dir = nic.link.a == nic.node and 0 or 1
     return { link = nic.link, dir = incoming and 1 - dir or dir, nic = nic, name = nic.node.name }
 end

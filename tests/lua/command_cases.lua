@@ -199,6 +199,21 @@ test("a timeout also ends what ignores signals, and what waits for input", funct
     check.is_true(a:ok("true"))
 end)
 
+test("what a cancelled task waits for is killed; what it has spawned goes on", function()
+    local said, spawned = event("said"), nil
+    local waiting = go(function()
+        spawned = a:spawn("sleep 1000")
+        a:run("sleep 1000 & echo $$ $!; sleep 1000", { on_line = function(line) said:set(line) end })
+    end)
+    local pids = said:wait(20)
+    waiting:cancel()
+    wait_gone(pids)
+    check.is_true(spawned.running)
+    spawned:kill()
+    check.equal(spawned:wait(20).signal, 15)
+    check.raises(function() timeout("100ms", function() a:run("sleep 1000") end) end, "timed out")
+end)
+
 test("a command ends when it ends, whoever holds its output", function()
     local pids = {}
     for i = 1, 10 do

@@ -126,6 +126,15 @@ test("a process that shares a processor with three others waits for most of its 
     end, { every = "600ms" })
     check.less(waits.waited, waits.watched + 1e-9)
     check.less(0, waits.worst_at)
+    core.strain_unwatch(pids[1])
+    os.execute("kill -STOP " .. pids[1]) -- which it does when it has the processor next
+    eventually(30, function()
+        local file <close> = io.open(("/proc/%d/stat"):format(pids[1]))
+        return file:read("a"):find(") T ", 1, true)
+    end)
+    core.strain_watch(pids[1])
+    sleep("1ms")
+    check.equal(core.strain_unwatch(pids[1]).waited, 0.0, "what it had waited before does not count")
     check.is_true(strain.collect().loop ~= nil)
 end)
 
@@ -168,6 +177,13 @@ test("frames lost to this machine are a share of all", function()
     local many = fabric { overruns = 2 }
     many.fabric.lateness.count = 100000
     check.equal(judged("doubtful", many), { "losses doubtful - -" })
+    many = fabric { overruns = 1 }
+    many.ns3 = { a = { lateness = { count = 0 }, overruns = 2, missed = 3 }, b = { lateness = { count = 0 }, missed = 1 },
+        silent = { silent = 0.009 } }
+    reasons, result = judged("unsound", many)
+    check.equal(result.measures.losses.counts, { overruns = 3, events_missed = 4 })
+    check.equal(result.measures.ns3_lateness, { value = 0.009, max = 0.009, simulation = "silent" })
+    check.match(result.reasons[1].text, "4 events of a simulation could not be told of")
 end)
 
 test("limits are set, and forgotten with the run; what they cannot be", function()

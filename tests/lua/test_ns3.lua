@@ -108,6 +108,7 @@ test("a medium that cannot be made leaves nothing on its nodes", function()
     net:wifi { a, mobility = walks }
     raises("has a mobility model already", net.wifi, net, { s, a, mobility = walks }) -- when s is on it
     check.equal({ #a.nics, #s.nics }, { 1, 0 })
+    check.equal(#net:routes(s), 1) -- to itself
     net:csma { a, b, s }
     check.is_true(ping(b, s))
     other:close()
@@ -130,6 +131,38 @@ test("a run's topology has simulated nodes, and what joins them", function()
     net:close()
 end)
 
+test("p2p: what is for a group has the group's address again", function()
+    local net = ns3()
+    local a, b = new_host(), new_host()
+    local link = net:p2p(a, b)
+    boot(a, b)
+    local group = link.links[2]:on("ether dst 01:00:5e:00:00:01 and icmp", { count = 1 })
+    a:run("ping -c 1 -W 1 -I eth0 224.0.0.1")
+    check.is_true(group:wait(5) ~= nil)
+end)
+
+test("what a medium does not carry is counted; who is promiscuous hears what is for others", function()
+    local net = ns3()
+    local a, b, c, s = new_host(), new_host(), new_host(), new_node(net)
+    local bus = net:csma { a, b, s }
+    boot(a, b, c)
+    local l = bus.links[1]
+    core.link_send(l.id, l.a == a and 0 or 1, ("\xff"):rep(6) .. "\2\0\0\0\0\9\0\46" .. ("\0"):rep(46)) -- IEEE 802.3
+    eventually(5, function() return net:counters(a).uncarried == 1 end)
+    net:set(("/Names/%s/DeviceList/*/$ns3::CsmaNetDevice/Mtu"):format(s.name), 1800)
+    check.is_true(not ping(a, s, "-W 1 -s 1700")) -- comes in fragments; the answer is one frame
+    check.equal(net:counters(a).uncarried, 2)
+    check.is_true(ping(a, s))
+
+    local others = ("icmp and ether dst %s"):format(s.nics[1].mac)
+    local own = bus.links[2]:on(others)
+    local loud = net:csma { a, c, s, promiscuous = true }
+    local heard = loud.links[2]:on(("icmp and dst %s"):format(s:ip(loud)), { count = 1 })
+    check.is_true(ping(a, s) and a:ok("ping -c 1 " .. s:ip(loud)))
+    check.is_true(heard:wait(5) ~= nil)
+    check.equal(own.count, 0)
+end)
+
 test("simulated nodes route, and run applications", function()
     local net = ns3()
     local a, b, r, s = new_host(), new_host(), new_node(net), new_node(net)
@@ -147,7 +180,7 @@ test("simulated nodes route, and run applications", function()
     check.equal(routes[#routes].network .. "/" .. routes[#routes].prefix, subnet(b, right))
     check.equal(net:routes(a)[1].via, r:ip(left))
     raises("is on none of the node's subnets", r.route, r, "10.250.0.0/24", "10.250.0.1")
-    raises("want a network", r.route, r, "nowhere", s)
+    for _, wrong in ipairs { "nowhere", "10.1.0.0/33", "300.1.0.0/16" } do raises("want a network", r.route, r, wrong, s) end
 
     local sink = s:sink { port = 5000, protocol = "tcp" }
     check.is_true(a:ok("head -c 100000 /dev/zero | nc -N -w 5 " .. s:ip(right) .. " 5000"))
@@ -167,7 +200,18 @@ test("simulated nodes route, and run applications", function()
     eventually(10, function() return bulk_sink:report().rx_bytes == 50000 end)
     raises("ns%-3 has no type ns3::Nothing", s.application, s, "ns3::Nothing")
     raises("has no attribute Rat; it has: ", s.application, s, "ns3::OnOffApplication", { attributes = { Rat = 1 } })
+    raises("UdpEchoClient listens on no port", s.application, s, "ns3::UdpEchoClient", { port = 5 })
+    raises("UdpEchoServer sends to nobody", s.application, s, "ns3::UdpEchoServer", { to = r })
+    raises("is simulated by ns%-3: what it hears", partition, { a }, { s })
+    raises("is simulated by ns%-3: its traffic", source, a, { to = r, rate = 1e6 })
+    raises("is simulated by ns%-3: its traffic", source, r, { to = a, rate = 1e6 })
     raises("did you mean", s.on_off, s, { to = r, rte = 1 })
+    raises("rate: must be at most", s.on_off, s, { to = r, rate = 1e30 })
+    raises("on: must be at least", s.on_off, s, { to = r, on = 0 })
+    raises("999.1.1.1 has no address", s.on_off, s, { to = "999.1.1.1" })
+    raises("listens on UDP port 7 already: ns3::UdpEchoServer", s.sink, s, { port = 7 })
+    sink:stop()
+    check.equal(s:sink { port = 5000, protocol = "tcp" }:report().rx_bytes, 0)
 end)
 
 test("wifi, ad hoc: heard within the range, by the model's power; a node moves out of it", function()
@@ -183,7 +227,10 @@ test("wifi, ad hoc: heard within the range, by the model's power; a node moves o
     repeat until turns:wait(5).vx == 0 -- it has come to its end
     check.equal({ b:position() }, { 60, 0 })
     check.is_true(not ping(a, b, "-W 1"))
-    b:move(10, 0)
+    b:move(70, 0, { over = "0.2s" })
+    b:move(10, 0) -- in the place of that
+    net:schedule(now() + 0.3, function() end):wait(5)
+    check.equal({ b:position() }, { 10, 0 })
     check.is_true(ping(a, b))
     check.equal(net:queues(a)[air].packets, 0)
     local c, d = new_host(), new_host()
@@ -333,6 +380,7 @@ test("schedule and at: instants of the simulation", function()
         check.is_true(spread >= 0 and results[a].offset > 0 and results[b].offset > 0)
         return happened.time
     end)
+    raises("at: nobody is not a node", net.at, net, 1, { nobody = "true" })
     local never = net:schedule(1e18, function() end)
     check.is_true(net:schedule(0, function() end):wait(5) ~= nil, "at once when it has passed")
     check.equal(never.count, 0)
@@ -379,11 +427,23 @@ test("a link to a medium: captured, cut, removed; nodes join later", function()
     bus.links[2]:remove()
     check.equal(#bus.links, 2)
     check.equal(#b.nics, 0)
-    check.is_true(ping(a, c))
+    local left = net:on("rx", { node = b })
+    check.is_true(ping(a, c) and a:ok("ping -c 1 -W 1 -b 255.255.255.255 || true"))
+    check.equal(left.count, 0)
     raises("is on .* already", bus.join, bus, a)
     raises("net:csma, net:p2p and net:wifi join it", link, new_node(net), a)
     raises("is not a node", net.csma, net, { a, "nobody" })
 end)
+
+for _, which in ipairs { "first", "second" } do
+    test("a simulation's nodes can be declared in each test: the " .. which, function()
+        local net = ns3()
+        local a, s = host("again"), net:node("again-s")
+        net:csma { a, s }
+        check.equal({ #a.nics, #s.nics }, { 1, 1 })
+        check.is_true(ping(a, s))
+    end)
+end
 
 test("its lateness is measured", function()
     local net = ns3()

@@ -4,6 +4,7 @@
 
 local core = require "qemunet.core"
 local files = require "folder"
+local output = require "qemunet.output"
 local trace = require "qemunet.record.trace"
 
 local top
@@ -83,7 +84,7 @@ end)
 
 test("a disk that is full: the run says so as soon as an event is lost, and has not passed", function()
     local said, status, folder = run("events", [[
-        for i = 1, 100 do mark(("x"):rep(1000)) end
+        for i = 1, 300 do mark(("x"):rep(1000)) end
         io.stderr:write("it goes on\n")
     ]], "trap '' XFSZ; ulimit -f 100;")
     check.match(said, "^cannot write events%.jsonl: File too large; from here on .-\nit goes on\n")
@@ -109,4 +110,19 @@ test("a run that failed anyway keeps its verdict", function()
     local said, status = run("failed", 'error("its own")')
     check.match(said, "its own")
     check.equal(status, 1)
+end)
+
+test("a file takes its place when it is whole, and else is as it was", function()
+    local path = top .. "/file"
+    files.write(path, "before")
+    local function replace(fn) return output.replace(path, fn) end
+    check.equal({ replace(function(file) file:write("by half") error("why", 0) end) }, { nil, "why" })
+    check.equal({ replace(function(file) file:write("by half") return "why not" end) }, { nil, "why not" })
+    check.equal(files.read(path), "before")
+    assert(os.execute(("ln -s /dev/full %s.part"):format(path)))
+    check.match(select(2, replace(function(file) file:write("lost") end)), "No space left")
+    check.match(select(2, output.replace(top .. "/none/x", error)), "/none/x%.part: No such file")
+    check.equal(files.read(path), "before")
+    check.is_nil((core.stat(path .. ".part")))
+    check.equal({ replace(function(file) file:write("whole") end), files.read(path) }, { path, "whole" })
 end)

@@ -5,6 +5,7 @@
 local core = require "qemunet.core"
 local excerpt = require "qemunet.record.excerpt"
 local files = require "folder"
+local inventory = require "qemunet.report.inventory"
 local page = require "qemunet.report.page"
 local report = require "qemunet.report.report"
 local thinning = require "qemunet.report.thinning"
@@ -293,4 +294,12 @@ record { answer = 42 }
     else
         check.equal(core.stat(folder .. "/run/report.html"), nil)
     end
+end)
+
+test("a hub with the name of a node stays apart from it in the topology", function()
+    local node = responder("same")
+    hub("same"):connect(node)
+    local all = inventory.collect()
+    check.equal(all.others, { { name = "same (hub)", kind = "hub" } })
+    check.equal({ all.links[1].a, all.links[1].b }, { "same", "same (hub)" })
 end)

@@ -146,6 +146,19 @@ local function leave(visitors)
     for _, one in ipairs(visitors) do one.stream:close() end
 end
 
+test("those who come and say nothing count", function()
+    local p = begin()
+    local visitors = visit(listed()[1].pid, 70, "")
+    eventually(20, function()
+        local n = 0
+        for _, one in ipairs(visitors) do n = n + (one.is_over and 1 or 0) end
+        return n == 6
+    end)
+    leave(visitors)
+    eventually(20, function() return #listed() == 1 and listed()[1].verdict end)
+    check.equal(finish(p), 0)
+end)
+
 test("too many visitors, and too long a request, are refused", function()
     local p = begin()
     local pid = listed()[1].pid
@@ -177,16 +190,16 @@ end)
 
 test("one who asks again and again, and does not read, is cut off: nothing piles up", function()
     local p = begin()
-    local pid = listed()[1].pid
-    local function descriptors() return #core.names(("/proc/%d/fd"):format(pid)) end
-    local before = descriptors()
+    local pid = math.tointeger(sockets()[1])
+    local function connections() return tonumber((shell(("ls -l /proc/%d/fd | grep -c socket:"):format(pid)))) end
+    local before = connections() -- nobody has asked yet
     write("ask.sh", ([[
         yes '{"want": "page", "since": 0}' | timeout 60 nc -U qemunet/%d |
             { head -c 100000 >/dev/null; : >asked; until [ -e go ]; do sleep 0.05; done; }
     ]]):format(pid))
     shell("sh ask.sh >ask.log 2>&1 & true")
     eventually(20, function() return core.stat(folder .. "/asked") end)
-    eventually(20, function() return descriptors() == before end)
+    eventually(20, function() return connections() == before end)
     check.equal(#listed(), 1)
     check.equal(finish(p), 0)
 end)
@@ -242,6 +255,7 @@ test("watch serves the report as it grows, to who knows its address, until the r
         { 403, "GET", "/", ours },
         { 403, "GET", "/" .. other .. "/", ours },
         { 403, "GET", "/" .. token, ours },
+        { 403, "GET", "/" .. token .. "x", ours },
         { 403, "GET", "/" .. token:sub(1, 31) .. "/", ours },
         { 404, "GET", page .. "../events.jsonl", ours },
         { 404, "GET", page .. "%2e%2e/etc/passwd", ours },

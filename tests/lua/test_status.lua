@@ -133,6 +133,15 @@ test("the busiest links come first, with what each direction carries; of many co
     check.is_true(idle.is_up)
 end)
 
+test("a terminal does not obey what a failure quotes", function()
+    write_experiment('error("\\27]0;title\\7 and \\27[2J and \\u{9b}2J\\r\\nend")')
+    local p, bytes = listen_to(session.start(folder, "run", "x.lua", "--out", "quoted"))
+    check.equal({ p:finish() }, { 1, "kept" })
+    local all = table.concat(bytes)
+    check.is_true(all:find("^[]0;title^G and ^[[2J and ?2J\r\nend", 1, true) ~= nil, all)
+    check.is_true(not all:find("\27]", 1, true) and not all:find("\27[2J", 1, true))
+end)
+
 test("there is none with -q, nor anything of a terminal on a pipe", function()
     local p, bytes = run("--out", "quiet", "-q", "--param", "pause=0.01")
     check.equal(p:finish(), 0)

@@ -103,7 +103,7 @@ async function takePictures(page, name) {
 }
 
 /** On paper each lane has a picture of its own, which goes to the next page as a whole. */
-async function checkPrint(page, name, lanes) {
+async function checkSlices(page, name, lanes) {
     const slices = (event) =>
         page.evaluate(async (event) => {
             dispatchEvent(new Event(event));
@@ -144,7 +144,7 @@ async function checkExperiment(name, command, output, task) {
     if (hasTasks) await checkTask(page, name, task);
     const plots = await page.locator("figure.plot").count();
     check(`${name}: plots of its links`, plots >= 2, String(plots));
-    await checkPrint(page, name, expected);
+    await checkSlices(page, name, expected);
     await takePictures(page, name);
     for (const colorScheme of ["light", "dark"]) {
         await page.emulateMedia({ colorScheme });
@@ -173,7 +173,7 @@ async function checkKeyboard() {
 }
 
 /** What is on paper: all lanes, and the plots that had not been in sight; light, whatever the window is. */
-async function checkPrint() {
+async function checkPaper() {
     const page = await open("faults", { viewport: { width: 1280, height: 200 }, colorScheme: "dark" });
     const look = () =>
         page.evaluate(() => {
@@ -247,6 +247,7 @@ function makeLarge(n) {
         name: `n${i + 1}`,
         kind: "vm",
         state: "up",
+        position: { x: i % 12, y: i % 5 && 1 },
         mem: 2 ** 28,
     }));
     const links = nodes.slice(1).map((node, i) => ({
@@ -333,6 +334,10 @@ async function checkLarge(n) {
     check("50,000 events: no harm", page.harm.length === 0, page.harm.join("\n  "));
     await takePictures(page, "large");
     await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+    const places = await page.evaluate(() =>
+        [...document.querySelectorAll(".graph .node")].map((node) => node.getAttribute("transform")),
+    );
+    check("nodes at one place do not hide each other", new Set(places).size === 24, places.join(" "));
     check("50,000 events: paper has all lanes", await page.getByText("are on paper").isHidden());
     await page.close();
 }
@@ -428,7 +433,7 @@ await checkExperiment("hello", "ping -c 20", "20 packets transmitted", "after he
 await checkExperiment("faults", "echo", "ended");
 await checkExperiment("suite", "ping", "packets transmitted");
 await checkKeyboard();
-await checkPrint();
+await checkPaper();
 await checkHostile();
 await checkComparison();
 await checkLarge(50000);

@@ -18,7 +18,8 @@ struct world {
 
 struct sums {
     int rows;
-    double sent, delivered, bytes, lost, queue, delay, worst, span;
+    double sent, delivered, bytes, lost, queue, delay, worst;
+    double begin, end, span; /* of the first; of the last; of all together */
 };
 
 static void begin(struct world *w, const struct link_config *config)
@@ -44,12 +45,12 @@ static const char *name(void *arg, int link)
     return link == w->cable.link ? "\"a, b\"" : NULL;
 }
 
-/* The rows of one direction, summed up. */
+/* The rows of one direction, summed up; all are in the order of their times. */
 static struct sums read_back(struct world *w, const char *way)
 {
     struct sums s = {0};
     char line[256], dir[3];
-    double t, v[8];
+    double t, v[8], before = 0;
     CHECK_INT(link_samples_write(w->samples, w->path, name, w), 0);
     FILE *file = fopen(w->path, "r");
     CHECK(file && fgets(line, sizeof(line), file));
@@ -58,10 +59,13 @@ static struct sums read_back(struct world *w, const char *way)
         CHECK_INT(sscanf(line, "%lf,%lf,\"a, b\",%2s,%lf,%lf,%lf,%lf,%lf,%lf,%lf", &t, &v[0], dir,
                          &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7]),
                   10);
+        CHECK(t >= before);
+        before = t;
         if (strcmp(dir, way) != 0)
             continue;
-        s.rows++;
+        s.begin = s.rows++ ? s.begin : t;
         s.span += v[0];
+        s.end = t + v[0] > s.end ? t + v[0] : s.end;
         s.sent += v[1];
         s.delivered += v[2];
         s.bytes += v[3];
@@ -120,15 +124,27 @@ static void queue_and_losses(void)
 static void too_many_become_coarser(void)
 {
     struct world w;
-    begin(&w, &(struct link_config){0});
+    begin(&w, &(struct link_config){.delay_ns = 2 * NET_MS, .rate_bps = 1000000});
+    deliver(&w, 0, 5);
+    link_samples_take(w.samples);
+    double queue = read_back(&w, "ab").queue;
     link_samples_limit(w.samples, 8);
-    for (int i = 0; i < 40; i++) {
+    int64_t last = 0;
+    for (int i = 5; i < 40; i++) {
+        net_send(&w.cable, 1, 1000);
         deliver(&w, i, 1);
+        CHECK_INT(net_receive(w.cable.a), 1000);
+        last = clock_now();
         link_samples_take(w.samples);
     }
     struct sums s = read_back(&w, "ab");
     CHECK(s.rows <= 8);
     CHECK_INT((int)s.delivered, 40);
+    CHECK_INT((int)read_back(&w, "ba").delivered, 35);
+    CHECK(s.delay > 40 * 0.002 && s.worst >= s.delay / 40);
+    CHECK(s.queue >= queue);
+    CHECK(s.end > (double)last / CLOCK_NS_PER_S - 0.0002); /* times have four decimals */
+    CHECK(s.span > s.end - s.begin - 0.0002 * s.rows);
     end(&w);
 }
 
@@ -163,6 +179,8 @@ static void a_run_that_goes_on_can_be_looked_at(void)
     CHECK_INT(lines_since(&w, 0), 2);
     CHECK_INT(lines_since(&w, between), 1);
     CHECK_INT(lines_since(&w, between + 1000), 0);
+    CHECK_INT(lines_since(&w, 1e300), 0);
+    CHECK_INT(lines_since(&w, -1e300), 2);
     end(&w);
 }
 

@@ -367,3 +367,15 @@ export function measure(lane) {
 
 /** What to say of an item. */
 export const describe = (item) => `${item.lane.title}, ${moment(item.t0)}: ${item.text}`;
+
+/** Which item of a row is the first that can reach to `t`; `end` says how far one reaches. */
+export function firstFrom(items, t, end) {
+    let low = 0,
+        high = items.length;
+    while (low < high) {
+        const middle = (low + high) >> 1;
+        if (end(items[middle]) < t) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}

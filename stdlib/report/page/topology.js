@@ -22,6 +22,8 @@ const LONGEST = 34,
 // Half of what a name takes below its node; the longest may touch.
 const reach = ({ name }) => Math.max(26, Math.min(name.length, LONGEST_NAME) * 2.9);
 
+const APART = 32; // nodes that are nearer hide each other
+
 const OUTSIDE = "outside";
 
 // Of links to the same two ends, those behind the first are bowed.
@@ -56,6 +58,17 @@ function makeGraph(run) {
 const isPlaced = (point) =>
     point.position && Number.isFinite(point.position.x) && Number.isFinite(point.position.y);
 
+// Those at one place would hide each other: they stand around it.
+function spread(placed) {
+    const there = placed.map(({ fx, fy }) => ({ fx, fy }));
+    placed.forEach((p, i) => {
+        const before = there.slice(0, i).filter((q) => Math.hypot(q.fx - p.fx, q.fy - p.fy) < APART).length;
+        if (before === 0) return;
+        p.fx += APART * Math.sqrt(before) * 1.4 * Math.cos(before * 2.4);
+        p.fy += APART * Math.sqrt(before) * 1.4 * Math.sin(before * 2.4);
+    });
+}
+
 // Into the same size, whatever the places are in; north is up.
 function place(points) {
     const placed = points.filter(isPlaced);
@@ -69,6 +82,7 @@ function place(points) {
         p.fx = ((p.position.x - least(xs)) / size) * side;
         p.fy = ((most(ys) - p.position.y) / size) * side;
     }
+    spread(placed);
 }
 
 function wordsOf({ cable }) {
