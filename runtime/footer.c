@@ -93,9 +93,12 @@ void footer_show(const struct footer *footer)
     if (footer->lines > 1)
         n += (size_t)snprintf(all + n, sizeof(all) - n, "\033[%dA", footer->lines - 1);
     all[n++] = '\r';
-    /* A terminal that has stopped takes part of it, or none. */
-    if (write(footer->fd, all, n) > 0)
-        shown_on = footer->fd;
+    /* First, as a signal may come as soon as they are there. A terminal that has stopped takes part
+     * of them, or none. */
+    sig_atomic_t before = shown_on;
+    shown_on = footer->fd;
+    if (write(footer->fd, all, n) <= 0)
+        shown_on = before;
 }
 
 void footer_hide(void)
