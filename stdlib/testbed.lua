@@ -2,7 +2,7 @@
 -- What an experiment has declared: its nodes, links and switches, and what they share (names, addresses, accelerator).
 
 local address = require "qemunet.network.address"
-local declarations = require "qemunet.suite.declarations"
+local declarations = require "qemunet.declarations"
 local errors = require "qemunet.errors"
 
 local testbed = {}

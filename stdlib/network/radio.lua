@@ -3,7 +3,7 @@
 
 local class = require "qemunet.class"
 local core = require "qemunet.core"
-local declarations = require "qemunet.suite.declarations"
+local declarations = require "qemunet.declarations"
 local errors = require "qemunet.errors"
 local link = require "qemunet.network.link"
 local node = require "qemunet.nodes.node"

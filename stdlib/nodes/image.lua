@@ -5,7 +5,7 @@
 
 local class = require "qemunet.class"
 local core = require "qemunet.core"
-local declarations = require "qemunet.suite.declarations"
+local declarations = require "qemunet.declarations"
 local errors = require "qemunet.errors"
 local inspect = require "qemunet.inspect"
 local options = require "qemunet.options"

@@ -2,7 +2,7 @@
 -- Runs the tests of a suite's registry. Nothing here yields by itself, and everything a test does may yield: the only barriers
 -- around it are pcall and xpcall, which let a yield through.
 
-local declarations = require "qemunet.suite.declarations"
+local declarations = require "qemunet.declarations"
 local errors = require "qemunet.errors"
 local suite = require "qemunet.suite.suite"
 local text = require "qemunet.text"
