@@ -32,7 +32,7 @@ function Simulated:start_up() end
 Simulated.update_hosts = false
 function Simulated:set_carrier() end
 
---- It goes with its simulation.
+--- It goes with its simulation: of its links, which are none of the fabric's, nothing is left to be taken away.
 function Simulated:cut() self.nics = {} end
 
 function Simulated:console_tail() return "" end
@@ -47,7 +47,6 @@ end
 function simulated.add_nic(self, medium, subnet)
     local l = { id = false, name = self.name .. "--" .. medium.name, switch = medium, a = self, b = medium, removed = false, gateway = false,
         nameserver = false, is_up = true, mtu = false }
-    function l:take_away() return l.on_remove and l.on_remove() end
     local nic = node.add_nic(self, l, subnet)
     l.nics = { nic }
     return nic

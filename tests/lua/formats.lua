@@ -182,4 +182,12 @@ function formats.check_trace(folder)
     return found, instants, counters
 end
 
+--- How many slices a process has on the threads of a group, which are as many as there were at one time; `process`: what
+--- check_trace() found of it.
+function formats.count(process, group)
+    local n = 0
+    for thread, slices in pairs(process) do n = n + (thread:find("^" .. group) and slices or 0) end
+    return n
+end
+
 return formats

@@ -79,9 +79,7 @@ test("trace.json: slices nest, and everything has its place", function()
     check.less(2, slices.b.state)
     check.equal({ slices.experiment.tests, slices.experiment.sync, slices.experiment.experiment }, { 9, 2, 1 })
     check.less(2, slices.links["a--b"])
-    local faults = 0 -- as many threads as there were faults at one time
-    for thread, count in pairs(slices.faults) do faults = faults + (thread:find("^faults") and count or 0) end
-    check.equal(faults, 4)
+    check.equal(formats.count(slices.faults, "faults"), 4)
     check.less(2, #names(slices.tasks), "a task and what outlives it have two threads")
     check.is_true(instants["a mark"] and counters.plain and counters['odd, "quoted"\nname'])
 end)
