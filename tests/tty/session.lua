@@ -49,10 +49,16 @@ end
 --- Starts `qemunet ...` there.
 function session.start(folder, ...) return session.start_program(folder, session.QEMUNET, ...) end
 
---- Waits for a match of a PCRE2 pattern in what comes from now on. One that begins with a line break matches at the beginning of
---- a line, also where the status of the run was taken away from there.
+-- What the terminal is told for the status of the run (runtime/footer.c): its lines, whole, and that they are taken away.
+local STATUS = "(?:(?:\r(?:[^\n]*\\x1b\\[K\r?\n)*[^\n]*\\x1b\\[K\\x1b\\[J(?:\\x1b\\[\\d+A)?\r)*(?:\r\\x1b\\[J)*)"
+
+--- Waits for a match of a PCRE2 pattern in what comes from now on. The status may come, and go, wherever the pattern has the end
+--- of a line and goes on. A pattern that begins with a line break matches at the beginning of a line, also where the status was
+--- taken away from there.
 function Session:see(pattern)
-    return self.screen:expect((pattern:gsub("^\n", "(?:\n|\\x1b\\[J)")), 30)
+    return self.screen:expect((pattern:gsub("\r\n()", function(after)
+        return after <= #pattern and "\r\n" .. STATUS or nil
+    end):gsub("^\n", "(?:\n|\\x1b\\[J)")), 30)
 end
 
 --- Waits for the next prompt. Not by what the line ends with: whether more of it will come is found out by waiting.
