@@ -118,13 +118,13 @@ qn_fed() {
 qn_ports() {
     modprobe -a virtio_pci virtio_console >/dev/null 2>&1
     qn_n=0 qn_p=''
-    while [ $qn_n -lt 5 ] && [ ! "$qn_p" ]; do
+    while [ $qn_n -lt 50 ] && [ ! "$qn_p" ]; do
         for qn_i in /sys/class/virtio-ports/*; do
             [ ! -r "$qn_i/name" ] || read -r qn_s <"$qn_i/name"
             [ "$qn_s" != qn.shell ] || qn_p=/dev/${qn_i##*/}
         done
         [ -c "$qn_p" ] || qn_p=''
-        [ "$qn_p" ] || [ ! -d /sys/class/virtio-ports ] || sleep 1
+        [ "$qn_p" ] || [ ! -d /sys/class/virtio-ports ] || sleep 0.1 2>/dev/null || { sleep 1; qn_n=$((qn_n + 9)); }
         qn_n=$((qn_n + 1))
     done
     if [ ! "$qn_p" ]; then

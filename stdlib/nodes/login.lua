@@ -56,11 +56,13 @@ Entry.__index = Entry
 
 local function type_line(self, text) self.vm.machine:console_write(text .. "\n") end
 
--- Whether a shell reads what is typed: it computes.
-local function shell_answers(self)
+-- Has a shell compute. Returns 0 when one answers; 1 or 2 when it was no shell's prompt, as what asks for a user or a password
+-- comes; nil when nothing does.
+local function question_shell(self)
     local a, b = 1000 + core.random_seed() % 1000, 1000 + core.random_seed() % 1000
     type_line(self, ("echo qn-$((%d*%d))-qn"):format(a, b))
-    return self.stream:seek(("qn-%d-qn"):format(a * b), NUDGE) ~= nil
+    local match = self.stream:seek({ ("qn-%d-qn"):format(a * b), self.prompts[1], self.prompts[2] }, NUDGE)
+    return match and match.index - 1
 end
 
 local answer = {}
@@ -88,14 +90,14 @@ end
 
 answer[4] = function(self)
     self.step = "it showed what looks like a shell's prompt"
-    return shell_answers(self)
+    local index = question_shell(self)
+    return index == 0 or index and answer[index](self)
 end
 
 -- Until a shell answers at the console.
 local function reach_shell(self)
-    local prompts = prompts_of(self.vm.opts)
     while core.now() < self.deadline do
-        local match = self.stream:seek(prompts, math.min(NUDGE, self.deadline - core.now()))
+        local match = self.stream:seek(self.prompts, math.min(NUDGE, self.deadline - core.now()))
         if match and answer[match.index](self) then return end
         if not match and not self.vm.ended:is_set() then type_line(self, "") end
     end
@@ -142,7 +144,7 @@ end
 function login.enter(vm, deadline)
     local self = setmetatable({ vm = vm, deadline = deadline, seconds = deadline - core.now(), done = core.future(),
         problem = false, user = vm.opts.user or "root", asked_user = 0, refused = 0, step = "it showed no prompt",
-        stream = console.stream(vm.name .. ": log-in") }, Entry)
+        prompts = prompts_of(vm.opts), stream = console.stream(vm.name .. ": log-in") }, Entry)
     vm.watcher = function(data) self.stream:feed(data) end
     self.thread = core.spawn(function()
         local ok, why = errors.try(enter, self)

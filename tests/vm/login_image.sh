@@ -73,6 +73,7 @@ has noisy && (while :; do [ -e /tmp/noise ] && echo "noise [ 12.345] of somebody
 modprobe -a virtio_pci virtio_net virtio_rng
 ip link set lo up
 has up && ip link set eth0 up
+has hash && printf 'This looks like a prompt # ' >/dev/ttyS0
 :
 EOF
 chmod 755 "$root/etc/rc" "$root/sbin/start-getty"

@@ -31,10 +31,10 @@ ended=$?
     '^ *veth, bridge, htb .* k/s' '^ *source, link, sink .* k/s' '^ *1000 links .* k/s' '^lateness, 99th percentile '
 result $? "the fabric's: every way is in the table"
 
-"$QEMUNET" bench boot --rounds 1 --vms 5 --json json >out 2>err
+"$QEMUNET" bench boot --rounds 1 --vms 3 --json json >out 2>err
 ended=$?
 [ $ended = 0 ] && says out '^one, from a template .* m?s' '^one, first use .* s' '^one, booted .* s' '^suite of 1, without' \
-    '^5 together, from a template .* m?s' '^2 together, booted' '^one, template / booted .* at most 0.15 ' '^memory of an idle one'
+    '^3 together, from a template .* m?s' '^2 together, booted' '^one, template / booted .* at most 0.15 ' '^memory of an idle one'
 result $? "the machines': every way is in the table"
 
 if [ -e "${QEMUNET_NS3:-$(dirname "$QEMUNET")/qemunet-ns3}" ]; then

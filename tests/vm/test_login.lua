@@ -22,7 +22,7 @@ local serial_ones = {
     guest("plainuser", "nobase64", { user = "plain" }),
 }
 local dan = guest("dan", "dash,menu", { user = "dan", password = "x" })
-local ben = guest("ben", "bash", { user = "ben", password = "x", prompt = "[#$] " })
+local ben = guest("ben", "bash,hash", { user = "ben", password = "x", prompt = "[#$] " })
 link(dan, ben, { delay = "2ms" })
 boot(serial_ones, dan, ben)
 

@@ -13,6 +13,7 @@ print("ready")
 local load = a:spawn("while :; do :; done")
 local ping = b:spawn("ping -i 0.05 " .. a.name)
 sleep(param("seconds", 2))
+print("measured")
 load:kill()
 ping:kill()
 END
@@ -54,9 +55,10 @@ for process in "$pid" $(machines "$a") $(machines "$b"); do
     echo 12 2>/dev/null >/proc/"$process"/autogroup || :
 done
 load
+wait_for 60 says out '^measured$'
+for hog in $hogs; do kill "$hog" 2>/dev/null; done
 wait "$pid"
 status=$?
-for hog in $hogs; do kill "$hog" 2>/dev/null; done
 [ $status -eq 5 ]
 result $? "one that does not, fails: status 5"
 [ "$(fidelity loaded)" = unsound ] && grep -q '"verdict": "unsound"' loaded/result.json
