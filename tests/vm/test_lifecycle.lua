@@ -10,7 +10,8 @@ local killed_name = ("killed-%d"):format(math.random(1 << 40))
 local crashed, asked, off, reset, panicked = vm("crashed", SMALL), vm("asked", SMALL), vm("off", SMALL),
     vm("reset", SMALL), vm("panicked", SMALL)
 local killed = vm(killed_name, SMALL)
-local paused = vm("paused", { mem = "128M", files = { ["/tmp/given"] = "/etc/passwd" }, setup = { "cp /tmp/given /tmp/copy" } })
+local paused = vm("paused", { mem = "128M", files = { ["/tmp/given"] = "/etc/passwd", ["/opt/new/true"] = "/bin/true" },
+    setup = { "cp /tmp/given /tmp/copy" } })
 
 local function read_lines(path)
     local lines = {}
@@ -66,6 +67,7 @@ end)
 
 test("files and setup commands are there after the boot", function()
     check.match(paused:succeed("cat /tmp/copy"), "root:")
+    check.is_true(paused:ok("test -x /opt/new/true && ! test -x /tmp/given"), "the files' permissions")
 end)
 
 test("crash cuts the power", function()
