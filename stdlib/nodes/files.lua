@@ -390,7 +390,7 @@ end
 
 --- node:get(remote, path) -> true: copies a file or a folder of the node to this machine, as node:put does the other way.
 -- @param remote  in the node
--- @param path    here: a relative one is in the run's folder, as is every one without --allow-host
+-- @param path    here: a relative one is in the run's folder, where folders are made for it; so is every one without --allow-host
 -- @return  nil, why, code when it could not be copied
 -- @error   when nothing can be written there
 -- @example vm
