@@ -279,7 +279,8 @@ end
 local function await_shell(self)
     local entry
     if not self.image and not self.seed then
-        entry = login.enter(self, core.now() + math.max(boot_timeout(self) - LOGIN_MARGIN, 0))
+        local patience = boot_timeout(self)
+        entry = login.enter(self, core.now() + patience - math.min(LOGIN_MARGIN, patience / 4))
         core.wait { self.shell_up, entry.done }
         if not self.shell_up:is_set() and entry.problem then
             self:crash()

@@ -170,8 +170,13 @@ end)
 
 test("a guest that never reaches its shell", function()
     local bad = vm("slow", { mem = "128M", boot_timeout = "200ms", template = false })
-    check.raises(function() bad:boot() end, "vm slow did not boot: its shell did not answer within .*try a larger mem")
+    check.raises(function() bad:boot() end, "vm slow did not boot: its shell did not answer within 0%.2 s .*try a larger mem")
     check.equal(bad.state, "crashed")
+end)
+
+test("a disk with nothing to boot is given its time, also a short one", function()
+    local bad = vm("blank", { mem = "128M", disk = "/etc/passwd", boot_timeout = "2s" })
+    check.raises(function() bad:boot() end, "vm blank did not boot: .*no shell answered .* within 1%.?%d* s of power%-on")
 end)
 
 test("a setup command that fails is named", function()
