@@ -186,6 +186,7 @@ end
 function commands.run(words)
     local opts = parse(words, RUN)
     if #opts.files ~= 1 then usage(#opts.files == 0 and "run wants a file" or "run wants one file; arguments go behind --") end
+    if not opts.shrink and (opts.shrink_runs or opts.shrink_time) then usage("--shrink-runs and --shrink-time go with --shrink") end
     opts.file = opts.files[1]
     check_readable(opts.file)
     replay(opts)

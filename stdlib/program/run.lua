@@ -125,10 +125,10 @@ local function stop_verdict(opts)
     return STOPPED[core.stop_reason() or ""]
 end
 
--- Where the script was when its time had passed is what a person looks for.
+-- Where the script waited when its time had passed, or for what never comes, is what a person looks for.
 local function cancelled_verdict(failure, opts)
     local verdict = stop_verdict(opts) or STOPPED["interrupted"]
-    if verdict ~= STOPPED["timed out"] then return verdict end
+    if verdict ~= STOPPED["timed out"] and verdict ~= STOPPED["deadlock"] then return verdict end
     return { verdict = verdict.verdict, status = verdict.status, error = verdict.error, trace = failure.trace }
 end
 
