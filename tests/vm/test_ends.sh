@@ -175,6 +175,14 @@ for name in sleeper looper coroutines; do
     result $? "SIGINT ends a $name: status 130"
 done
 
+script stuck <<'END'
+local stuck <close> = setmetatable({}, { __close = function() sleep(1000) end })
+sleep(1000)
+END
+run stuck.lua --timeout 200ms
+[ "$status" = 4 ] && says err 'its clean-up is cut off: it took more than' 'time limit has passed'
+result $? "a clean-up that does not end is cut off when the time has passed: status 4"
+
 # Also while the run begins, and the script has not.
 ends_early() {
     for limit in 5 10 20 30 50 70 100 140 200 280 400; do
