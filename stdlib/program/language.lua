@@ -150,6 +150,13 @@ local function show_help(...) return require "qemunet.docs.help".help(...) end
 -- The prompt is loaded when one is opened.
 local function open_prompt() return require "qemunet.repl.breakpoint".breakpoint() end
 
+-- Reading a key of the table that it does not have is an error.
+local function strict(name, own)
+    return setmetatable(own, { __index = function(_, key)
+        error(("%s has no function %q%s"):format(name, tostring(key), options.hint(key, own)), 2)
+    end })
+end
+
 -- A table of functions that the library uses itself: what a script changes in it is the script's alone, and what it misspells
 -- is an error.
 local function own_copy(name, value)
@@ -157,9 +164,7 @@ local function own_copy(name, value)
     local own = {}
     for each, fn in pairs(value) do own[each] = fn end
     if name == "args" then return own end
-    return setmetatable(own, { __index = function(_, key)
-        error(("%s has no function %q%s"):format(name, tostring(key), options.hint(key, own)), 2)
-    end})
+    return strict(name, own)
 end
 
 --- The names of the language. `suite`: the suite's globals; `args`: the words after "--".
@@ -191,7 +196,7 @@ end
 --- unknown one raises.
 function language.environment(names, folder)
     local env = sandbox.environment(names, folder)
-    package.loaded.qemunet = names
+    package.loaded.qemunet = strict("qemunet", names)
     env.os.exit = exit.exit
     language.globals = env
     local function known()

@@ -14,6 +14,7 @@ test("every name of this version is a global, and in require 'qemunet'", functio
         check.is_true(rawequal(library[name], _ENV[name]), name)
     end
     check.is_true(rawequal(require "qemunet", library))
+    blames(function() return library.slep end, '^qemunet has no function "slep"; did you mean "sleep"%?$')
 end)
 
 -- What the contract has of the network: what a call looks like, and of what the method is, if it is one.
