@@ -119,6 +119,7 @@ local function suite_options(line, order)
             line:send { kind = "start", number = entry.number, name = messages.clip(entry.name), timeout = entry.timeout,
                 line = entry.line }
         end,
+        on_teardown = function() line:send { kind = "teardown" } end,
         on_result = function(result)
             if not has_tests and result.outcome ~= "failed" and not matches(order, order.file) then return end
             line:tell(message_of(result, order))
