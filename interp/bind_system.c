@@ -368,11 +368,19 @@ static int stop(lua_State *L)
     return 0;
 }
 
-/* core.stop_within(seconds): once a signal has asked for a stop, it takes at most so long, and
- * other signals change nothing */
+/* core.stop_within(tidy, more, alone): see stop_within() */
 static int set_stop_within(lua_State *L)
 {
-    stop_within((unsigned)luaL_checkinteger(L, 1));
+    stop_within((unsigned)luaL_checkinteger(L, 1), (unsigned)luaL_checkinteger(L, 2),
+                lua_toboolean(L, 3));
+    return 0;
+}
+
+/* core.wind_up(): the script has ended; see stop_wind_up() */
+static int wind_up(lua_State *L)
+{
+    (void)L;
+    stop_wind_up();
     return 0;
 }
 
@@ -407,6 +415,7 @@ void system_bind(lua_State *L)
         {"stop_reason", stop_reason_of},
         {"stop", stop},
         {"stop_within", set_stop_within},
+        {"wind_up", wind_up},
         {"time_limit", time_limit},
         {NULL, NULL},
     };

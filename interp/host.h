@@ -23,6 +23,7 @@ struct scheduler;
 struct host {
     uv_loop_t loop;
     lua_State *L;
+    size_t lua_bytes, lua_bytes_max; /* what its values take, and may */
     struct timers *timers;
     struct scheduler *scheduler;
     struct progress *progress;

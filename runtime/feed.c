@@ -73,6 +73,8 @@ static void on_written(uv_write_t *request, int status)
 
 int feed_write(struct feed *feed, const void *data, size_t n)
 {
+    if (feed->ended)
+        return -EPIPE;
     if (feed->closing || !n)
         return 0;
     struct piece *piece = malloc(sizeof(*piece) + n);

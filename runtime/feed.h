@@ -12,8 +12,8 @@ struct feed;
  * Return: 0 or negative errno. */
 int feed_open(struct feed **out, uv_loop_t *loop, int fd);
 
-/** Queue a copy of @data. What comes after its end, or after the reader's, is dropped.
- * Return: 0 or negative errno. */
+/** Queue a copy of @data. What comes after the reader's end is dropped.
+ * Return: 0, -EPIPE after feed_end(), or negative errno. */
 int feed_write(struct feed *feed, const void *data, size_t n);
 
 /** The reader finds the end when it has taken what was written. */

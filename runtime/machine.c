@@ -298,7 +298,7 @@ static void describe_end(struct machine *machine, int status, struct bytes *text
     else if (machine->boot_expired)
         snprintf(
             line, sizeof(line),
-            "its shell did not answer within %.0f s of power-on (too little memory for the kernel "
+            "its shell did not answer within %g s of power-on (too little memory for the kernel "
             "dies silently: try a larger mem)",
             (double)machine->boot_timeout_ns / CLOCK_NS_PER_S);
     else if (machine->killed)

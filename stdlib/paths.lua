@@ -61,6 +61,19 @@ local function is_below(path, folder) return path == folder or path:sub(1, #fold
 local OUTSIDE = "%s: %s is outside the run's folder (%s), where alone an experiment writes; give --allow-host to write elsewhere"
 local IS_LINK = "%s: %s is a symbolic link, through which an experiment does not write; give --allow-host to follow it"
 
+local FOLDER_MODE = 493 -- rwxr-xr-x
+
+-- Makes the folders that a relative path needs in the run's folder, since a script cannot; what leads elsewhere it leaves alone.
+local function make_folders(path)
+    local at = not is_absolute(path) and run_folder()
+    if not at then return end
+    for part in (path:match("^(.*)/") or ""):gmatch("[^/]+") do
+        at = at .. "/" .. part
+        if part == ".." or core.is_link(at) then return end
+        if not core.stat(at) and core.make_folder(at) then core.chmod(at, FOLDER_MODE) end
+    end
+end
+
 -- `link_itself`: whether it is about a link, not what it points to.
 local function checked(path, where, link_itself)
     local full = in_folder(path)
@@ -74,9 +87,11 @@ local function checked(path, where, link_itself)
 end
 
 --- The path of a file that an experiment wants to write, as it is to be opened: below the run's folder. Raises, at the
---- script's line, for any other, and when the folder that it is to be in is not there. `where` names the caller in errors.
+--- script's line, for any other, and when the folder that it is to be in is not there and cannot be made. `where` names the
+--- caller in errors.
 function paths.writable(path, where)
     check_text(path, where)
+    make_folders(path)
     local real, why = checked(path, where)
     if not real then errors.raise(("%s: %s"):format(where, why)) end
     return real

@@ -183,8 +183,9 @@ end
 --   lan { a, b }
 --   local results, spread = sync { [a] = "iperf3 -s -1", [b] = "sleep 0.1; iperf3 -c a", timeout = "30s" }
 --   print(results[b].stdout, spread)
-function sync.sync(commands)
+function sync.sync(commands, ...)
     if type(commands) ~= "table" then error("sync: want a table, sync{ [node] = command }", 2) end
+    if ... ~= nil then error("sync: options are in the same table: sync{ [node] = command, timeout = \"5s\" }", 2) end
     local own, opts, on, handle = {}, {}, nil, sync.expected()
     for key, value in pairs(commands) do
         if key == "timeout" then

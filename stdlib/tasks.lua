@@ -86,8 +86,9 @@ local function start(kind, fn, ...)
     local above = parent and parent.number
     local self = setmetatable({ kind = kind, origin = errors.origin(parent and parent.origin), done = false,
         started = not kind.waits and core.now(), number = kind.name and task_log.number() or above, parent = above }, task_meta)
-    self.done = core.spawn(xpcall, fn, errors.handler, ...)
-    running[self.done] = self
+    local done, why = core.spawn_optional(xpcall, fn, errors.handler, ...)
+    if not done then errors.raise(why) end
+    self.done, running[done] = done, self
     return self
 end
 
@@ -135,6 +136,7 @@ local check_function, check_duration, check_timeout = tasks.check_function, task
 --   check.equal(t:join(), 3)
 function tasks.go(fn, ...)
     check_function(fn, "go", 2)
+    core.cancel_point() -- else tasks that start tasks, and never wait, would never end
     return start(GO, fn, ...)
 end
 

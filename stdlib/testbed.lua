@@ -57,6 +57,7 @@ function testbed.add_node(node)
         errors.raise(("bad node name %s (want letters, digits and \"-\", a letter first, at most 63)"):format(
             type(name) == "string" and ("%q"):format(name) or tostring(name)))
     end
+    if name == "localhost" then errors.raise('bad node name "localhost": every node has that name for itself') end
     local other = state.by_name[name]
     if other and not declarations.make_way(other) then errors.raise(("there is a node %q already"):format(name)) end
     state.by_name[name] = node

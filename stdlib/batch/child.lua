@@ -146,7 +146,7 @@ end
 
 --- Runs the file that the parent orders. Returns the exit status; nil and why when there is no parent.
 function child.run()
-    core.stop_within(messages.GRACE)
+    core.stop_within(messages.GRACE // 2, messages.GRACE // 2, true)
     local line, why = open_line()
     if not line then return nil, why end
     if core.wait({ line.order, line.gone }, PATIENCE) ~= 1 then return nil, "no order came" end

@@ -37,6 +37,11 @@ function Subnet:next_host()
     return self:host(self.used)
 end
 
+--- How many host addresses are free.
+function Subnet:room() return (1 << (32 - self.len)) - 2 - self.used + #self.free end
+
+function Subnet:__tostring() return ("%s/%d"):format(format(self.base), self.len) end
+
 --- The n-th address of it; 0: its network's own.
 function Subnet:host(n) return format(self.base + n) end
 

@@ -66,7 +66,7 @@ function capture.link(link, path)
 end
 
 --- capture_all(path) -> capture: as link:capture, of all links that there are and that come.
--- @param path  a relative one is in the run's folder
+-- @param path  a relative one is in the run's folder, where folders are made for it
 -- @example
 --   local capture = capture_all("network.pcapng")
 --   link(responder("a"), responder("b"))

@@ -12,6 +12,7 @@ local options = require "qemunet.options"
 local radio = require "qemunet.network.radio"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
+local text = require "qemunet.text"
 local units = require "qemunet.units"
 
 local mobility = {}
@@ -31,7 +32,7 @@ local Mobility = {}
 local meta = class.new("mobility", Mobility)
 
 function meta:__tostring()
-    return ("mobility of %d nodes (%s)"):format(#self.nodes, self.done:is_set() and "ended" or self.kind)
+    return ("mobility of %s (%s)"):format(text.count(#self.nodes, "node"), self.done:is_set() and "ended" or self.kind)
 end
 
 local active = {} -- {[mover]=true}

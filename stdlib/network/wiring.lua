@@ -30,19 +30,51 @@ local function check_end(v, where, which, level)
     return found
 end
 
--- Whether nobody would miss the switch's subnet, were it on that of `other`.
-local function may_give_up(switch, other)
-    local own, new = switch.subnet, other.subnet
-    return own and new and own.used == 0 and
-        (switch.subnet_is_automatic or own.base == new.base and own.len == new.len)
+-- The interfaces that have addresses of a subnet.
+local function interfaces_on(subnet)
+    local list = {}
+    for _, node in ipairs(testbed.nodes()) do
+        for _, nic in ipairs(node.nics) do
+            if nic.subnet == subnet then list[#list + 1] = nic end
+        end
+    end
+    return list
 end
 
--- Two switches are one network: one whose subnet has no nodes yet, and was not asked for, takes the other's.
+-- Whether what is on the switch's subnet can be on that of `other`: nobody asked for the one that it is on, or it is the same
+-- again, and no node has seen its address yet.
+local function may_give_up(switch, other)
+    local own, new = switch.subnet, other.subnet
+    if not own or not new then return false end
+    if not (switch.subnet_is_automatic or own.base == new.base and own.len == new.len) then return false end
+    local moving = interfaces_on(own)
+    for _, nic in ipairs(moving) do
+        if nic.node.state ~= "defined" then return false end
+    end
+    return #moving <= new:room()
+end
+
+local function move_all(old, new)
+    for _, nic in ipairs(interfaces_on(old)) do
+        nic.subnet, nic.ip = new, new:next_host()
+    end
+end
+
+-- The cable is there, and whoever wired it should know that pings through it find no way.
+local function tell_apart(a, b)
+    if not (a.subnet and b.subnet and (a.subnet_is_automatic or b.subnet_is_automatic)) then return end
+    core.log(0, ("%s and %s: their nodes have addresses in two subnets, %s and %s: connect switches before their nodes, " ..
+        "or give them one subnet="):format(a.name, b.name, tostring(a.subnet), tostring(b.subnet)))
+end
+
+-- Two switches are one network: all that is on the subnet of one goes to the other's.
 local function share_subnet(a, b)
+    if a.subnet == b.subnet then return end
     local keep, give = a, b
     if not may_give_up(give, keep) then keep, give = b, a end
-    if keep.subnet == give.subnet or not may_give_up(give, keep) then return end
+    if not may_give_up(give, keep) then return tell_apart(a, b) end
     local old = give.subnet
+    move_all(old, keep.subnet)
     for _, switch in ipairs(testbed.switches()) do
         if switch.subnet == old then
             switch.subnet, switch.subnet_is_automatic = keep.subnet, keep.subnet_is_automatic

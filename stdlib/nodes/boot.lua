@@ -10,13 +10,14 @@ local testbed = require "qemunet.testbed"
 
 local boot = {}
 
--- Takes nodes and arrays of them.
-local function flatten(list, into, level)
-    for _, item in ipairs(list) do
+-- Takes nodes and arrays of them; `count`: how many there are, nil among them.
+local function flatten(list, count, into, level)
+    for i = 1, count do
+        local item = list[i]
         if node.is(item) then
             into[#into + 1] = item
         elseif type(item) == "table" and getmetatable(item) == nil then
-            flatten(item, into, level + 1)
+            flatten(item, #item, into, level + 1)
         else
             error(("boot: want nodes, not %s"):format(tostring(item)), level + 1)
         end
@@ -44,7 +45,8 @@ end
 --   boot(a)
 --   check.equal(a.state, "up")
 function boot.boot(...)
-    local list = select("#", ...) > 0 and flatten({ ... }, {}, 2) or testbed.nodes()
+    local count = select("#", ...)
+    local list = count > 0 and flatten({ ... }, count, {}, 2) or testbed.nodes()
     local waiting = {}
     for i, self in ipairs(list) do waiting[i] = tasks.start(self.start_up, self) end
     for _, task in ipairs(waiting) do core.wait { task.done } end

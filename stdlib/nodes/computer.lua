@@ -96,7 +96,7 @@ end
 
 local function why_failed(result)
     if result.error or result.timed_out or result.stderr == "" then return job.how_ended(result) end
-    return result.stderr
+    return (result.stderr:gsub("%s+$", ""))
 end
 
 --- Runs a command of our own during the boot. Returns its output; a failure is the machinery's.
@@ -135,7 +135,8 @@ end
 
 local function set_up(self)
     for guest_path, host_path in pairs(self.opts.files or {}) do
-        computer.internal(self, self:taking_file(guest_path), "the copy of " .. host_path, read_local(self, host_path))
+        local data, _, mode = read_local(self, host_path), core.stat(host_path)
+        computer.internal(self, self:taking_file(guest_path, mode), "the copy of " .. host_path, data)
     end
     for _, cmd in ipairs(self.opts.setup or {}) do computer.internal(self, cmd, ("its setup command %q"):format(cmd)) end
 end
@@ -279,8 +280,11 @@ function Computer:reboot()
     boot.boot(self)
 end
 
---- The command that makes its standard input the file of this path.
-function Computer:taking_file(path) return "cat >" .. node.quote(path) end
+--- The command that makes its standard input the file of this path, with this mode.
+function Computer:taking_file(path, mode)
+    local quoted = node.quote(path)
+    return ('mkdir -p "$(dirname %s)" && cat >%s && chmod %o %s'):format(quoted, quoted, mode, quoted)
+end
 
 --- Cuts the power without waiting. `why`: while the experiment goes on, for its record.
 function Computer:cut(why)

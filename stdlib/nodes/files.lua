@@ -113,9 +113,12 @@ local function script(lines, values)
     return (lines:gsub("%$(%u+)", function(name) return values[name] and quote(tostring(values[name])) end))
 end
 
--- Where a file goes: into a folder that has its target's name. First it is written beside that, as t.
--- What is no file of a disk is written as it is.
-local FILE = [[p=$PATH; [ ! -d "$p" ] || p=${p%/}/$BASE; t=$p$SUFFIX
+-- Where a file goes: into a folder that has its target's name, if it brings a name with it; or to where a link there leads.
+-- First it is written beside that, as t. What is no file of a disk is written as it is.
+local FILE = [[p=$PATH; [ -z $BASE ] || [ ! -d "$p" ] || p=${p%/}/$BASE
+[ ! -d "$p" ] || { echo "$p is a folder" >&2; exit 1; }
+[ ! -h "$p" ] || q=$(readlink -f "$p" 2>/dev/null) && p=${q:-$p}
+t=$p$SUFFIX
 case $p in /dev/shm/*) ;; /proc/* | /sys/* | /dev/*) t=$p ;; esac
 ]]
 
@@ -147,19 +150,24 @@ local function counted(next_piece, sum, values)
     end
 end
 
+-- What brings no name takes the mode and the owner of the file that was there.
+local FILL_FILE = FILE .. [[
+[ -n $BASE ] || [ "$t" = "$p" ] || [ ! -f "$p" ] || cp -p "$p" "$t" || exit
+cat >"$t"]]
+
 local TAKE_FILE = FILE .. [[
 [ "$t" != "$p" ] || exit 0
 [ "$(md5sum <"$t")" = $SUM"  -" ] && [ "$(wc -c <"$t")" -eq $SIZE ] || { echo "what arrived is not what was sent" >&2; exit 1; }
-chmod $MODE "$t" && mv -f "$t" "$p"]]
+{ [ -z $BASE ] && [ -f "$p" ]; } || chmod $MODE "$t" && mv -f "$t" "$p"]]
 
--- Puts what `next_piece` gives at `remote`. Returns true, or nil, why, code.
+-- Puts what `next_piece` gives at `remote`; `base` is the name that it brings, or "". Returns true, or nil, why, code.
 local function put_pieces(self, remote, next_piece, mode, base)
-    local values = { PATH = safe(remote), SUFFIX = suffix(), BASE = base or base_name(remote), SIZE = 0, MODE = ("%o"):format(mode) }
+    local values = { PATH = safe(remote), SUFFIX = suffix(), BASE = base, SIZE = 0, MODE = ("%o"):format(mode) }
     local sum, finished = core.sum(), false
     local guard <close> = setmetatable({}, { __close = function()
         if not finished then discard(self, FILE, values) end
     end })
-    local ok, why, code = run(self, script(FILE .. 'cat >"$t"', values), counted(next_piece, sum, values))
+    local ok, why, code = run(self, script(FILL_FILE, values), counted(next_piece, sum, values))
     if not ok then return nil, why, code end
     values.SUM = sum:text()
     ok, why, code = run(self, script(TAKE_FILE, values))
@@ -178,7 +186,8 @@ local function pieces_of(data)
     end
 end
 
---- node:write(path, data) -> true: puts bytes into a file of the node; whole, or not at all.
+--- node:write(path, data) -> true: puts bytes into a file of the node; whole, or not at all. A file that is there keeps its
+-- mode and its owner.
 -- @param path  in the node
 -- @param data  a string
 -- @return  nil, why, "write" when it could not be written
@@ -189,7 +198,7 @@ end
 function files.write(self, path, data)
     check_path(self, path, "write")
     if type(data) ~= "string" then errors.raise("write: want a string, not " .. type(data)) end
-    local ok, why = put_pieces(self, path, pieces_of(data), 420) -- rw-r--r--
+    local ok, why = put_pieces(self, path, pieces_of(data), 420, "") -- rw-r--r--
     if not ok then return nil, why, "write" end
     return true
 end
@@ -381,7 +390,7 @@ end
 
 --- node:get(remote, path) -> true: copies a file or a folder of the node to this machine, as node:put does the other way.
 -- @param remote  in the node
--- @param path    here: a relative one is in the run's folder, as is every one without --allow-host
+-- @param path    here: a relative one is in the run's folder, where folders are made for it; so is every one without --allow-host
 -- @return  nil, why, code when it could not be copied
 -- @error   when nothing can be written there
 -- @example vm

@@ -34,6 +34,10 @@ local SIGNALS = {
     CHLD = true, CONT = true, STOP = true, TSTP = true, WINCH = true, ABRT = true,
 }
 
+-- As results give them: their numbers on Linux.
+local NUMBERED = { "HUP", "INT", "QUIT", [6] = "ABRT", [9] = "KILL", [10] = "USR1", [12] = "USR2", [13] = "PIPE",
+    [14] = "ALRM", [15] = "TERM" }
+
 function Job:__index(name)
     if name == "running" then return not self.done:is_set() end
     if Job[name] == nil then
@@ -215,14 +219,14 @@ function Job:wait(timeout)
 end
 
 --- job:kill(signal="TERM"): signals the command and all its processes; what has ended does not mind.
--- @param signal  "TERM", "KILL", "INT", "HUP", ...
+-- @param signal  "TERM", "KILL", "INT", "HUP", ... or its number
 -- @example vm
 --   local a = vm("a")
 --   local job = a:spawn("tcpdump -i eth0")
 --   job:kill("INT")
 function Job:kill(signal)
     check_self(self, "kill")
-    local name = tostring(signal or "TERM"):upper():gsub("^SIG", "")
+    local name = tostring(NUMBERED[signal] or signal or "TERM"):upper():gsub("^SIG", "")
     if not SIGNALS[name] then
         error(("kill: unknown signal %q%s"):format(tostring(signal), options.hint(name, SIGNALS)), 2)
     end
@@ -231,7 +235,7 @@ end
 
 --- job:write(data) -> true: sends bytes to the command's standard input.
 -- @param data  a string
--- @return  nil and why, when the command has ended
+-- @return  nil and why, when the command has ended or its standard input has been closed
 function Job:write(data)
     check_self(self, "write")
     if type(data) ~= "string" then error("write: want a string, not " .. type(data), 2) end

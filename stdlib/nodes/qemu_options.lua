@@ -65,15 +65,16 @@ local KNOWN = {
     ["-usb"] = false,
 }
 
-local function refuse(where, what)
-    errors.raise(("%s: qemu: %s could reach this machine's files or programs: give --allow-host"):format(where, what))
+local function refuse(where, what, hint)
+    errors.raise(("%s: qemu: %s could reach this machine's files or programs: give --allow-host%s"):format(where, what,
+        hint or ""))
 end
 
 -- Returns how many words there are of the option at i.
 local function check_option(words, i, where)
     local word = words[i]
     local check = KNOWN[(word:gsub("^%-%-", "-"))]
-    if check == nil then refuse(where, word .. options.hint(word, KNOWN)) end
+    if check == nil then refuse(where, word, options.hint(word, KNOWN)) end
     if check == false then return 1 end
     local value = words[i + 1]
     if value and not check(value) then refuse(where, word .. " " .. value) end

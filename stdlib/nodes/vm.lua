@@ -152,7 +152,7 @@ end
 -- @option cloud_init.user_data       text ("#cloud-config...", "#!...") or a table
 -- @option cloud_init.meta_data       text, or a table that is added to instance-id and local-hostname
 -- @option cloud_init.network_config  text or a table (default: cloud-init leaves the network alone)
--- @option files  {[path in it] = path on this machine}, copied at each boot
+-- @option files  {[path in it] = path on this machine}, copied at each boot, permissions included
 -- @option setup  list of commands, run after each boot
 -- @option qemu   list of more arguments for QEMU
 -- @option boot_timeout  how long its boot may take (default 60 s and more; 180 s for disk=)
@@ -279,7 +279,8 @@ end
 local function await_shell(self)
     local entry
     if not self.image and not self.seed then
-        entry = login.enter(self, core.now() + math.max(boot_timeout(self) - LOGIN_MARGIN, 0))
+        local patience = boot_timeout(self)
+        entry = login.enter(self, core.now() + patience - math.min(LOGIN_MARGIN, patience / 4))
         core.wait { self.shell_up, entry.done }
         if not self.shell_up:is_set() and entry.problem then
             self:crash()

@@ -140,7 +140,11 @@ local function parse(words, spec)
     return opts
 end
 
+-- A script that is stopped has so many seconds to tidy up, and as many again in which that is cancelled, too.
+local PATIENCE = 10
+
 local function start(opts)
+    core.stop_within(PATIENCE, PATIENCE)
     core.progress_open(opts.level)
     opts.seed = opts.seed or core.random_seed()
     if opts.timeout then core.time_limit(opts.timeout) end
@@ -403,6 +407,7 @@ return function(words)
         return errors.handler(err)
     end, words)
     if ok then return core.finish(outcome) end
+    outcome = errors.failure(outcome)
     if outcome.usage then
         io.stderr:write("qemunet: ", outcome.usage, "\n", words[1] and "try: qemunet help" ..
             (usages.of(words[1]) and " " .. words[1] or "") or usages.TEXT, "\n")

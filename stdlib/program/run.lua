@@ -109,7 +109,7 @@ local function base_name(path) return (path:gsub("^.*/", ""):gsub("%.lua$", ""))
 -- A script's main part and what it left, under the handler: nil, or the failure.
 local function attempt(fn)
     local ok, failure = xpcall(fn, errors.handler)
-    if not ok then return failure end
+    if not ok then return errors.failure(failure) end
 end
 
 -- A suite file ends by itself: what ends it before has left tests out.
@@ -322,6 +322,7 @@ end
 -- Ends all that runs, and writes down what came of it. Returns the verdict.
 local function wind_up(verdict, opts)
     tasks.end_all()
+    core.wind_up()
     local counters, topology = strain.collect(), recorder.made() and inventory.collect()
     write_link_samples()
     core.event { t = core.now(), kind = "teardown" }

@@ -214,6 +214,7 @@ test("sync that is left early leaves nothing in the nodes; wrong commands are wr
     end)
     check.raises(function() sync { [a] = 5 } end, "test_host%.lua:%d+: a: sync: want a command, a string, not number")
     check.raises(function() sync { [5] = "echo" } end, "test_host%.lua:%d+: sync: 5 is not a node")
+    check.raises(function() sync({ [a] = "echo" }, { timeout = 5 }) end, "test_host%.lua:%d+: sync: options are in the same table")
 end)
 
 test("a boot that nobody waits for to the end goes on, and does not stand in the way of the next", function()

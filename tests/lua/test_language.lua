@@ -71,12 +71,14 @@ end)
 
 test("nodes: a name once, and one that is a host name", function()
     blames(function() vm("a") end, '^there is a node "a" already$')
-    for _, name in ipairs { "", "1a", "a b", "a.b", "a_b", "-a", "a\n", ("x"):rep(64) } do
+    for _, name in ipairs { "", "1a", "a b", "a.b", "a_b", "-a", "a\n", "localhost", ("x"):rep(64) } do
         blames(function() vm(name) end, "^bad node name ")
     end
     blames(function() vm() end, "^vm: want a name")
     blames(function() vm { mem = "128M" } end, "^vm: want a name")
     blames(function() vm(5) end, "^vm: want a name")
+    blames(function() boot(nil) end, "^boot: want nodes, not nil")
+    blames(function() boot("a", "a") end, "^boot: want nodes, not a$")
     blames(function() vms(0) end, "^vms: want a number of machines")
     blames(function() vms(2, "same") end, "^vms: want a format for the names")
 end)

@@ -253,6 +253,17 @@ test("switches in a row are one network: one subnet, frames pass", function()
     check.equal(lb:stats().ba.sent, 1)
 end)
 
+test("switches that are connected after their nodes are one network, too", function()
+    local core_switch, nodes = switch("tree", { subnet = "10.70.0.0/24" }), hosts(4, "leaf%d")
+    for i = 1, 2 do
+        local leaf = switch("leaf" .. i)
+        leaf:connect(nodes[2 * i - 1])
+        leaf:connect(nodes[2 * i])
+        core_switch:connect(leaf)
+    end
+    for i, node in ipairs(nodes) do check.equal(node:ip(), "10.70.0." .. i) end
+end)
+
 test("a switch forgets a station after ageing", function()
     local s = switch("forgetful", { ageing = "1ms", ip = false })
     local cables = {}

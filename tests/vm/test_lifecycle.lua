@@ -10,7 +10,8 @@ local killed_name = ("killed-%d"):format(math.random(1 << 40))
 local crashed, asked, off, reset, panicked = vm("crashed", SMALL), vm("asked", SMALL), vm("off", SMALL),
     vm("reset", SMALL), vm("panicked", SMALL)
 local killed = vm(killed_name, SMALL)
-local paused = vm("paused", { mem = "128M", files = { ["/tmp/given"] = "/etc/passwd" }, setup = { "cp /tmp/given /tmp/copy" } })
+local paused = vm("paused", { mem = "128M", files = { ["/tmp/given"] = "/etc/passwd", ["/opt/new/true"] = "/bin/true" },
+    setup = { "cp /tmp/given /tmp/copy" } })
 
 local function read_lines(path)
     local lines = {}
@@ -66,6 +67,7 @@ end)
 
 test("files and setup commands are there after the boot", function()
     check.match(paused:succeed("cat /tmp/copy"), "root:")
+    check.is_true(paused:ok("test -x /opt/new/true && ! test -x /tmp/given"), "the files' permissions")
 end)
 
 test("crash cuts the power", function()
@@ -168,8 +170,13 @@ end)
 
 test("a guest that never reaches its shell", function()
     local bad = vm("slow", { mem = "128M", boot_timeout = "200ms", template = false })
-    check.raises(function() bad:boot() end, "vm slow did not boot: its shell did not answer within .*try a larger mem")
+    check.raises(function() bad:boot() end, "vm slow did not boot: its shell did not answer within 0%.2 s .*try a larger mem")
     check.equal(bad.state, "crashed")
+end)
+
+test("a disk with nothing to boot is given its time, also a short one", function()
+    local bad = vm("blank", { mem = "128M", disk = "/etc/passwd", boot_timeout = "2s" })
+    check.raises(function() bad:boot() end, "vm blank did not boot: .*no shell answered .* within 1%.?%d* s of power%-on")
 end)
 
 test("a setup command that fails is named", function()

@@ -31,7 +31,7 @@ add_power_off "$root/sbin" busybox
 install -m 755 "$sources/tiny/init.sh" "$root/etc/rc"
 install -m 755 "$sources/portshell.sh" "$root/sbin/portshell"
 sed "s/^ttyS0:/$console:/" "$sources/tiny/inittab" >"$root/etc/inittab"
-printf 'root::0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/tmp:/bin/sh\n' >"$root/etc/passwd"
+printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/tmp:/bin/sh\n' >"$root/etc/passwd"
 printf 'root:x:0:\ntty:x:5:\nnogroup:x:65534:\n' >"$root/etc/group"
 printf 'root::19000:0:99999:7:::\n' >"$root/etc/shadow"
 printf 'hosts: files dns\n' >"$root/etc/nsswitch.conf"
