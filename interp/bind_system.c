@@ -164,11 +164,11 @@ static int close_record(lua_State *L)
     return 0;
 }
 
-/* core.record_is_whole() -> whether every event so far was written */
+/* core.record_is_whole() -> whether every event so far was written, and all that was printed */
 static int is_record_whole(lua_State *L)
 {
     const struct host *host = host_of(L);
-    lua_pushboolean(L, !host->record || !record_problem(host->record));
+    lua_pushboolean(L, !host->output_lost && (!host->record || !record_problem(host->record)));
     return 1;
 }
 
@@ -307,13 +307,27 @@ static int log_line(lua_State *L)
     return 0;
 }
 
+/* Who reads no further wants no more of it; any other loss is told of once. */
+static void check_output(struct host *host, int err)
+{
+    if (err == 0 || err == -EPIPE || host->output_lost)
+        return;
+    host->output_lost = true;
+    char text[256];
+    snprintf(text, sizeof(text), "cannot write the standard output: %s; what is printed is lost",
+             strerror(-err));
+    progress_log(host->progress, -1, text);
+}
+
 static int print_to(lua_State *L, FILE *to)
 {
     size_t n;
     struct host *host = host_of(L);
     const char *text = luaL_checklstring(L, 1, &n);
     if (host->progress) {
-        progress_print(host->progress, to, text, n);
+        int err = progress_print(host->progress, to, text, n);
+        if (to == stdout)
+            check_output(host, err);
     } else {
         fwrite(text, 1, n, to);
         fflush(to);
@@ -354,11 +368,19 @@ static int stop(lua_State *L)
     return 0;
 }
 
-/* core.stop_within(seconds): once a signal has asked for a stop, it takes at most so long, and
- * other signals change nothing */
+/* core.stop_within(tidy, more, alone): see stop_within() */
 static int set_stop_within(lua_State *L)
 {
-    stop_within((unsigned)luaL_checkinteger(L, 1));
+    stop_within((unsigned)luaL_checkinteger(L, 1), (unsigned)luaL_checkinteger(L, 2),
+                lua_toboolean(L, 3));
+    return 0;
+}
+
+/* core.wind_up(): the script has ended; see stop_wind_up() */
+static int wind_up(lua_State *L)
+{
+    (void)L;
+    stop_wind_up();
     return 0;
 }
 
@@ -393,6 +415,7 @@ void system_bind(lua_State *L)
         {"stop_reason", stop_reason_of},
         {"stop", stop},
         {"stop_within", set_stop_within},
+        {"wind_up", wind_up},
         {"time_limit", time_limit},
         {NULL, NULL},
     };

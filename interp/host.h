@@ -23,6 +23,7 @@ struct scheduler;
 struct host {
     uv_loop_t loop;
     lua_State *L;
+    size_t lua_bytes, lua_bytes_max; /* what its values take, and may */
     struct timers *timers;
     struct scheduler *scheduler;
     struct progress *progress;
@@ -39,6 +40,7 @@ struct host {
     int machines;                  /* open ones, containers included */
     int watching;                  /* triggers that may fire, and servers */
     struct lua_terminal *terminal; /* NULL: nobody is to be asked for a line */
+    bool output_lost;              /* standard output did not take what was printed */
     bool finished;
     int status; /* the process's exit status, once finished */
 };

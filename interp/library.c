@@ -39,8 +39,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PREFIX "qemunet."
+
+/* The part of this machine's memory that a script's values may take: a quarter; the rest is for
+ * machines. */
+#define MEMORY_SHARE 4
 
 /* Pushes two strings; returns the last, the file of a module: "network/link.lua" of network.link.
  */
@@ -176,11 +181,45 @@ static void stress_collector(lua_State *L)
 #endif
 }
 
+/* A script that takes more memory than this machine has would have the kernel end others, too. */
+static void *allocate(void *arg, void *block, size_t before, size_t n)
+{
+    struct host *host = arg;
+    if (!block)
+        before = 0; /* it is the kind of the object */
+    if (n == 0) {
+        free(block);
+        host->lua_bytes -= before;
+        return NULL;
+    }
+    if (n > before && n - before > host->lua_bytes_max - host->lua_bytes)
+        return NULL;
+    void *moved = realloc(block, n);
+    if (moved)
+        host->lua_bytes += n - before;
+    return moved;
+}
+
+static int on_panic(lua_State *L)
+{
+    fprintf(stderr, "qemunet: an error outside of any call: %s\n", lua_tostring(L, -1));
+    return 0; /* Lua aborts */
+}
+
+/* Bytes that a script's values may take. */
+static size_t memory_share(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (size_t)pages * (size_t)size / MEMORY_SHARE : SIZE_MAX / 2;
+}
+
 int library_open(struct host *host)
 {
-    lua_State *L = luaL_newstate();
+    host->lua_bytes_max = memory_share();
+    lua_State *L = lua_newstate(allocate, host);
     if (!L)
         return -ENOMEM;
+    lua_atpanic(L, on_panic);
     host->L = L;
     memcpy(lua_getextraspace(L), &host, sizeof(host));
     stress_collector(L);

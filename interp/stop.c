@@ -26,12 +26,22 @@
 /* A signal handler reaches nothing but globals. */
 static volatile sig_atomic_t asked;       /* the signal that asked; 0: none; or one of below */
 static volatile sig_atomic_t undelivered; /* asked, and nothing was raised for it yet */
-static volatile sig_atomic_t grace;       /* seconds from a signal to the end; 0: any number */
-static volatile sig_atomic_t calls_only;  /* SIGINT ends the foreground's call, not the run */
-static volatile sig_atomic_t interrupts;  /* such SIGINTs that nothing was done about yet */
+static volatile sig_atomic_t
+    patience; /* seconds that what a stop cancelled has to tidy up; 0: any number */
+static volatile sig_atomic_t
+    insistence; /* and then, in which it is cancelled every second, before all ends */
+static volatile sig_atomic_t unwatched;  /* further signals change nothing */
+static volatile sig_atomic_t calls_only; /* SIGINT ends the foreground's call, not the run */
+static volatile sig_atomic_t interrupts; /* such SIGINTs that nothing was done about yet */
 static int wake_fd = -1;
 
 enum { DEADLOCK = -1, EXIT = -2 };
+
+/* Seconds for what a run writes down at its end, with a disk that is slow. */
+#define WIND_UP_S 60
+
+/* Exit statuses: stdlib/program/status.lua. */
+enum { FAILED = 1, TIMED_OUT = 4, INTERRUPTED = 130 };
 
 static uv_poll_t *watch;
 
@@ -56,30 +66,58 @@ int host_interrupted(void)
     return asked != 0;
 }
 
-static _Noreturn void give_up(void)
+static _Noreturn void give_up(int status)
 {
     footer_hide();
     terminal_restore();
     control_remove();
-    _exit(130);
+    _exit(status);
+}
+
+static void begin_patience(void)
+{
+    if (patience)
+        alarm((unsigned)patience);
+}
+
+/* What was asked to stop has had its time: it is cancelled where it tidies up, and again whatever
+ * it catches; at last the process ends, as there are calls of Lua's that nothing can interrupt. */
+static void insist(void)
+{
+    static const char text[] =
+        "qemunet: killed: long after it was stopped, the script had not ended: it is in a call "
+        "that "
+        "nothing can interrupt, or tidies up without end; what this run wrote ends here\n";
+    if (!patience)
+        return;
+    if (insistence <= 0) {
+        footer_hide();
+        ssize_t n = write(2, text, sizeof(text) - 1);
+        (void)n;
+        give_up(asked == SIGALRM ? TIMED_OUT : asked < 0 ? FAILED : INTERRUPTED);
+    }
+    insistence--;
+    undelivered = 1;
+    alarm(1);
 }
 
 static void on_signal(int sig)
 {
     int saved = errno;
     uint64_t one = 1;
-    if (asked && (sig == SIGALRM) == (grace != 0))
-        give_up();
-    if (sig == SIGINT && calls_only) {
+    if (asked && sig == SIGALRM) {
+        insist();
+    } else if (asked && !unwatched) {
+        give_up(INTERRUPTED);
+    } else if (sig == SIGINT && calls_only) {
         interrupts++;
     } else if (!asked) {
         asked = sig;
         undelivered = 1;
-        if (grace)
-            alarm((unsigned)grace);
+        begin_patience();
     }
     if (write(wake_fd, &one, sizeof(one)) < 0)
-        give_up();
+        give_up(INTERRUPTED);
     errno = saved;
 }
 
@@ -193,24 +231,34 @@ void stop_calls_only(bool only)
 
 void stop_after(double seconds)
 {
-    if (asked && grace)
-        return; /* the timer is that of the grace */
+    if (asked)
+        return; /* the timer is that of the patience */
     int64_t us = (int64_t)(fmin(seconds, LIMIT_MAX_S) * 1e6) + 1;
     struct itimerval limit = {.it_value = {.tv_sec = us / 1000000, .tv_usec = us % 1000000}};
     setitimer(ITIMER_REAL, &limit, NULL);
 }
 
-void stop_within(unsigned seconds)
+void stop_within(unsigned tidy, unsigned more, bool alone)
 {
-    grace = (sig_atomic_t)seconds;
+    patience = (sig_atomic_t)tidy;
+    insistence = (sig_atomic_t)more;
+    unwatched = alone;
     if (asked)
-        alarm(seconds);
+        begin_patience();
+}
+
+void stop_wind_up(void)
+{
+    if (patience && !unwatched)
+        stop_within(WIND_UP_S, 0, false);
 }
 
 static void stop_because(struct host *host, int reason)
 {
-    if (!asked)
+    if (!asked) {
         asked = reason;
+        begin_patience();
+    }
     scheduler_cancel_all(host);
 }
 

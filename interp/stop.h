@@ -30,9 +30,15 @@ void stop_deadlock(struct host *host);
 /** Ask for a stop because the script wants to end. */
 void stop_exit(struct host *host);
 
-/** From now on, a stop by a signal has @seconds to come to its end, and no other signal counts:
- * then the process ends at once. For a process that nobody watches. */
-void stop_within(unsigned seconds);
+/** From now on, what a stop cancels has @tidy seconds to tidy up; then it is cancelled again, every
+ * second, and after @more seconds the process ends at once, with the exit status of the stop.
+ * @alone: nobody watches it, and a second signal changes nothing. Without this a stop takes as long
+ * as it takes. */
+void stop_within(unsigned tidy, unsigned more, bool alone);
+
+/** The script has ended, and its run is wound up: that has a minute, should it be stopped or have
+ * been. */
+void stop_wind_up(void);
 
 /** Return: why a stop was asked for, or NULL. */
 const char *stop_reason(void);

@@ -16,6 +16,13 @@
 #define TASK "qemunet.task"
 #define FUTURE "qemunet.future"
 
+/* Some 400 MB of those that scripts start. */
+#define MAX_TASKS 200000
+
+/* So long the ready tasks run before the loop looks at what else there is: sockets, timers, a stop.
+ */
+#define ROUND_NS (20 * INT64_C(1000000))
+
 /* A year: longer waits are as good as endless, and their nanoseconds stay far from overflow. */
 #define WAIT_MAX_S (366.0 * 86400)
 
@@ -46,6 +53,8 @@ struct task {
     lua_State *co;
     enum task_state state;
     int n_args;             /* on co's stack for the next resume */
+    bool begun;             /* it was resumed */
+    bool optional;          /* cancelled before it has begun, it does not begin */
     bool cancelled;         /* raise CANCEL at the next resume */
     bool unwinding;         /* it was raised */
     bool waited;            /* at least once */
@@ -64,6 +73,7 @@ struct scheduler {
     struct task *foreground; /* the one that Ctrl-C at a prompt interrupts */
     struct task *ready, **ready_end;
     struct task *all;
+    int n;       /* of them */
     bool wanted; /* somebody waits for the future of activity */
     bool active; /* something has happened since it was asked for */
     int barred;  /* resumptions under way, by the running task, that cannot be suspended */
@@ -382,10 +392,12 @@ static void link_task(struct task *task)
     if (s->all)
         s->all->prev = task;
     s->all = task;
+    s->n++;
 }
 
 static void unlink_task(struct task *task)
 {
+    task->host->scheduler->n--;
     if (task->prev)
         task->prev->next = task->next;
     else
@@ -394,14 +406,18 @@ static void unlink_task(struct task *task)
         task->next->prev = task->prev;
 }
 
-/* core.spawn(fn, ...) -> task, that will call fn(...) when the loop turns. fn must not raise; what
- * it returns goes to the function of core.on_task_end(). */
-static int spawn(lua_State *L)
+static int spawn(lua_State *L, bool optional)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
+    if (optional && host_of(L)->scheduler->n >= MAX_TASKS) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "more than %d tasks at once", MAX_TASKS);
+        return 2;
+    }
     int n = lua_gettop(L);
     struct task *task = lua_newuserdatauv(L, sizeof(*task), 1);
-    *task = (struct task){.host = host_of(L), .n_args = n - 1, .timer.fn = on_wait_timer};
+    *task = (struct task){
+        .host = host_of(L), .n_args = n - 1, .optional = optional, .timer.fn = on_wait_timer};
     task->timer.arg = task;
     task->quiet = task->host->scheduler->running && task->host->scheduler->running->quiet;
     task->state = TASK_ENDED; /* until it holds what it needs */
@@ -418,6 +434,21 @@ static int spawn(lua_State *L)
     link_task(task);
     make_ready(task);
     return 1;
+}
+
+/* core.spawn(fn, ...) -> task, that will call fn(...) when the loop turns. fn must not raise; what
+ * it returns goes to the function of core.on_task_end(). */
+static int spawn_thread(lua_State *L)
+{
+    return spawn(L, false);
+}
+
+/* core.spawn_optional(fn, ...) -> task, likewise, or nil and why not; when it is cancelled before
+ * fn was called, that is not called, and the function of core.on_task_end() is given false, CANCEL
+ */
+static int spawn_optional(lua_State *L)
+{
+    return spawn(L, true);
 }
 
 /* core.current() -> the running task; false in a callback of the loop */
@@ -455,6 +486,13 @@ void scheduler_cancel_all(struct host *host)
         if (task != host->scheduler->root)
             cancel_task(task);
     }
+}
+
+/* core.cancel_point(): raise CANCEL if the running task was cancelled, as a wait would */
+static int cancel_point(lua_State *L)
+{
+    struct task *task = host_of(L)->scheduler->running;
+    return task && task->cancelled ? raise_cancel(L, task) : 0;
 }
 
 /* core.foreground(task or nil): the task that the person at a prompt waits for */
@@ -529,10 +567,24 @@ static void report_failure(struct task *task)
     lua_pop(L, 1);
 }
 
+static void drop_task(struct task *task)
+{
+    lua_settop(task->co, 0);
+    lua_pushboolean(task->co, false);
+    task_push_cancel(task->co);
+    tell_end(task, 2);
+    end_task(task->host->L, task);
+}
+
 static void run_task(struct task *task)
 {
     struct host *host = task->host;
     int n_results = 0;
+    if (task->cancelled && task->optional && !task->begun) {
+        drop_task(task);
+        return;
+    }
+    task->begun = true;
     task->state = TASK_RUNNING;
     host->scheduler->running = task;
     host->scheduler->barred = 0;
@@ -605,18 +657,33 @@ static void tell_activity(struct host *host)
     lua_pop(host->L, 1);
 }
 
+/* The rest of a list of ready tasks, before those that have become ready since. */
+static void put_first(struct scheduler *s, struct task *rest, struct task **end)
+{
+    if (!rest)
+        return;
+    *end = s->ready;
+    if (!s->ready)
+        s->ready_end = end;
+    s->ready = rest;
+}
+
 bool scheduler_run(struct host *host)
 {
     struct scheduler *s = host->scheduler;
     tell_activity(host);
-    struct task *batch = s->ready;
+    struct task *batch = s->ready, **batch_end = s->ready_end;
+    int64_t until = clock_now() + ROUND_NS;
     s->ready = NULL;
     s->ready_end = &s->ready;
     while (batch && !host->finished) {
         struct task *task = batch;
         batch = task->next_ready;
         run_task(task);
+        if (clock_now() > until)
+            break;
     }
+    put_first(s, batch, batch_end);
     return s->ready != NULL;
 }
 
@@ -640,9 +707,11 @@ void task_bind(lua_State *L)
         {"pass_wait", pass_wait},
         {"bar", bar},
         {"is_outermost", is_outermost},
-        {"spawn", spawn},
+        {"spawn", spawn_thread},
+        {"spawn_optional", spawn_optional},
         {"current", current},
         {"cancel", task_cancel},
+        {"cancel_point", cancel_point},
         {"foreground", set_foreground},
         {"on_task_end", on_task_end},
         {"activity", activity},

@@ -271,20 +271,27 @@ static void end_line(struct progress *progress)
     progress->open_line = progress->open_below = false;
 }
 
-void progress_print(struct progress *progress, FILE *to, const char *data, size_t n)
+/* Return: 0 or negative errno. */
+static int write_out(FILE *to, const char *data, size_t n)
+{
+    bool written = fwrite(data, 1, n, to) == n;
+    return fflush(to) == 0 && written ? 0 : -errno;
+}
+
+int progress_print(struct progress *progress, FILE *to, const char *data, size_t n)
 {
     if (footer_is_shown() || progress->hide)
         erase(progress);
-    fwrite(data, 1, n, to);
+    int err = write_out(to, data, n);
     if (n > 0)
         progress->open_line = data[n - 1] != '\n';
     if (n > 0 && (to == stderr || progress->output_is_terminal))
         progress->open_below = progress->open_line;
     if (progress->hide)
         end_line(progress);
-    fflush(to);
     fflush(stdout);
     draw_again(progress);
+    return err;
 }
 
 void progress_edit(struct progress *progress, void (*hide)(void *arg), void *arg)

@@ -29,8 +29,9 @@ void progress_done(struct progress *progress, const char *key);
 /** One lasting line: at @level 0 normally, 1 only when verbose, -1 always (errors: in red). */
 void progress_log(struct progress *progress, int level, const char *text);
 
-/** Write to @to, standard output or standard error, without tearing the live lines. */
-void progress_print(struct progress *progress, FILE *to, const char *data, size_t n);
+/** Write to @to, standard output or standard error, without tearing the live lines. Return: 0 or
+ * negative errno. */
+int progress_print(struct progress *progress, FILE *to, const char *data, size_t n);
 
 /** From now on a line is being edited below the output: call @hide(@arg), which takes it from the
  * screen, before each output, and draw no live lines. NULL: no more. */

@@ -21,18 +21,21 @@ local function quietly()
     return setmetatable({}, { __close = function() core.quiet(false) end })
 end
 
--- Calls fn in a task of its own. Returns its value; or nil and its failure, or why it has none; and whether it only looked,
--- without waiting.
+-- Calls fn in a task of its own. Returns its value; or nil and its failure, or why it has none; whether it only looked,
+-- without waiting; and whether it was cut off, as `seconds` passed.
 local function look(fn, seconds)
     local task = tasks.try(fn)
     local guard <close> = setmetatable({}, { __close = function() task:cancel() end })
-    if not tasks.wait(task.done, seconds) then
-        return nil, ("timed out after %s"):format(units.format_duration(seconds)), false
-    end
+    if not tasks.wait(task.done, seconds) then return nil, nil, false, true end
     local only_looked = not core.waited(task.done)
     if task.values then return task.values[1], nil, only_looked end
     if task.failure.message == errors.CANCEL then return nil, "the task was cancelled", only_looked end
     return nil, task.failure, only_looked
+end
+
+local function describe(value, failure)
+    if not failure then return "last value: " .. tostring(value) end
+    return "last error: " .. (type(failure) == "table" and errors.text(failure.message) or failure)
 end
 
 -- Until the next look: when something has happened, if a look is all it takes; else, and at the latest, after `every`.
@@ -48,7 +51,7 @@ end
 -- @param d   how long at most (duration)
 -- @param fn  function() -> value
 -- @option every  the longest pause between two calls
--- @error  when d has passed, with the last value or error
+-- @error  when d has passed, with the last value or error; a call that goes on then is cut off, and has neither
 -- @example
 --   local seen = 0
 --   after("10ms", function() seen = 3 end)
@@ -57,15 +60,14 @@ function conditions.eventually(d, fn, opts)
     local seconds = tasks.check_duration(d, "eventually", 2)
     tasks.check_function(fn, "eventually", 2)
     local every = options.check(opts, EVENTUALLY, "eventually", 2).every
-    local deadline, last = core.now() + seconds, "it was not called"
+    local deadline, last = core.now() + seconds, "the first call did not end"
     local shown <close> = tasks.show_main("waiting for a condition, at most " .. units.format_duration(seconds))
     local hushed <close> = quietly()
     repeat
         local news = core.activity()
-        local value, failure, only_looked = look(fn, math.max(remaining(deadline), LEAST_PAUSE))
+        local value, failure, only_looked, cut_off = look(fn, math.max(remaining(deadline), LEAST_PAUSE))
         if value then return value end
-        last = failure and "last error: " .. (type(failure) == "table" and errors.text(failure.message) or failure)
-            or "last value: " .. tostring(value)
+        if not cut_off then last = describe(value, failure) end
         pause(news, only_looked, math.min(every, remaining(deadline)))
     until core.now() >= deadline
     error(("not within %s; %s"):format(units.format_duration(seconds), last), 2)

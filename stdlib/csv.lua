@@ -134,18 +134,18 @@ end
 -- @param path          a file below the run's folder, where relative paths begin
 -- @param rows          arrays of cells, or records: then the first line has the columns' names, sorted
 -- @option columns  the columns of records and their order (a list of names; default: all, sorted)
--- @return  the file's path; nil and why, when it cannot be written
+-- @return  the file's path; nil, why and "local", when it cannot be written
 -- @example
 --   csv.write("figures.csv", { { "round", "seconds" }, { 1, 0.25 }, { 2, 0.24 } })
 function csv.write(path, rows, opts)
     local text = encode(rows, opts, "csv.write")
     local full, problem = paths.try_writable(path, "csv.write")
-    if not full then return nil, problem end
+    if not full then return nil, problem, "local" end
     local file, why = io.open(full, "wb")
-    if not file then return nil, why end
+    if not file then return nil, why, "local" end
     local written, early = file:write(text)
     local closed, late = file:close()
-    if not (written and closed) then return nil, early or late end
+    if not (written and closed) then return nil, early or late, "local" end
     return full
 end
 

@@ -48,8 +48,12 @@ end
 --- Whether `err` was raised by errors.machinery, and nothing was put before or behind it since.
 function errors.is_machinery(err) return machinery[err] == true end
 
+-- What Lua says, and no more.
+local NO_MEMORY = "not enough memory"
+
 --- The text of an error of any type; whatever its metamethods do, it raises nothing.
 function errors.text(err)
+    if err == NO_MEMORY then return NO_MEMORY .. ": what a script holds may take a quarter of this machine's" end
     return type(err) == "string" and err or type(err) == "number" and tostring(err) or inspect(err)
 end
 
@@ -124,8 +128,12 @@ local function full_trace(trace, origin)
     return table.concat(parts, "\n")
 end
 
+--- What an xpcall with errors.handler gave, as a failure: of some errors, such as that memory is short, Lua gives the bare text.
+function errors.failure(given) return type(given) == "table" and given or { message = given, trace = "" } end
+
 --- The failure of a task, with its origin in the trace.
-function errors.in_task(failure, origin)
+function errors.in_task(given, origin)
+    local failure = errors.failure(given)
     return { message = failure.message, trace = full_trace(failure.trace, origin), frames = failure.frames }
 end
 

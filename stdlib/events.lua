@@ -35,6 +35,8 @@ function Event:set(value)
     return self.done:set(value == nil and true or value)
 end
 
+function event_meta.__tostring(self) return ("event %s (%s)"):format(self.name, self.done:is_set() and "set" or "not set") end
+
 function Event:outcome() return (self.done:values()) end
 
 --- event:wait(timeout) -> value: waits until the event is set; at once if it is.
@@ -53,6 +55,8 @@ end
 --- class barrier: a gate at which tasks meet; what barrier() returns.
 local Barrier = {}
 local barrier_meta = class.new("barrier", Barrier)
+
+function barrier_meta.__tostring(self) return ("barrier (%d of %d wait)"):format(self.waiting, self.n) end
 
 --- barrier(n) -> barrier: a gate at which n tasks meet.
 -- @param n  how many, at least 1

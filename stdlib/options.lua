@@ -40,14 +40,8 @@ local function distance(a, b)
     return above[#b]
 end
 
---- The candidate that `name` most probably is a misspelling of.
--- Near means at most one edit for every three letters of the longer word (at least one edit, never a whole word),
--- upper and lower case counting as the same; of equally near ones the first in alphabetical order is taken.
--- @param name        a string (anything else has no neighbour)
--- @param candidates  a list of strings
--- @return the candidate, or nil when none is near
-function options.nearest(name, candidates)
-    if type(name) ~= "string" then return nil end
+-- At most one edit for every three letters of the longer word (at least one edit, never a whole word).
+local function by_edits(name, candidates)
     local best, best_distance
     for _, candidate in ipairs(candidates) do
         local longer, shorter = math.max(#name, #candidate), math.min(#name, #candidate)
@@ -59,6 +53,31 @@ function options.nearest(name, candidates)
         end
     end
     return best
+end
+
+local ABBREVIATION = 3
+
+-- One that is the other's beginning, with three letters at least, and of several the longest.
+local function by_beginning(name, candidates)
+    local best, best_length
+    for _, candidate in ipairs(candidates) do
+        local length = math.min(#name, #candidate)
+        local nearer = not best or length > best_length or length == best_length and candidate < best
+        if length >= ABBREVIATION and nearer and name:sub(1, length):lower() == candidate:sub(1, length):lower() then
+            best, best_length = candidate, length
+        end
+    end
+    return best
+end
+
+--- The candidate that `name` most probably is a misspelling, an abbreviation or the long form of ("memory" of "mem").
+-- Upper and lower case count as the same; of equally near ones the first in alphabetical order is taken.
+-- @param name        a string (anything else has no neighbour)
+-- @param candidates  a list of strings
+-- @return the candidate, or nil when none is near
+function options.nearest(name, candidates)
+    if type(name) ~= "string" then return nil end
+    return by_edits(name, candidates) or by_beginning(name, candidates)
 end
 
 --- What an error says behind a name that is not known: '; did you mean "x"?', or "" when nothing is near.

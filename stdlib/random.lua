@@ -68,7 +68,8 @@ end
 --   check.is_true(rng:exponential(5) >= 0)
 function Rng:exponential(mean)
     check_self(self, "exponential")
-    return -check_number(mean, "the mean") * math.log(1 - self.generator:unit())
+    if check_number(mean, "the mean") <= 0 then errors.raise("rng: the mean must be above 0, not " .. mean) end
+    return -mean * math.log(1 - self.generator:unit())
 end
 
 --- rng:normal(mean, stdev) -> number: normally distributed.

@@ -2,6 +2,7 @@
 -- Descriptive statistics of a list of numbers, for experiments that repeat a measurement: location, spread, quantiles,
 -- confidence intervals of the mean and, by the bootstrap, of anything else, the empirical distribution and a histogram.
 
+local class = require "qemunet.class"
 local core = require "qemunet.core"
 local distributions = require "qemunet.distributions"
 local inspect = require "qemunet.inspect"
@@ -23,8 +24,9 @@ end
 
 -- Raises unless t is a list of at least `least` numbers (none nan; with finite, none infinite either).
 local function expect_list(who, t, least, finite, level)
-    if type(t) ~= "table" then
-        misuse(who, "want a list of numbers, got " .. inspect(t, { string = 60 }), level + 1)
+    if type(t) ~= "table" or class.of(t) then
+        local instead = class.has(t, "values") and "; :values() gives its list" or ""
+        misuse(who, "want a list of numbers, got " .. inspect(t, { string = 60 }) .. instead, level + 1)
     end
     for i = 1, #t do
         local problem = element_problem(t[i], finite)

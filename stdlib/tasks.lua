@@ -51,6 +51,15 @@ local task_meta = class.new("task", Task)
 -- Whether the script has ended, and what still runs is cut off.
 local ending = false
 
+-- The all{} that are waited in: {[future] = { [task]=true }}, the future being set when one of the tasks fails.
+local watched = {}
+
+local function tell_failed(task)
+    for failed, members in pairs(watched) do
+        if members[task] then failed:set(task) end
+    end
+end
+
 local function how_ended(self)
     if self.values then return "returned" end
     if self.failure.message ~= errors.CANCEL then return "failed" end
@@ -64,6 +73,7 @@ core.on_task_end(function(done, ok, ...)
     running[done] = nil
     if ok then self.values = table.pack(...) else self.failure = errors.in_task(..., self.origin) end
     if self.kind.name then task_log.ended(self, how_ended(self)) end
+    if not ok then tell_failed(self) end
     if not ok and self.failure.message ~= errors.CANCEL then self.kind.on_error(self) end
 end)
 
@@ -76,8 +86,9 @@ local function start(kind, fn, ...)
     local above = parent and parent.number
     local self = setmetatable({ kind = kind, origin = errors.origin(parent and parent.origin), done = false,
         started = not kind.waits and core.now(), number = kind.name and task_log.number() or above, parent = above }, task_meta)
-    self.done = core.spawn(xpcall, fn, errors.handler, ...)
-    running[self.done] = self
+    local done, why = core.spawn_optional(xpcall, fn, errors.handler, ...)
+    if not done then errors.raise(why) end
+    self.done, running[done] = done, self
     return self
 end
 
@@ -125,6 +136,7 @@ local check_function, check_duration, check_timeout = tasks.check_function, task
 --   check.equal(t:join(), 3)
 function tasks.go(fn, ...)
     check_function(fn, "go", 2)
+    core.cancel_point() -- else tasks that start tasks, and never wait, would never end
     return start(GO, fn, ...)
 end
 
@@ -160,6 +172,7 @@ local function check_task(self, method) class.check(self, task_meta, method) end
 function Task:join(timeout)
     check_task(self, "join")
     local seconds = check_timeout(timeout, 2)
+    if self.done == core.current() then error("join: a task cannot wait for its own end", 2) end
     local shown <close> = show_main("waiting for a task")
     if not tasks.wait(self.done, seconds) then return nil, "timed out", "timeout" end
     return self:outcome()
@@ -358,10 +371,23 @@ end
 
 local function remaining(deadline) return deadline and math.max(0, deadline - core.now()) end
 
+-- Sets `failed` as soon as one of the list's tasks has failed, to it, until the value that it returns is closed.
+local function watch(list, failed)
+    local members = {}
+    for _, item in ipairs(list) do
+        if getmetatable(item) == task_meta then
+            members[item] = true
+            if item.failure then failed:set(item) end
+        end
+    end
+    watched[failed] = members
+    return setmetatable({}, { __close = function() watched[failed] = nil end })
+end
+
 --- all{ a, b, ... } -> list: waits for all of these jobs, tasks, events and handles.
 -- @option timeout  how long at most (default: without end)
 -- @return  what each gave, in their order: a job's result, a task's first value, an event's value
--- @error  a task's error; "all: timed out"
+-- @error  a task's error, as soon as it fails; the others go on; "all: timed out"
 -- @example
 --   local sums = all { go(function() return 1 end), go(function() return 2 end), timeout = 5 }
 --   check.equal(sums, { 1, 2 })
@@ -369,9 +395,11 @@ function tasks.all(list)
     local seconds = wait_options(list, "all").timeout
     local deadline = seconds and core.now() + seconds
     local shown <close> = show_main(("waiting for all of %d"):format(#list))
-    local futures, values = futures_of(list, "all"), {}
+    local futures, values, failed = futures_of(list, "all"), {}, core.future()
+    local watching <close> = watch(list, failed)
     for i, future in ipairs(futures) do
-        if not tasks.wait(future, remaining(deadline)) then error("all: timed out", 2) end
+        if not core.wait({ failed, future }, remaining(deadline)) then error("all: timed out", 2) end
+        if failed:is_set() then failed:values():outcome() end
         values[i] = list[i]:outcome()
     end
     return values

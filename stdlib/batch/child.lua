@@ -119,6 +119,7 @@ local function suite_options(line, order)
             line:send { kind = "start", number = entry.number, name = messages.clip(entry.name), timeout = entry.timeout,
                 line = entry.line }
         end,
+        on_teardown = function() line:send { kind = "teardown" } end,
         on_result = function(result)
             if not has_tests and result.outcome ~= "failed" and not matches(order, order.file) then return end
             line:tell(message_of(result, order))
@@ -145,7 +146,7 @@ end
 
 --- Runs the file that the parent orders. Returns the exit status; nil and why when there is no parent.
 function child.run()
-    core.stop_within(messages.GRACE)
+    core.stop_within(messages.GRACE // 2, messages.GRACE // 2, true)
     local line, why = open_line()
     if not line then return nil, why end
     if core.wait({ line.order, line.gone }, PATIENCE) ~= 1 then return nil, "no order came" end

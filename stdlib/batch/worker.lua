@@ -3,6 +3,7 @@
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local limit = require "qemunet.suite.limit"
 local messages = require "qemunet.batch.messages"
 local status = require "qemunet.program.status"
 local tails = require "qemunet.batch.tails"
@@ -12,8 +13,9 @@ local worker = {}
 
 local PROGRAM, COMMAND = "/proc/self/exe", "test-file"
 
--- A test that waits is ended at its limit by its own process; one that does not, so much later, with the process.
-local LATE = 5
+-- A test that waits is ended at its limit by its own process, and then has a while to clean up; one that does not, so much
+-- later, with the process.
+local LATE = limit.GRACE + 2
 -- A process that was asked to end is killed after this: it should have seen to it itself.
 local GRACE = messages.GRACE + 2
 
@@ -41,9 +43,16 @@ function handlers.tests(self, message)
 end
 
 function handlers.start(self, message)
-    self.current = { number = message.number, name = message.name, line = message.line, began = core.now(),
-        timeout = message.timeout or self.order.test_timeout }
+    local timeout = message.timeout or self.order.test_timeout
+    self.current = { number = message.number, name = message.name, line = message.line, began = core.now(), timeout = timeout,
+        limit = core.now() + timeout }
     self.watch.started(message.name)
+end
+
+-- What sets up and tests has a test's time, and then what tears down.
+function handlers.teardown(self)
+    local current = self.current
+    if current then current.limit = core.now() + current.timeout end
 end
 
 function handlers.result(self, message)
@@ -61,7 +70,8 @@ function handlers.claim(self, message)
     self.watch.claim(message.bytes, function()
         local waited = core.now() - since
         self.claims, self.began = self.claims - 1, self.began + waited
-        if self.current then self.current.began = self.current.began + waited end
+        local current = self.current
+        if current then current.began, current.limit = current.began + waited, current.limit + waited end
         send(self, { kind = "granted" })
         wake(self)
     end)
@@ -86,8 +96,8 @@ local function deadline(self)
     local at, why = self.began + self.order.file_timeout, ("timed out after %s (--file-timeout)"):format(
         units.format_duration(self.order.file_timeout))
     local current = self.current
-    if current and current.began + current.timeout + LATE < at then
-        at = current.began + current.timeout + LATE
+    if current and current.limit + LATE < at then
+        at = current.limit + LATE
         why = ("timed out after %s, and did not wait for anything that could be ended"):format(
             units.format_duration(current.timeout))
     end

@@ -61,7 +61,7 @@ function Names:entry(call, depth)
     end
     local callee = call.callee
     if callee.kind == "global" then
-        local is_ours = self.language[callee.name] ~= nil and not self.assigned[callee.name]
+        local is_ours = rawget(self.language, callee.name) ~= nil and not self.assigned[callee.name]
         return is_ours and library.find(callee.name) or nil
     end
     local name = library_name(callee)

@@ -87,7 +87,7 @@ local function methods_of(name)
 end
 
 local function functions_of(name)
-    local list, value = {}, (package.loaded.qemunet or {})[name]
+    local list, value = {}, rawget(package.loaded.qemunet or {}, name)
     if not library.is_library(name) or type(value) ~= "table" then return list end
     for _, field in ipairs(inspect.keys(value)) do list[#list + 1] = library.find(("%s.%s"):format(name, field)) end
     return list

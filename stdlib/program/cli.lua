@@ -140,7 +140,11 @@ local function parse(words, spec)
     return opts
 end
 
+-- A script that is stopped has so many seconds to tidy up, and as many again in which that is cancelled, too.
+local PATIENCE = 10
+
 local function start(opts)
+    core.stop_within(PATIENCE, PATIENCE)
     core.progress_open(opts.level)
     opts.seed = opts.seed or core.random_seed()
     if opts.timeout then core.time_limit(opts.timeout) end
@@ -176,16 +180,20 @@ local function tell_end(verdict)
     core.log(0, ("%s: %s%s"):format(verdict.verdict, folder, name))
 end
 
+-- A pipe can be opened once only, and that is when it is read.
 local function check_readable(path)
+    local kind = core.stat(path)
+    if kind == "folder" then usage(("cannot read %s: this is a folder"):format(path)) end
+    if kind == "other" then return end
     local file, why = io.open(path, "rb")
     if not file then usage("cannot read " .. why) end
     file:close()
-    if core.stat(path) == "folder" then usage(("cannot read %s: this is a folder"):format(path)) end
 end
 
 function commands.run(words)
     local opts = parse(words, RUN)
     if #opts.files ~= 1 then usage(#opts.files == 0 and "run wants a file" or "run wants one file; arguments go behind --") end
+    if not opts.shrink and (opts.shrink_runs or opts.shrink_time) then usage("--shrink-runs and --shrink-time go with --shrink") end
     opts.file = opts.files[1]
     check_readable(opts.file)
     replay(opts)
@@ -399,6 +407,7 @@ return function(words)
         return errors.handler(err)
     end, words)
     if ok then return core.finish(outcome) end
+    outcome = errors.failure(outcome)
     if outcome.usage then
         io.stderr:write("qemunet: ", outcome.usage, "\n", words[1] and "try: qemunet help" ..
             (usages.of(words[1]) and " " .. words[1] or "") or usages.TEXT, "\n")

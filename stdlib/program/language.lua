@@ -90,17 +90,20 @@ options.register({ width = { type = "number", default = 100 }, depth = { type = 
 
 local DEFAULTS = { timeout = { type = "duration" }, max_output = { type = "size" } }
 
--- Setting a default that does not exist is a typing error.
+local function check_default(key, level)
+    if node.defaults[key] ~= nil then return end
+    error(("defaults has no %q%s"):format(tostring(key), options.hint(key, node.defaults)), level)
+end
+
+-- A default that does not exist is a typing error.
 local function strict_defaults()
     return setmetatable({}, {
         __index = function(_, key)
-            if node.defaults[key] == nil then error(("defaults has no %q"):format(tostring(key)), 2) end
+            check_default(key, 3)
             return node.defaults[key]
         end,
         __newindex = function(_, key, value)
-            if node.defaults[key] == nil then
-                error(("defaults has no %q%s"):format(tostring(key), options.hint(key, node.defaults)), 2)
-            end
+            check_default(key, 3)
             local problem = options.problem(value, DEFAULTS[key])
             if problem then error(("defaults.%s: %s"):format(key, problem), 2) end
             node.defaults[key] = value
@@ -125,12 +128,14 @@ end
 
 --- json.decode(text) -> value: what a text of JSON says.
 -- @param text  JSON
--- @return  nil and why, when it is none
+-- @return  nil, why and "format", when it is none
 -- @example
 --   check.equal(json.decode('{"a": [1, 2.5]}'), { a = { 1, 2.5 } })
 function json.decode(encoded)
     if type(encoded) ~= "string" then error("json.decode: want a string", 2) end
-    return core.json_decode(encoded)
+    local value, why = core.json_decode(encoded)
+    if why then return nil, why, "format" end
+    return value
 end
 
 local function print_values(...)
@@ -145,6 +150,13 @@ local function show_help(...) return require "qemunet.docs.help".help(...) end
 -- The prompt is loaded when one is opened.
 local function open_prompt() return require "qemunet.repl.breakpoint".breakpoint() end
 
+-- Reading a key of the table that it does not have is an error.
+local function strict(name, own)
+    return setmetatable(own, { __index = function(_, key)
+        error(("%s has no function %q%s"):format(name, tostring(key), options.hint(key, own)), 2)
+    end })
+end
+
 -- A table of functions that the library uses itself: what a script changes in it is the script's alone, and what it misspells
 -- is an error.
 local function own_copy(name, value)
@@ -152,9 +164,7 @@ local function own_copy(name, value)
     local own = {}
     for each, fn in pairs(value) do own[each] = fn end
     if name == "args" then return own end
-    return setmetatable(own, { __index = function(_, key)
-        error(("%s has no function %q%s"):format(name, tostring(key), options.hint(key, own)), 2)
-    end})
+    return strict(name, own)
 end
 
 --- The names of the language. `suite`: the suite's globals; `args`: the words after "--".
@@ -186,7 +196,7 @@ end
 --- unknown one raises.
 function language.environment(names, folder)
     local env = sandbox.environment(names, folder)
-    package.loaded.qemunet = names
+    package.loaded.qemunet = strict("qemunet", names)
     env.os.exit = exit.exit
     language.globals = env
     local function known()

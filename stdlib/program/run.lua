@@ -109,7 +109,7 @@ local function base_name(path) return (path:gsub("^.*/", ""):gsub("%.lua$", ""))
 -- A script's main part and what it left, under the handler: nil, or the failure.
 local function attempt(fn)
     local ok, failure = xpcall(fn, errors.handler)
-    if not ok then return failure end
+    if not ok then return errors.failure(failure) end
 end
 
 -- A suite file ends by itself: what ends it before has left tests out.
@@ -125,10 +125,10 @@ local function stop_verdict(opts)
     return STOPPED[core.stop_reason() or ""]
 end
 
--- Where the script was when its time had passed is what a person looks for.
+-- Where the script waited when its time had passed, or for what never comes, is what a person looks for.
 local function cancelled_verdict(failure, opts)
     local verdict = stop_verdict(opts) or STOPPED["interrupted"]
-    if verdict ~= STOPPED["timed out"] then return verdict end
+    if verdict ~= STOPPED["timed out"] and verdict ~= STOPPED["deadlock"] then return verdict end
     return { verdict = verdict.verdict, status = verdict.status, error = verdict.error, trace = failure.trace }
 end
 
@@ -164,6 +164,18 @@ local function versions()
         guest_kernel = vm.kernel_version }
 end
 
+-- How long the main part may take to clean up when it is cancelled: longer than a test that it runs.
+local MAIN_GRACE = limit.GRACE + 2
+
+-- Waits for the end of the main part, or of what it does when the run is stopped or another task has failed. `watcher`: a task
+-- that waits for the same, and is cancelled then.
+local function wait_for_main(main, watcher)
+    core.wait { watcher.done }
+    if core.wait({ main.done }, MAIN_GRACE) then return end
+    core.log(0, ("its clean-up is cut off: it took more than %d s"):format(MAIN_GRACE))
+    main:cancel()
+end
+
 -- The main part runs in a task of its own, so that the failure of another task can end it.
 local function run_main(fn)
     local failure, thrown
@@ -175,11 +187,13 @@ local function run_main(fn)
             return fn()
         end)
     end)
+    local watcher = tasks.try(function() core.wait { main.done } end)
     tasks.on_failure = function(other)
         thrown = thrown or other
         main:cancel()
+        watcher:cancel()
     end
-    core.wait { main.done }
+    wait_for_main(main, watcher)
     if thrown then return thrown end
     if failure then return failure end
     return tasks.unjoined_failures()[1]
@@ -308,6 +322,7 @@ end
 -- Ends all that runs, and writes down what came of it. Returns the verdict.
 local function wind_up(verdict, opts)
     tasks.end_all()
+    core.wind_up()
     local counters, topology = strain.collect(), recorder.made() and inventory.collect()
     write_link_samples()
     core.event { t = core.now(), kind = "teardown" }

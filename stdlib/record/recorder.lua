@@ -16,7 +16,7 @@ local folder_listeners = {}
 --- Starts anew for a run. `opts`: {name=, out= folder or nil, seed=, params=, file=}. The folder is made at once, or at
 --- the first recorder.folder() when `lazy`.
 function recorder.start(opts)
-    state = { opts = opts, recorded = {}, marks = {}, asked = {} }
+    state = { opts = opts, recorded = {}, marks = {}, asked = {}, wanted = {} }
     if not opts.lazy then recorder.folder() end
 end
 
@@ -96,6 +96,7 @@ function recorder.param(name, default)
     if type(name) ~= "string" then error("param: want a name", 2) end
     local given = state.opts.params[name]
     local value = default
+    state.wanted[name] = true
     if given ~= nil then value = convert(name, given, default) end
     if given == nil and default == nil then error(("param: %s is needed: give --param %s=VALUE"):format(name, name), 2) end
     local text, why = core.json_encode(value)
@@ -108,7 +109,7 @@ end
 function recorder.unused_params()
     local list = {}
     for name in pairs(state.opts.params) do
-        if state.asked[name] == nil then list[#list + 1] = name end
+        if not state.wanted[name] then list[#list + 1] = name end
     end
     table.sort(list)
     return list

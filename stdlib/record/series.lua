@@ -5,6 +5,7 @@ local class = require "qemunet.class"
 local core = require "qemunet.core"
 local csv = require "qemunet.csv"
 local errors = require "qemunet.errors"
+local inspect = require "qemunet.inspect"
 local options = require "qemunet.options"
 local recorder = require "qemunet.record.recorder"
 local tasks = require "qemunet.tasks"
@@ -65,7 +66,7 @@ end
 function Series:add(value, t)
     check_self(self, "add")
     if type(value) ~= "number" or value - value ~= 0 then
-        errors.raise(("series %q: want a number, not %s"):format(self.name, tostring(value)))
+        errors.raise(("series %q: want a number, not %s"):format(self.name, inspect(value, { depth = 1, string = 60 })))
     end
     local at = t == nil and core.now() or units.duration(t, "series:add", 2)
     self.count, self.sum, self.newest, self.at = self.count + 1, self.sum + value, value, at

@@ -107,7 +107,7 @@ function Session:evaluate(text)
     if not fn then return self:fail { message = how } end
     local values, failure = run_entry(fn)
     if failure then return self:fail(failure) end
-    if how then self:show(values, text) end
+    self:show(values, text)
 end
 
 -- A command may wait as an entry does.

@@ -89,6 +89,7 @@ local function run_body(registry, entry, opts)
     end)[1]
     local failed = failure and not failure.skip and not registry.fatal(failure.raised)
     if failed and opts.on_failure then opts.on_failure(failure) end
+    if opts.on_teardown then opts.on_teardown() end
     local after = within(seconds, opts.limit, function() return attempt_each(registry.teardowns) end)
     raise_if_fatal(registry, { failure }, opts.on_fatal)
     raise_if_fatal(registry, after, opts.on_fatal)
@@ -159,8 +160,9 @@ end
 -- whatever failed. It may be called in a coroutine, and the tests may yield.
 -- @param opts  filter = a pattern (of the registry's matcher) or function(name, number) -> boolean; arrange = function(list
 --              of entries) -> another order of them; on_tests = function(entries), called before the first, on_start =
---              function(entry), on_result = function(result), which is then not printed; print = function(line) (default
---              print); first = number of the first printed (default 1); plan = true prints "1..N" first; fail_fast = true
+--              function(entry), on_teardown = function(), called when a test's teardowns begin, which have its time anew,
+--              on_result = function(result), which is then not printed; print = function(line) (default print); first =
+--              number of the first printed (default 1); plan = true prints "1..N" first; fail_fast = true
 --              to end behind the first that fails; limit = function(seconds, fn) -> whether fn ended in time, and what
 --              failed beside it; timeout = the seconds for a test that does not say; unjoined = function() -> the failures
 --              of tasks that nobody has joined, which are the test's; on_fatal = function(failure), before one is raised; on_failure =

@@ -129,6 +129,16 @@ test("time limits: of a test that waits, of one that does not, of a file, of all
     has(run.stdout, "ended early: timed out")
 end)
 
+test("a test whose clean-up does not end is left behind, and the next one runs", function()
+    write("test_1.lua", [[
+        test("stuck", { timeout = "50ms" }, function() local stuck <close> = setmetatable({}, { __close = function()
+            event("never"):wait() end }) sleep(60) end)
+        test("next", function() end)]])
+    local run = batch(".")
+    expect(run, 1, "1 passed, 1 failed")
+    has(run.stdout, "not ok 1 - stuck\n  # test_1.lua:1: timed out after 50 ms\nok 2 - next\n")
+end)
+
 -- Starts a batch of a file that waits, and waits until it does. Returns it and the number of the file's process.
 local function start_waiting(...)
     write("test_1.lua", [[test("done", function() end) test("waits", function()

@@ -81,7 +81,7 @@ test("no methods of what is not evident", function()
 end)
 
 test("options", function()
-    finds('vm("a", { memory = "1G", cpus = 2 })', '1:11: vm: unknown option "memory"')
+    finds('vm("a", { memory = "1G", cpus = 2 })', '1:11: vm: unknown option "memory" (did you mean "mem"?)')
     finds('vm { "a", cpu = 2 }', '1:11: vm: unknown option "cpu" (did you mean "cpus"?)')
     finds('vm { name = "a", mem = "1G" }')
     finds('local a = vm("a")\na:run("x", { timout = 1 })', '2:14: node:run: unknown option "timout" (did you mean "timeout"?)')

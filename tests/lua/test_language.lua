@@ -14,6 +14,7 @@ test("every name of this version is a global, and in require 'qemunet'", functio
         check.is_true(rawequal(library[name], _ENV[name]), name)
     end
     check.is_true(rawequal(require "qemunet", library))
+    blames(function() return library.slep end, '^qemunet has no function "slep"; did you mean "sleep"%?$')
 end)
 
 -- What the contract has of the network: what a call looks like, and of what the method is, if it is one.
@@ -184,7 +185,7 @@ test("defaults: known ones only", function()
     check.equal(defaults.timeout, "90s")
     defaults.timeout = before
     blames(function() defaults.timeut = 5 end, '^defaults has no "timeut"; did you mean "timeout"%?$') -- no check
-    blames(function() return defaults.timeut end, '^defaults has no "timeut"') -- no check
+    blames(function() return defaults.timeut end, '^defaults has no "timeut"; did you mean "timeout"%?$') -- no check
     blames(function() defaults.timeout = "soon" end, '^defaults.timeout: bad duration "soon"') -- no check
     blames(function() defaults.max_output = nil end, "^defaults.max_output: bad size nil") -- no check
 end)
@@ -231,9 +232,9 @@ end)
 
 test("json: what is not", function()
     for _, text in ipairs { "", "{", "[1,]", "{'a': 1}", "[1] x" } do
-        local value, why = json.decode(text)
+        local value, why, code = json.decode(text)
         check.is_nil(value, text)
-        check.equal(type(why), "string", text)
+        check.equal({ type(why), code }, { "string", "format" }, text)
     end
     blames(function() json.decode(5) end, "^json.decode: want a string$")
     blames(function() json.encode(print) end, "^json.encode: ")

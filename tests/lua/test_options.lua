@@ -47,6 +47,13 @@ test("nearest takes the first of equally near names, whatever their order", func
     check.equal(options.nearest("bat", { "bad", "bar", "cat" }), "bad")
 end)
 
+test("nearest knows abbreviations and long forms, of three letters at least", function()
+    check.equal(options.nearest("memory", { "mem", "me", "append" }), "mem")
+    check.equal(options.nearest("param", { "parameters", "args" }), "parameters")
+    check.equal(options.nearest("timeout_seconds", { "time", "timeout" }), "timeout")
+    check.is_nil(options.nearest("mechanics", { "me", "x" }))
+end)
+
 test("values are normalised and defaults filled in", function()
     check.equal(link {}, { delay = 0.02, ip = true })
     check.equal(link(nil), { delay = 0.02, ip = true })

@@ -105,6 +105,15 @@ test("a disk that is full at the end: no file is there by half, and the run has 
     check.equal(names, { "console", "events.jsonl" })
 end)
 
+test("a full standard output is told of once, and the run has not passed; one that nobody reads is no matter", function()
+    local script = 'print("lost") print("lost, too")'
+    local said, status, folder = run("printed", script, [[sh -c '"$@" 2>&1 >/dev/full' sh]])
+    check.match(said, "^cannot write the standard output: No space left on device; what is printed is lost\nmachinery failed: ")
+    check.equal({ status, result_of(folder).verdict }, { 3, "machinery failed" })
+    local pipe = assert(io.popen(("%s run -q --out %s/unread %s.lua"):format(QEMUNET, top, folder), "r"))
+    check.is_true(pipe:close())
+end)
+
 test("a run that failed anyway keeps its verdict", function()
     full("failed", "result.json.part")
     local said, status = run("failed", 'error("its own")')

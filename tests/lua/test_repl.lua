@@ -292,6 +292,7 @@ test("lines of a pipe or a file are run, and the status says whether one failed"
         'undefined global "no_such".*\n"goes on"\n.*input:1: unexpected symbol near <eof>.*2 entries failed.*status 1\n$')
     check.match(feed(("("):rep(300), "cat lines | Q"), "C stack overflow.*status 1\n$")
     check.match(feed("event():wait()", "cat lines | Q"), "deadlock.*status 1\n$")
+    check.equal(feed("return 7\nreturn\nlocal y = 1 return y, 'z'", "cat lines | Q"), '7\n1\n"z"\nstatus 0\n')
     check.match(feed("breakpoint() print(1)", "cat lines | Q"), "input:1: breakpoint passed: there is no terminal\n1\nstatus 0\n$")
 end)
 

@@ -224,7 +224,9 @@ test("what a metric may not give; misuse", function()
     misused({ metric = seven, confidence = 1 }, "confidence must lie between 0 and 1")
     misused({}, 'option "metric" is missing')
     misused({ metric = seven, maximum = 3 },
-        'unknown option "maximum" (known: ci, confidence, max, metric, min, name, within)')
+        'unknown option "maximum"; did you mean "max"?')
+    misused({ metric = seven, largest = 3 },
+        'unknown option "largest" (known: ci, confidence, max, metric, min, name, within)')
 end)
 
 test("median and quantiles of type 7", function()

@@ -164,6 +164,17 @@ test("a test's own time limit, or that of all, holds for it and for its teardown
     inner.match(summary.results[2].message, ":%d+: timed out after 5 s\nand in teardown: timed out after 5 s$")
 end)
 
+test("who watches the time is told when the teardowns begin", function()
+    local seen = {}
+    local function note(text) return function() seen[#seen + 1] = text end end
+    run(function(g)
+        g.setup(note "setup")
+        g.teardown(note "teardown")
+        g.test("one", note "body")
+    end, { on_start = note "start", on_teardown = note "time anew" })
+    check.equal(seen, { "start", "setup", "body", "time anew", "teardown" })
+end)
+
 test("tests, setups and raises may yield", function()
     local seen = {}
     local runner = coroutine.wrap(function()

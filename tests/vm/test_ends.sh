@@ -98,8 +98,9 @@ result $? "a timer's error ends the run at once: status 1"
 
 echo 'event("never"):wait()' | script deadlock
 run deadlock.lua
-[ "$status" = 1 ] && says err 'deadlock: every task waits, and nothing is left that could wake one'
-result $? "a deadlock is noticed: status 1"
+[ "$status" = 1 ] && says err 'deadlock: every task waits, and nothing is left that could wake one' \
+    "deadlock\.lua:1: in the file's main part"
+result $? "a deadlock is noticed, with where it waits: status 1"
 
 echo 'coroutine.yield(1)' | script yield
 run yield.lua
@@ -126,7 +127,7 @@ run param.lua --param n=41 --param name=a=b --param fast=true --param odd=1 -- o
 [ "$status" = 0 ] && [ "$(cat out)" = "$(printf '42\ta=b\ttrue\t2\tone')" ] && says err '--param odd: the experiment never asks for it'
 result $? "parameters and arguments reach the script"
 run param.lua --param n=many
-[ "$status" = 1 ] && says err 'param\.lua:1: --param n=many: want a number'
+[ "$status" = 1 ] && says err 'param\.lua:1: --param n=many: want a number' && ! says err 'never asks'
 result $? "a parameter of the wrong type: status 1"
 
 # usage WHAT PATTERN ARGS... - a wrong command line.
@@ -143,6 +144,7 @@ usage 'an unknown option' 'unknown option --timout; did you mean "--timeout"\?' 
 usage 'a bad duration' '--timeout.*soon' run fine.lua --timeout soon
 usage 'a bad seed' '--seed x: want a whole number' run fine.lua --seed x
 usage 'a missing value' '--out wants a value' run fine.lua --out
+usage 'what only shrinking takes' '--shrink-runs and --shrink-time go with --shrink' run fine.lua --shrink-runs 3
 usage 'no file' 'run wants a file' run
 usage 'a folder' 'cannot read \.: this is a folder' run .
 usage 'two files' 'run wants one file' run fine.lua wrong.lua
@@ -172,6 +174,14 @@ for name in sleeper looper coroutines; do
     [ "$status" = 130 ] && [ "$took" -lt 2000 ] && says err interrupted
     result $? "SIGINT ends a $name: status 130"
 done
+
+script stuck <<'END'
+local stuck <close> = setmetatable({}, { __close = function() sleep(1000) end })
+sleep(1000)
+END
+run stuck.lua --timeout 200ms
+[ "$status" = 4 ] && says err 'its clean-up is cut off: it took more than' 'time limit has passed'
+result $? "a clean-up that does not end is cut off when the time has passed: status 4"
 
 # Also while the run begins, and the script has not.
 ends_early() {
