@@ -39,6 +39,7 @@ struct host {
     int container_users;           /* 0: not made yet; see netns_make_users() */
     int machines;                  /* open ones, containers included */
     int watching;                  /* triggers that may fire, and servers */
+    int reading;                   /* tasks that wait for the standard input */
     struct lua_terminal *terminal; /* NULL: nobody is to be asked for a line */
     bool output_lost;              /* standard output did not take what was printed */
     bool finished;

@@ -9,6 +9,7 @@
 #include "interp/bind_fabric.h"
 #include "interp/bind_files.h"
 #include "interp/bind_image.h"
+#include "interp/bind_input.h"
 #include "interp/bind_job.h"
 #include "interp/bind_link.h"
 #include "interp/bind_machine.h"
@@ -116,6 +117,7 @@ static int open_core(lua_State *L)
     lua_newtable(L);
     task_bind(L);
     place_bind(L);
+    input_bind(L);
     job_bind(L);
     machine_bind(L);
     template_bind(L);

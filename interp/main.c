@@ -140,7 +140,8 @@ static int spawn_main(lua_State *L)
 
 static bool is_alone(const struct host *host)
 {
-    return host->machines == 0 && host->watching == 0 && !terminal_attended(host);
+    return host->machines == 0 && host->watching == 0 && host->reading == 0 &&
+           !terminal_attended(host);
 }
 
 static void turn(struct host *host)

@@ -20,6 +20,9 @@ function options.register(spec, ...)
     return spec
 end
 
+--- Whether a value can be the name of something in what a run leaves: a text, not empty, that can be a key in JSON.
+function options.is_name(v) return type(v) == "string" and v ~= "" and not v:find("\0", 1, true) end
+
 -- Restricted Damerau-Levenshtein distance (optimal string alignment: insertions, deletions, substitutions and swaps of
 -- neighbours, no part edited twice; Damerau, CACM 7(3), 1964), by the dynamic programming of Wagner & Fischer (1974).
 local function distance(a, b)

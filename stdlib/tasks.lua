@@ -303,7 +303,7 @@ end
 -- @example
 --   at(now() + 0.01, function() mark("ten milliseconds later") end)
 function tasks.at(t, fn)
-    t = check_duration(t, "at", 2)
+    t = math.type(t) and t < 0 and 0 or check_duration(t, "at", 2)
     check_function(fn, "at", 2)
     return start(AT, function()
         sleep_until(t)

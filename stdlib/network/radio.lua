@@ -197,7 +197,7 @@ end
 --   air:join(responder("a"), { 0, 0 })
 --   air:join(responder("b"), { 60, 80 })
 function radio.radio(name, opts)
-    if type(name) ~= "string" or name == "" then error("radio: want a name", 2) end
+    if not options.is_name(name) then error("radio: want a name", 2) end
     for _, other in ipairs(radios) do
         if other.name == name and not declarations.make_way(other) then
             error(("there is a radio %q already"):format(name), 2)

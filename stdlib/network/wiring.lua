@@ -203,7 +203,7 @@ local LAN = options.register({ ageing = SWITCH.ageing }, "lan")
 for name, entry in pairs(link.OPTIONS) do LAN[name] = entry end
 
 local function new_switch(name, opts, where, level)
-    if type(name) ~= "string" or name == "" then error(where .. ": want a name", level + 1) end
+    if not options.is_name(name) then error(where .. ": want a name", level + 1) end
     local checked = options.check(opts, where == "hub" and HUB or SWITCH, where, level + 1)
     testbed.prepare()
     local self = { name = name, is_hub = where == "hub", links = {}, subnet = testbed.subnet(checked, where) or false,

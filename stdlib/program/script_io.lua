@@ -5,6 +5,7 @@
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local paths = require "qemunet.paths"
+local tasks = require "qemunet.tasks"
 
 local script_io = {}
 
@@ -54,6 +55,30 @@ local function write_to(file, ...)
     end
     core.print(table.concat(parts, "", 1, parts.n))
     return file
+end
+
+-- Waits until the standard input has something to read, or its end: the script stands still, and not all that it runs.
+local function await_input()
+    local ready = core.future()
+    local watch = core.input(function() ready:set() end)
+    if not watch then return end
+    local open_watch <close> = setmetatable({}, { __close = function() watch:close() end })
+    local shown <close> = tasks.show_main("waiting for the standard input")
+    core.wait { ready }
+end
+
+local methods = debug.getmetatable(io.stdin).__index
+local read, read_lines = methods.read, methods.lines
+
+function methods.read(file, ...)
+    if file == io.stdin and core.current() then await_input() end
+    return read(file, ...)
+end
+
+function methods.lines(file, ...)
+    if file ~= io.stdin then return read_lines(file, ...) end
+    local formats = table.pack(...)
+    return function() return file:read(table.unpack(formats, 1, formats.n)) end
 end
 
 -- io.lines without a handle to close: the file is closed at its end.

@@ -3,6 +3,7 @@
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
+local options = require "qemunet.options"
 local trace = require "qemunet.record.trace"
 
 local recorder = {}
@@ -93,7 +94,7 @@ end
 --   local rounds = param("rounds", 10)
 --   check.equal(rounds, 10)
 function recorder.param(name, default)
-    if type(name) ~= "string" then error("param: want a name", 2) end
+    if not options.is_name(name) then error("param: want a name", 2) end
     local given = state.opts.params[name]
     local value = default
     state.wanted[name] = true

@@ -31,7 +31,7 @@ function series.reset() by_name = {} end
 local function check_self(self, method) class.check(self, meta, method) end
 
 local function check_name(name, where)
-    if type(name) ~= "string" or name == "" then errors.raise(where .. ": want a name") end
+    if not options.is_name(name) then errors.raise(where .. ": want a name") end
 end
 
 --- series(name, unit) -> series: values over time, kept for the script and written to the run's series.csv.

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The files of a run as the report holds them: read line by line, and of what is too much only a part.
 
+local core = require "qemunet.core"
 local csv = require "qemunet.csv"
 
 local thinning = {}
@@ -41,10 +42,22 @@ local function json_lines(file)
     end)
 end
 
+-- After so many lines, whoever else waits has a turn.
+local REST = 10000
+
+local function resting(next_line)
+    local n = 0
+    return function()
+        n = n + 1
+        if n % REST == 0 then core.wait({}, 0) end
+        return next_line()
+    end
+end
+
 local function bulk_size(path)
     local bulk, size = 0, 0
     local file <close> = assert(io.open(path, "rb"))
-    for line in json_lines(file) do
+    for line in resting(json_lines(file)) do
         size = size + #line
         if is_bulk(line) then bulk = bulk + #line end
     end
@@ -83,7 +96,7 @@ function thinning.events(path, put, from)
     return total, left_out, not is_part and to or 0
 end
 
-local function rows_of(file) return csv.rows(file and file:lines() or function() end) end
+local function rows_of(file) return resting(csv.rows(file and file:lines() or function() end)) end
 
 -- Time, name and unit as cells, value; nil for what is no row of series.csv, or broke off, as on a full disk.
 local function split(row)

@@ -189,6 +189,7 @@ end
 
 -- The results of match(s, pattern), packed; or nil and what it raised, without its position.
 local function try_match(match, s, pattern)
+    if type(pattern) ~= "string" then return nil, "want a text" end
     local results = table.pack(pcall(match, s, pattern))
     if results[1] then return table.pack(table.unpack(results, 2, results.n)) end
     return nil, tostring(results[2]):gsub("^[^\n]-:%d+: ", "")

@@ -317,6 +317,13 @@ test("spawn: lines without a reader are kept, with their stream", function()
     check.equal(out, { "err" .. "e", "out1", "out2", "out3" })
 end)
 
+test("lines: as long as they are, empty ones, and the last without its end", function()
+    local job, seen = a:spawn("head -c 2000000 /dev/zero; echo; echo; echo end >&2; printf last"), {}
+    for line, stream in job:lines() do seen[#seen + 1] = ("%s %d"):format(stream, #line) end
+    table.sort(seen)
+    check.equal(seen, { "stderr 3", "stdout 0", "stdout 2000000", "stdout 4" })
+end)
+
 test("job:kill signals the whole group", function()
     local job = a:spawn("sleep 1000 & echo $!; sleep 1000")
     local pid = job:lines()()

@@ -202,6 +202,8 @@ test("param: the default, and what has none is needed", function()
     check.equal(param("fast", false), false)
     blames(function() param("needed") end, "^param: needed is needed: give %-%-param needed=VALUE$")
     blames(function() param() end, "^param: want a name$")
+    blames(function() param("a\0b", 1) end, "^param: want a name$")
+    for _, make in ipairs { switch, hub, radio } do blames(function() make("a\0b") end, "^%a+: want a name$") end
     blames(function() param("fn", print) end, "^param: fn: functions, tasks and other objects have no form in JSON$")
     check.equal(args, {})
 end)

@@ -42,6 +42,7 @@ end)
 
 test("series: misuse", function()
     blames(function() series() end, "^series: want a name$")
+    blames(function() series("a\0b") end, "^series: want a name$")
     blames(function() series("rtt", "s") end, '^series: "rtt" is in "ms" already, not in "s"$')
     blames(function() series("rtt"):add("x") end, '^series "rtt": want a number, not "x"$')
     blames(function() stats.mean(series("rtt")) end, ":values%(%) gives its list$")

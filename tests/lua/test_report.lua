@@ -303,3 +303,19 @@ test("a hub with the name of a node stays apart from it in the topology", functi
     check.equal(all.others, { { name = "same (hub)", kind = "hub" } })
     check.equal({ all.links[1].a, all.links[1].b }, { "same", "same (hub)" })
 end)
+
+test("others have their turn while much is read", function()
+    local rows = { "t,series,unit,value" }
+    for i = 1, 25000 do rows[#rows + 1] = ("%d,rtt,ms,%d"):format(i, i) end
+    write("series.csv", lines(rows))
+    local turns = 0
+    local other = go(function()
+        while true do
+            sleep(0)
+            turns = turns + 1
+        end
+    end)
+    thinning.series(folder .. "/series.csv", function() end)
+    other:cancel()
+    check.less(0, turns)
+end)

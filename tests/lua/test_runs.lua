@@ -67,6 +67,23 @@ test("ps lists an experiment while it runs", function()
     check.equal(sockets(), nil, "what is left")
 end)
 
+test("who reads the standard input waits alone, and a stop ends that too", function()
+    write("read.lua", [[
+        after(0, function() io.open("others go on", "w"):close() end)
+        print(io.read(), io.read("n"), io.lines()(), io.stdin:read("a"))
+    ]])
+    local said = shell(([[mkfifo in
+        { until [ -e "read/others go on" ]; do sleep 0.02; done; printf "one\\n2\\nthree\\nfour"; } > in &
+        timeout 60 %s run -q --out read read.lua < in]]):format(session.QEMUNET))
+    check.equal(said, "one\t2\t\tthree\nfour\n")
+    said = shell(([[mkfifo never
+        sleep 60 > never &
+        timeout 30 %s run -q --timeout 0.1 --out late read.lua < never
+        echo $?
+        kill $!]]):format(session.QEMUNET))
+    check.match(said, "time limit has passed\n.*read.lua:2: in the file's main part\n4\n$")
+end)
+
 test("nothing is left however a run ends, but where it was killed, and that is removed", function()
     for _, signal in ipairs { "INT", "TERM", "HUP" } do
         local p = begin(signal)

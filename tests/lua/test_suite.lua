@@ -312,6 +312,7 @@ test("match", function()
     blames(function() inner.match("abc", "%d") end, 'check.match: "abc" does not match "%d"')
     blames(function() inner.match(nil, "%d") end, "check.match: got nil, want a string")
     blames(function() inner.match("abc", "[") end, 'check.match: bad pattern "[": malformed pattern (missing \']\')')
+    blames(function() inner.match("abc", nil) end, "check.match: bad pattern nil: want a text")
 end)
 
 test("an injected matcher takes the place of Lua's patterns", function()

@@ -98,6 +98,11 @@ test("after and at call once, at their time", function()
     check.is_true(times[2] >= begin + 400 * MS)
 end)
 
+test("at once, what is to come before now, and be it before the start", function()
+    check.equal({ at(0, function() return "then" end):join(5), at(-1, function() return "before" end):join(5) },
+        { "then", "before" })
+end)
+
 test("a cancelled after is not called", function()
     local called = false
     local victim = after("1ms", function() called = true end)
