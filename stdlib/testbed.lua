@@ -125,17 +125,18 @@ function testbed.add_switch(switch)
     declarations.add(switch, remove_switch)
 end
 
---- The subnet for a link or switch: the one that is asked for, the next automatic one, or nil for `ip=false`.
-function testbed.subnet(opts, where)
+--- The subnet for a link or switch: the one that is asked for, the next automatic one for so many `hosts` (default 1), or nil
+--- for `ip=false`.
+function testbed.subnet(opts, where, hosts)
     if opts.ip == false then return nil end
     if opts.subnet then
         local subnet, why = address.subnet(opts.subnet)
         if not subnet then errors.raise(where .. ": " .. why) end
         return subnet
     end
-    local subnet = address.automatic(state.subnets)
+    local subnet, behind = address.automatic(state.subnets, hosts)
     if not subnet then errors.raise(where .. ": no more automatic subnets; give subnet=") end
-    state.subnets = state.subnets + 1
+    state.subnets = behind
     return subnet
 end
 

@@ -51,10 +51,14 @@ function Subnet:mask() return format(~0 << (32 - self.len)) end
 --- Gives a host address back.
 function Subnet:release(ip) self.free[#self.free + 1] = ip end
 
---- The n-th automatic subnet, from 0: 10.0.0.0/24, 10.0.1.0/24, ...; nil when there are no more.
-function address.automatic(n)
-    if n > 0xffff then return nil end
-    return setmetatable({ base = 10 << 24 | n << 8, len = 24, used = 0, free = {} }, Subnet)
+--- The first automatic subnet from 10.0.0.0 + n * 256 on that has so many hosts (default 1): 10.0.0.0/24, 10.0.1.0/24, ..., or
+--- a larger one. Returns it, and the n behind it; nil when there are no more.
+function address.automatic(n, hosts)
+    local parts, len = 1, 24
+    while parts * 256 - 2 < (hosts or 1) do parts, len = parts * 2, len - 1 end
+    n = (n + parts - 1) // parts * parts
+    if n + parts > 0x10000 then return nil end
+    return setmetatable({ base = 10 << 24 | n << 8, len = len, used = 0, free = {} }, Subnet), n + parts
 end
 
 --- The n-th subnet behind a translation of addresses, from 0: 100.64.0.0/24, ...; nil when there are no more. These

@@ -202,11 +202,12 @@ local SWITCH = options.register({ subnet = HUB.subnet, ip = HUB.ip, ageing = { t
 local LAN = options.register({ ageing = SWITCH.ageing }, "lan")
 for name, entry in pairs(link.OPTIONS) do LAN[name] = entry end
 
-local function new_switch(name, opts, where, level)
+-- `hosts`: for how many its automatic subnet is, at least.
+local function new_switch(name, opts, where, level, hosts)
     if not options.is_name(name) then error(where .. ": want a name", level + 1) end
     local checked = options.check(opts, where == "hub" and HUB or SWITCH, where, level + 1)
     testbed.prepare()
-    local self = { name = name, is_hub = where == "hub", links = {}, subnet = testbed.subnet(checked, where) or false,
+    local self = { name = name, is_hub = where == "hub", links = {}, subnet = testbed.subnet(checked, where, hosts) or false,
         subnet_is_automatic = not checked.subnet and checked.ip ~= false }
     testbed.add_switch(setmetatable(self, switch_meta))
     self.id = core.switch_add(checked.ageing or AGEING, self.is_hub)
@@ -267,7 +268,7 @@ function wiring.lan(nodes, opts)
     local cable, own = split_lan(opts, 2)
     local members = {}
     for i = 1, #nodes do members[i] = check_end(nodes[i], "lan", "node " .. i, 2) end
-    local self = new_switch(lan_name(), own, "lan", 2)
+    local self = new_switch(lan_name(), own, "lan", 2, #members)
     local made <close> = link.making {}
     for _, member in ipairs(members) do join(member, self, cable, made, "lan", 2) end
     made:finish()

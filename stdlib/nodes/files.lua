@@ -117,7 +117,7 @@ end
 -- First it is written beside that, as t. What is no file of a disk is written as it is.
 local FILE = [[p=$PATH; [ -z $BASE ] || [ ! -d "$p" ] || p=${p%/}/$BASE
 [ ! -d "$p" ] || { echo "$p is a folder" >&2; exit 1; }
-[ ! -h "$p" ] || q=$(readlink -f "$p" 2>/dev/null) && p=${q:-$p}
+q=; [ ! -h "$p" ] || q=$(readlink -f "$p" 2>/dev/null); p=${q:-$p}
 t=$p$SUFFIX
 case $p in /dev/shm/*) ;; /proc/* | /sys/* | /dev/*) t=$p ;; esac
 ]]

@@ -341,7 +341,8 @@ function node.add_nic(self, link, subnet, taken)
     local ip
     if subnet then
         ip = subnet:next_host()
-        if not ip then errors.raise(("link: no free address left in the subnet %s"):format(tostring(subnet))) end
+        local full = "link: no free address left in the subnet %s; subnet= gives another"
+        if not ip then errors.raise(full:format(tostring(subnet))) end
     end
     local index = free_index(self, taken or {})
     local nic = { node = self, index = index, link = link, subnet = subnet, ip = ip,

@@ -53,6 +53,12 @@ test("automatic subnets are all different", function()
     check.equal(address.automatic(256):next_host(), "10.1.0.1")
     check.equal(address.automatic(0xffff):next_host(), "10.255.255.1")
     check.is_nil(address.automatic(0x10000))
+    for _, case in ipairs { { 0, 254, "10.0.0.0/24", 1 }, { 3, 255, "10.0.4.0/23", 6 }, { 1, 510, "10.0.2.0/23", 4 },
+        { 5, 1000, "10.0.8.0/22", 12 }, { 1, 100000, "10.2.0.0/15", 1024 } } do
+        local subnet, behind = address.automatic(case[1], case[2])
+        check.equal({ tostring(subnet), behind }, { case[3], case[4] })
+    end
+    check.is_nil(address.automatic(0xffff, 255))
 end)
 
 test("MAC addresses carry both numbers", function()

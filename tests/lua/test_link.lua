@@ -264,6 +264,14 @@ test("switches that are connected after their nodes are one network, too", funct
     for i, node in ipairs(nodes) do check.equal(node:ip(), "10.70.0." .. i) end
 end)
 
+test("a lan of many has addresses for all of them", function()
+    local nodes = {}
+    for i = 1, 300 do nodes[i] = responder("of-many" .. i) end
+    local many = lan(nodes)
+    check.equal(many.subnet.len, 23)
+    check.not_equal(nodes[1]:ip(), nodes[257]:ip())
+end)
+
 test("a switch forgets a station after ageing", function()
     local s = switch("forgetful", { ageing = "1ms", ip = false })
     local cables = {}
