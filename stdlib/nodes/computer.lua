@@ -238,7 +238,7 @@ end
 
 --- node:shutdown(timeout=30) -> true: asks a vm or host to end by itself, and waits.
 -- @param timeout  how long at most (duration)
--- @return  nil, why, "timeout" when it has not ended in time
+-- @return  nil, why, "timeout" when it has not ended in time; nil, why, "state" when it is paused
 -- @example vm
 --   local a = vm("a")
 --   a:boot()
@@ -247,6 +247,7 @@ function Computer:shutdown(timeout)
     check_self(self, "shutdown")
     local seconds = units.duration(timeout or 30, "timeout", 2)
     if not self.machine or self.ended:is_set() then return true end
+    if self.state == "paused" then return nil, kind_and_name(self) .. " is paused: resume it first", "state" end
     self.expected_end = true
     self:power_off()
     if computer.wait_end(self, seconds) then return true end

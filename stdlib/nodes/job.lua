@@ -6,6 +6,7 @@ local console = require "qemunet.nodes.console"
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
 local excerpt = require "qemunet.record.excerpt"
+local line_queue = require "qemunet.nodes.line_queue"
 local options = require "qemunet.options"
 local tasks = require "qemunet.tasks"
 local testbed = require "qemunet.testbed"
@@ -113,16 +114,6 @@ function job.unstarted(node, cmd, why)
         { stdout = "", stderr = "", timed_out = false, truncated = false, error = why, finished = now })
 end
 
-local function cut_lines(self, stream, data)
-    local text = self.partial[stream] .. data
-    local from = 1
-    for line, next_from in text:gmatch("([^\n]*)\n()") do
-        self.queue[#self.queue + 1] = { line, stream }
-        from = next_from
-    end
-    self.partial[stream] = text:sub(from)
-end
-
 local function wake_reader(self)
     self.more:set()
     self.more = core.future()
@@ -132,7 +123,7 @@ local function on_output(self, stream, data)
     if stream == "stdout" then self.output:feed(data) end
     self.queued = self.queued + #data
     if self.queued > self.max_output then return end
-    cut_lines(self, stream, data)
+    self.queue:feed(data, stream)
     wake_reader(self)
 end
 
@@ -151,10 +142,6 @@ local function record(self, result)
 end
 
 local function on_done(self, result)
-    for _, stream in ipairs { "stdout", "stderr" } do
-        if self.partial[stream] ~= "" then self.queue[#self.queue + 1] = { self.partial[stream], stream } end
-        self.partial[stream] = ""
-    end
     self.result = finish_result(self, result)
     running[self] = nil
     record(self, result)
@@ -181,8 +168,8 @@ function Job:release() return rawget(self, "handle") and self.handle:release() e
 function job.start(node, machine, spec, why)
     local self = setmetatable({
         armed = spec.hold and core.future(), result = false, node = node, cmd = spec.cmd,
-        done = core.future(), more = core.future(), partial = { stdout = "", stderr = "" },
-        internal = spec.internal or spec.identity ~= nil, queue = {}, read = 0, queued = 0, max_output = spec.max_output,
+        done = core.future(), more = core.future(), queue = line_queue.new(),
+        internal = spec.internal or spec.identity ~= nil, queued = 0, max_output = spec.max_output,
         output = spec.stream and console.stream(("%s: output of %q"):format(node.name, spec.cmd:sub(1, 60))) or false,
     }, Job)
     if not machine then return end_unstarted(self, why) end
@@ -249,16 +236,18 @@ function Job:close_stdin()
     if rawget(self, "handle") then self.handle:close_stdin() end
 end
 
-local function next_line(self)
+local function await_more(self)
     local shown <close> = tasks.show_main(("%s: output of %s"):format(self.node.name, job.short(self.cmd)))
-    while self.read >= #self.queue do
-        if self.done:is_set() then return nil end
-        core.wait { self.more }
+    core.wait { self.more }
+end
+
+local function next_line(self)
+    while true do
+        local line, stream = self.queue:take()
+        if line then return line, stream end
+        if self.done:is_set() then return self.queue:take_rest() end
+        await_more(self)
     end
-    self.read = self.read + 1
-    local entry = self.queue[self.read]
-    self.queue[self.read] = false
-    return entry[1], entry[2]
 end
 
 --- job:lines() -> function: an iterator over its output, line by line as it comes, until it has ended.

@@ -146,10 +146,13 @@ local function outcome_text(result)
     return ("ended with status %d"):format(result.status)
 end
 
+-- What else an error says comes below the command; the console's end is among it then.
 local function failure_text(self, result)
-    local parts = { ("%s: command %s: %s"):format(self.name, outcome_text(result), result.cmd) }
+    local outcome, more = outcome_text(result):match("^([^\n]*)\n*(.*)$")
+    local parts = { ("%s: command %s: %s"):format(self.name, outcome, result.cmd) }
+    if more ~= "" then parts[#parts + 1] = "  " .. more:gsub("\n", "\n  ") end
     if result.stderr ~= "" then parts[#parts + 1] = "  standard error:\n    " .. text.tail(result.stderr, 20, "\n    ") end
-    local console = self:console_tail()
+    local console = more == "" and self:console_tail() or ""
     if console ~= "" then parts[#parts + 1] = "  console:\n    " .. text.tail(console, 8, "\n    ") end
     return table.concat(parts, "\n")
 end
@@ -225,24 +228,35 @@ function Node:spawn(cmd, opts)
     return running
 end
 
-local function poll(self, what, timeout, level, condition)
-    local seconds = units.duration(timeout or node.defaults.timeout, "timeout", level + 1)
-    local ok, err = pcall(conditions.eventually, seconds, condition, { every = 0.1 })
+-- How a command ended that was to succeed, in a line; `failed`: what it means that it did not.
+local function last_try(result, failed)
+    if not result then return "the first try did not end" end
+    if result.error or result.timed_out or result.signal then return job.how_ended(result):match("^[^\n]*") end
+    return failed or text.tail(("status %d\n%s"):format(result.status, text.tail(result.stderr, 1)), 2, ": ")
+end
+
+-- Runs a command until it succeeds.
+local function poll(self, what, timeout, cmd, failed)
+    local seconds, last = units.duration(timeout or node.defaults.timeout, "timeout", 3), nil
+    local ok, err = pcall(conditions.eventually, seconds, function()
+        last = self:run(cmd)
+        return last.ok
+    end, { every = 0.1 })
     if ok then return end
     if err == errors.CANCEL then errors.again(err) end
-    error(("%s: %s: %s"):format(self.name, what, tostring(err)), level + 1)
+    error(("%s: %s: not within %s; %s"):format(self.name, what, units.format_duration(seconds), last_try(last, failed)), 3)
 end
 
 --- node:wait_until(cmd, timeout) -> true: runs a command again and again until its status is 0.
 -- @param cmd      text for sh
 -- @param timeout  how long at most (duration; default: defaults.timeout)
--- @error  when the time has passed
+-- @error  when the time has passed, with how it ended last
 -- @example vm
 --   local a = vm("a")
 --   a:wait_until("ip route | grep -q 10.0.5.0", "30s")
 function Node:wait_until(cmd, timeout)
     check_command(self, cmd, "wait_until")
-    poll(self, "wait_until " .. cmd, timeout, 2, function() return self:ok(cmd) end)
+    poll(self, "wait_until " .. cmd, timeout, cmd)
     return true
 end
 
@@ -257,7 +271,7 @@ end
 function Node:wait_port(port, timeout)
     if math.type(port) ~= "integer" or port < 1 or port > 65535 then error("wait_port: want a port, 1 to 65535", 2) end
     local cmd = ("grep -qE '^ *[0-9]+: [0-9A-F]+:%04X [0-9A-F:]+ 0A' /proc/net/tcp /proc/net/tcp6"):format(port)
-    poll(self, ("wait_port %d"):format(port), timeout, 2, function() return self:ok(cmd) end)
+    poll(self, ("wait_port %d"):format(port), timeout, cmd, "nothing listens there")
     return true
 end
 
@@ -270,7 +284,7 @@ end
 --   a:wait_file("/run/ready", "20s")
 function Node:wait_file(path, timeout)
     if type(path) ~= "string" then error("wait_file: want a path", 2) end
-    poll(self, "wait_file " .. path, timeout, 2, function() return self:ok("[ -e " .. quote(path) .. " ]") end)
+    poll(self, "wait_file " .. path, timeout, ("[ -e %s ]"):format(quote(path)), "it is not there")
     return true
 end
 

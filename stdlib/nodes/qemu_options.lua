@@ -85,8 +85,10 @@ end
 function qemu_options.checked(words, where)
     if words == nil then return nil end
     local list = {}
-    for i, word in ipairs(words) do
-        if type(word) ~= "string" then errors.raise(where .. ": qemu: want a list of QEMU's words") end
+    for i, word in pairs(words) do
+        if math.type(i) ~= "integer" or i > 1 and words[i - 1] == nil or type(word) ~= "string" then
+            errors.raise(where .. ': qemu: want a list of QEMU\'s words, as { "-cpu", "max" }')
+        end
         list[i] = word
     end
     local i = 1

@@ -305,14 +305,17 @@ function Net:power(from, to)
     return dbm
 end
 
--- {[medium's name]={...}} as {[medium]={...}} too, with the sums of the numbers in them.
+-- Has what is kept by a medium's name found by the medium, too; what goes through it all, as record{} does, meets names only.
+local by_name = { __index = function(self, key) return medium.is(key) and rawget(self, key.name) or nil end }
+
+-- {[medium's name]={...}} with the sums of the numbers in them.
 local function by_medium(other, all)
-    local result = {}
+    local result = setmetatable({}, by_name)
     for _, nic in ipairs(other.nics) do
         local on = nic.link.switch
         local one = medium.is(on) and all[on.name]
         if one then
-            result[on], result[on.name] = one, one
+            result[on.name] = one
             for name, value in pairs(one) do
                 if type(value) == "number" then result[name] = (result[name] or 0) + value end
             end

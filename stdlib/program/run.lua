@@ -325,10 +325,23 @@ local function recorded(verdict, is_whole)
         error = "what this run recorded is incomplete; see above" }
 end
 
+-- A neighbour that never booted answers nothing, which looks like a fault of the network.
+local function tell_unbooted()
+    local names, is_used = {}, false
+    for _, node in ipairs(testbed.nodes()) do
+        if node.state == "defined" and #node.nics > 0 then names[#names + 1] = node.name end
+        is_used = is_used or node.state and node.state ~= "defined"
+    end
+    if not is_used or #names == 0 then return end
+    local shown = table.concat(names, ", ", 1, math.min(#names, 5)) .. (#names > 5 and ", ..." or "")
+    core.log(0, ("never booted, nor used: %s; boot() boots all nodes"):format(shown))
+end
+
 -- Ends all that runs, and writes down what came of it. Returns the verdict.
 local function wind_up(verdict, opts)
     tasks.end_all()
     core.wind_up()
+    if not opts.suite then tell_unbooted() end
     local counters, topology = strain.collect(), recorder.made() and inventory.collect()
     write_link_samples()
     core.event { t = core.now(), kind = "teardown" }

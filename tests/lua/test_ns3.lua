@@ -57,6 +57,7 @@ test("csma: hosts and a simulated node ping each other, by their names", functio
     check.equal(counters.drops, 0)
     check.equal(net:counters(a)[bus].uncarried, 0)
     check.equal(net:counters(c).rx_packets, net:counters(c)[bus.name].rx_packets)
+    check.equal(json.decode(json.encode(net:counters(c)))[bus.name].rx_packets, net:counters(c)[bus].rx_packets)
     check.equal(#net:csma { { new_host(), new_host() } }.links, 2)
     local silent = net:on("drop", { node = c })
     net:close()
