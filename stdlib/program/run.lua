@@ -112,10 +112,14 @@ local function attempt(fn)
     if not ok then return errors.failure(failure) end
 end
 
+-- Whether the run has begun to run a file's tests.
+local testing
+
 -- A suite file ends by itself: what ends it before has left tests out.
 local function exit_verdict(opts)
     local asked = exit.asked()
     local code = opts.suite and status.FAILED or asked.status
+    if testing and code == status.PASSED then code = status.FAILED end
     if code == status.PASSED then return { verdict = "passed", status = code } end
     return { verdict = "failed", status = code, error = asked.text .. " ended it", trace = asked.trace }
 end
@@ -221,6 +225,7 @@ local function new_suite()
 end
 
 local function setup_run(opts)
+    testing = false
     core.set_seed(opts.seed)
     math.randomseed(opts.seed)
     accelerator.default, vm.templates = opts.accel or "auto", not opts.no_templates
@@ -265,7 +270,8 @@ local function run_chunk(chunk, registry, opts, env)
             summary = runner.run_file(registry, base_name(opts.file), chunk, opts.suite)
         else
             chunk()
-            if #registry.tests > 0 then
+            testing = #registry.tests > 0
+            if testing then
                 summary = runner.run(registry, { print = function(line) core.print(line .. "\n") end, clock = core.now,
                     limit = limit.run, unjoined = tasks.take_unjoined, told = tell_test, on_failure = opts.repl_on_failure and
                         function(each) breakpoints().at_failure(env, each) end or nil })
