@@ -89,9 +89,8 @@ static void begin_patience(void)
 static void insist(void)
 {
     static const char text[] =
-        "qemunet: killed: long after it was stopped, the script had not ended: it is in a call "
-        "that "
-        "nothing can interrupt, or tidies up without end; what this run wrote ends here\n";
+        "qemunet: killed: long after it was stopped, the script had not ended: it is in a call\n"
+        "  that nothing can interrupt, or tidies up without end; what this run wrote ends here\n";
     if (!patience)
         return;
     if (insistence <= 0) {
