@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define CONSOLE_TAIL 4096
+#define CONSOLE_LINES 60 /* of it that are told: a kernel's last words */
 #define CONSOLE_LOG_MAX ((size_t)256 << 20)
 #define STDERR_TAIL 4096
 /* A unit beyond the first few needs this much guest memory to be worth its place: its ports take
@@ -288,6 +289,15 @@ static bool console_shows_panic(const struct machine *machine)
     return tail->n && memmem(tail->data, tail->n, words, sizeof(words) - 1);
 }
 
+static struct bytes last_lines(const struct bytes *tail)
+{
+    size_t from = tail->n;
+    int ends = 0;
+    while (from > 0 && (tail->data[from - 1] != '\n' || ends++ < CONSOLE_LINES))
+        from--;
+    return (struct bytes){.data = tail->data + from, .n = tail->n - from};
+}
+
 static void describe_end(struct machine *machine, int status, struct bytes *text)
 {
     char line[240];
@@ -316,7 +326,8 @@ static void describe_end(struct machine *machine, int status, struct bytes *text
     if (machine->killed && !machine->boot_expired)
         return;
     add_section(text, "\nQEMU says: ", &machine->error_tail);
-    add_section(text, "\nthe console's last lines:\n", &machine->console_tail);
+    struct bytes lines = last_lines(&machine->console_tail);
+    add_section(text, "\nthe console's last lines:\n", &lines);
 }
 
 static enum machine_state end_state(const struct machine *machine)
