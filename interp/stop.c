@@ -26,13 +26,12 @@
 /* A signal handler reaches nothing but globals. */
 static volatile sig_atomic_t asked;       /* the signal that asked; 0: none; or one of below */
 static volatile sig_atomic_t undelivered; /* asked, and nothing was raised for it yet */
-static volatile sig_atomic_t
-    patience; /* seconds that what a stop cancelled has to tidy up; 0: any number */
-static volatile sig_atomic_t
-    insistence; /* and then, in which it is cancelled every second, before all ends */
-static volatile sig_atomic_t unwatched;  /* further signals change nothing */
-static volatile sig_atomic_t calls_only; /* SIGINT ends the foreground's call, not the run */
-static volatile sig_atomic_t interrupts; /* such SIGINTs that nothing was done about yet */
+static volatile sig_atomic_t near;        /* the loop has not seen yet what came */
+static volatile sig_atomic_t patience;    /* see stop_within(): tidy; 0: any number */
+static volatile sig_atomic_t insistence;  /* see there: more; what is left of it */
+static volatile sig_atomic_t unwatched;   /* further signals change nothing */
+static volatile sig_atomic_t calls_only;  /* SIGINT ends the foreground's call, not the run */
+static volatile sig_atomic_t interrupts;  /* such SIGINTs that nothing was done about yet */
 static int wake_fd = -1;
 
 enum { DEADLOCK = -1, EXIT = -2 };
@@ -61,6 +60,11 @@ const char *stop_reason(void)
     }
 }
 
+bool stop_is_near(void)
+{
+    return near != 0;
+}
+
 int host_interrupted(void)
 {
     return asked != 0;
@@ -85,9 +89,8 @@ static void begin_patience(void)
 static void insist(void)
 {
     static const char text[] =
-        "qemunet: killed: long after it was stopped, the script had not ended: it is in a call "
-        "that "
-        "nothing can interrupt, or tidies up without end; what this run wrote ends here\n";
+        "qemunet: killed: long after it was stopped, the script had not ended: it is in a call\n"
+        "  that nothing can interrupt, or tidies up without end; what this run wrote ends here\n";
     if (!patience)
         return;
     if (insistence <= 0) {
@@ -116,6 +119,7 @@ static void on_signal(int sig)
         undelivered = 1;
         begin_patience();
     }
+    near = 1;
     if (write(wake_fd, &one, sizeof(one)) < 0)
         give_up(INTERRUPTED);
     errno = saved;
@@ -127,6 +131,7 @@ static void on_wake(uv_poll_t *handle, int status, int events)
     uint64_t count;
     (void)status;
     (void)events;
+    near = 0;
     if (read(wake_fd, &count, sizeof(count)) < 0)
         return;
     if (interrupts && !terminal_interrupted(host))

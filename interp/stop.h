@@ -40,6 +40,9 @@ void stop_within(unsigned tidy, unsigned more, bool alone);
  * been. */
 void stop_wind_up(void);
 
+/** Return: whether a signal has come that the loop is to look at. */
+bool stop_is_near(void);
+
 /** Return: why a stop was asked for, or NULL. */
 const char *stop_reason(void);
 

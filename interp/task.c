@@ -4,6 +4,7 @@
 #include "interp/bind.h"
 #include "interp/host.h"
 #include "interp/place.h"
+#include "interp/stop.h"
 #include "interp/watchdog.h"
 #include "runtime/clock.h"
 #include "runtime/timers.h"
@@ -18,10 +19,6 @@
 
 /* Some 400 MB of those that scripts start. */
 #define MAX_TASKS 200000
-
-/* So long the ready tasks run before the loop looks at what else there is: sockets, timers, a stop.
- */
-#define ROUND_NS (20 * INT64_C(1000000))
 
 /* A year: longer waits are as good as endless, and their nanoseconds stay far from overflow. */
 #define WAIT_MAX_S (366.0 * 86400)
@@ -673,15 +670,14 @@ bool scheduler_run(struct host *host)
     struct scheduler *s = host->scheduler;
     tell_activity(host);
     struct task *batch = s->ready, **batch_end = s->ready_end;
-    int64_t until = clock_now() + ROUND_NS;
     s->ready = NULL;
     s->ready_end = &s->ready;
     while (batch && !host->finished) {
         struct task *task = batch;
         batch = task->next_ready;
         run_task(task);
-        if (clock_now() > until)
-            break;
+        if (stop_is_near())
+            break; /* the loop has it cancel those that are left */
     }
     put_first(s, batch, batch_end);
     return s->ready != NULL;

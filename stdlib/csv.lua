@@ -12,6 +12,7 @@ local csv = {}
 local function cell(value, row, column)
     if value == nil then return "" end
     local kind = type(value)
+    if value ~= value then return "nan" end -- whatever its sign
     if kind == "number" and math.type(value) == "float" then return (("%.15g"):format(value)) end
     if kind == "number" or kind == "boolean" then return tostring(value) end
     if kind ~= "string" then

@@ -137,19 +137,22 @@ function errors.in_task(given, origin)
     return { message = failure.message, trace = full_trace(failure.trace, origin), frames = failure.frames }
 end
 
--- Errors that were carried from a task to another, the last few: the trace of a text or table.
+-- Errors that were carried from a task to another, the last few: { failure =, task = where it was raised again }.
 local carried, KEPT = {}, 16
 
 --- Raises the message of a task's failure in another task. What handles it there knows its trace still.
 function errors.carry(failure)
     if #carried == KEPT then table.remove(carried, 1) end
-    carried[#carried + 1] = failure
+    carried[#carried + 1] = { failure = failure, task = core.current() }
     error(failure.message, 0)
 end
 
+-- The failure that was raised again as `err` in this task. In another, an equal text is an error of its own.
 local function find_carried(err)
+    local task = core.current()
     for i = #carried, 1, -1 do
-        if rawequal(carried[i].message, err) then return carried[i] end
+        local each = carried[i]
+        if each.task == task and rawequal(each.failure.message, err) then return each.failure end
     end
 end
 

@@ -55,7 +55,7 @@ local function sum(t, f)
         end
         total = new
     end
-    return total + lost
+    return total - total == 0 and total + lost or total -- what is too large for a number is infinite
 end
 
 local function mean_of(t) return sum(t) / #t end

@@ -66,13 +66,24 @@ local function drop_own_failure(self)
     own.replaced, self.latest[0], self.flaky = true, nil, own
 end
 
+-- Shows what the file does from now on: a test's name, or nil for what is between them.
+local function show_doing(self, what)
+    core.waiting(self.file)
+    core.waiting(self.file, what and ("%s: %s"):format(self.file, what) or self.file)
+end
+
 local function run_once(self, bank)
     self.known, self.runs = {}, self.runs + 1
     local first = #self.all + 1
     local watch = {
         output = function(data, stream) put(self, stream, data) end,
-        started = function(name) core.waiting(self.file, ("%s: %s"):format(self.file, name)) end,
+        started = function(name)
+            self.current = name
+            show_doing(self, name)
+        end,
         result = function(result)
+            self.current = nil
+            show_doing(self)
             self.known[result.number] = true
             take_result(self, result)
         end,
@@ -80,8 +91,11 @@ local function run_once(self, bank)
         is_known = function(number) return self.known[number] end,
         claim = function(bytes, granted)
             self.memory = math.max(self.memory, bytes)
-            core.waiting(self.file, self.file .. ": waits for memory")
-            bank:raise(self, self.memory, granted)
+            show_doing(self, "waits for memory")
+            bank:raise(self, self.memory, function()
+                show_doing(self, self.current)
+                granted()
+            end)
         end,
     }
     local folder = worker.run(self.order, watch)
@@ -97,7 +111,7 @@ function Job:run(retries, bank)
         core.waiting(self.file)
         self.duration = core.now() - began
     end })
-    core.waiting(self.file, self.file)
+    show_doing(self)
     run_once(self, bank)
     for _ = 1, retries do
         if not has_failed(self) then break end

@@ -112,10 +112,14 @@ local function attempt(fn)
     if not ok then return errors.failure(failure) end
 end
 
+-- Whether the run has begun to run a file's tests.
+local testing
+
 -- A suite file ends by itself: what ends it before has left tests out.
 local function exit_verdict(opts)
     local asked = exit.asked()
     local code = opts.suite and status.FAILED or asked.status
+    if testing and code == status.PASSED then code = status.FAILED end
     if code == status.PASSED then return { verdict = "passed", status = code } end
     return { verdict = "failed", status = code, error = asked.text .. " ended it", trace = asked.trace }
 end
@@ -221,6 +225,7 @@ local function new_suite()
 end
 
 local function setup_run(opts)
+    testing = false
     core.set_seed(opts.seed)
     math.randomseed(opts.seed)
     accelerator.default, vm.templates = opts.accel or "auto", not opts.no_templates
@@ -265,7 +270,8 @@ local function run_chunk(chunk, registry, opts, env)
             summary = runner.run_file(registry, base_name(opts.file), chunk, opts.suite)
         else
             chunk()
-            if #registry.tests > 0 then
+            testing = #registry.tests > 0
+            if testing then
                 summary = runner.run(registry, { print = function(line) core.print(line .. "\n") end, clock = core.now,
                     limit = limit.run, unjoined = tasks.take_unjoined, told = tell_test, on_failure = opts.repl_on_failure and
                         function(each) breakpoints().at_failure(env, each) end or nil })
@@ -319,10 +325,23 @@ local function recorded(verdict, is_whole)
         error = "what this run recorded is incomplete; see above" }
 end
 
+-- A neighbour that never booted answers nothing, which looks like a fault of the network.
+local function tell_unbooted()
+    local names, is_used = {}, false
+    for _, node in ipairs(testbed.nodes()) do
+        if node.state == "defined" and #node.nics > 0 then names[#names + 1] = node.name end
+        is_used = is_used or node.state and node.state ~= "defined"
+    end
+    if not is_used or #names == 0 then return end
+    local shown = table.concat(names, ", ", 1, math.min(#names, 5)) .. (#names > 5 and ", ..." or "")
+    core.log(0, ("never booted, nor used: %s; boot() boots all nodes"):format(shown))
+end
+
 -- Ends all that runs, and writes down what came of it. Returns the verdict.
 local function wind_up(verdict, opts)
     tasks.end_all()
     core.wind_up()
+    if not opts.suite then tell_unbooted() end
     local counters, topology = strain.collect(), recorder.made() and inventory.collect()
     write_link_samples()
     core.event { t = core.now(), kind = "teardown" }

@@ -76,7 +76,7 @@ end
 local function convert(name, text, default)
     if type(default) == "number" then
         local number = tonumber(text)
-        if not number then error(("--param %s=%s: want a number"):format(name, text), 3) end
+        if not number or number - number ~= 0 then error(("--param %s=%s: want a number"):format(name, text), 3) end
         return number
     end
     if type(default) == "boolean" then

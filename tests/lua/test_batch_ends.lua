@@ -94,6 +94,13 @@ test("os.exit ends a run in good order, with its status; and one of a module too
     check.equal({ status_of("7"), status_of("true"), status_of("false"), status_of("300", "--allow-host") }, { 7, 0, 1, 44 })
 end)
 
+test("os.exit that leaves tests out fails a run of the file, too", function()
+    write("leaves.lua", [[test("ends it", function() os.exit(0) end) test("next", function() end)]])
+    local status, text = shell('cd "$1" && exec "$2" run leaves.lua 2>&1', batches.folder, batches.PROGRAM)
+    check.equal(status, 1, text)
+    has(text, "failed: os.exit(0) ended it\n")
+end)
+
 test("a hangup ends a run, unless it was started to outlive that, as by nohup", function()
     write("hangs_up.lua", [[os.execute("kill -HUP $PPID") sleep(0) print("goes on")]])
     local function run(how)

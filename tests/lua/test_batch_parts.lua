@@ -3,12 +3,14 @@
 
 local budget = require "qemunet.batch.budget"
 local core = require "qemunet.core"
+local job = require "qemunet.batch.job"
 local junit = require "qemunet.batch.junit"
 local limit = require "qemunet.suite.limit"
 local messages = require "qemunet.batch.messages"
 local shuffle = require "qemunet.batch.shuffle"
 local spool = require "qemunet.batch.spool"
 local summary = require "qemunet.batch.summary"
+local worker = require "qemunet.batch.worker"
 
 test("memory: what fits starts, and who wants more waits for it", function()
     local bank, granted = budget.new(1000), {}
@@ -59,6 +61,21 @@ local function pieces(made)
     made:replay(function(kind, data) list[#list + 1] = kind .. ":" .. data end)
     return list
 end
+
+test("what a file is shown to do: its test, and that it waits for memory only as long as it does", function()
+    local waiting, run, shown = core.waiting, worker.run, {}
+    local restore <close> = setmetatable({}, { __close = function() core.waiting, worker.run = waiting, run end })
+    function core.waiting(_, text) shown[#shown + 1] = text end
+    function worker.run(_, watch)
+        watch.started("one")
+        watch.claim(1, function() end)
+        watch.result { number = 1, name = "one", outcome = "passed" }
+    end
+    local file = job.new { file = "f" }
+    local closing <close> = setmetatable({}, { __close = function() file:close() end })
+    file:run(0, { raise = function(_, _, _, granted) granted() end })
+    check.equal(shown, { "f", "f: one", "f: waits for memory", "f: one", "f" })
+end)
 
 test("output: all of it, in its order, with its marks", function()
     local made = spool.new()

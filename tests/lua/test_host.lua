@@ -275,3 +275,14 @@ test("a command's limit of files is the usual one; a setup command that fails is
     check.raises(function() host("shape", { setup = { x = "true" } }) end, "host shape: setup: want a list of commands")
     check.raises(function() host("shape", { files = { "/etc/hosts" } }) end, "host shape: files: want { %[path in it%]")
 end)
+
+test("a neighbour that never booted is named at the end of the run", function()
+    local script = os.tmpname()
+    do
+        local file <close> = assert(io.open(script, "w"))
+        file:write 'local a, b = host("a"), host("b") link(a, b) host("alone") a:ok("true")'
+    end
+    local said = local_output(("%s run %s --out %s.out 2>&1"):format(core.real_path("/proc/self/exe"), script, script))
+    os.execute(("rm -rf %s %s.out"):format(script, script))
+    check.match(said, "^never booted, nor used: b; boot%(%) boots all nodes\npassed: ")
+end)

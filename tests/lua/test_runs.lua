@@ -78,7 +78,7 @@ test("who reads the standard input waits alone, and a stop ends that too", funct
     check.equal(said, "one\t2\t\tthree\nfour\n")
     said = shell(([[mkfifo never
         sleep 60 > never &
-        timeout 30 %s run -q --timeout 0.1 --out late read.lua < never
+        timeout 30 %s run -q --timeout 4 --out late read.lua < never
         echo $?
         kill $!]]):format(session.QEMUNET))
     check.match(said, "time limit has passed\n.*read.lua:2: in the file's main part\n4\n$")

@@ -117,6 +117,7 @@ end)
 test("sum, least, greatest, variance", function()
     local t = { 3, 1, 1e100, 2, -1e100 }
     check.equal({ stats.sum(t), stats.min(t), stats.max(t) }, { 6, -1e100, 1e100 })
+    check.equal({ stats.sum { 1e308, 1e308 }, stats.sum { -1e308, -1e308 } }, { math.huge, -math.huge })
     check.near(stats.variance(CERTIFIED.Lew[1]), 277.332168044316 ^ 2, "0.0000000001%")
     check.equal({ stats.min { math.huge, 1 }, stats.max { 1, math.huge } }, { 1, math.huge })
 end)

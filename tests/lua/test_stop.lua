@@ -12,10 +12,10 @@ setup(function() place = folder.make() end)
 teardown(function() os.execute("rm -rf " .. place) end)
 
 -- Runs a script that may look into the library. Returns its exit status, and what it said.
-local function run(script, ...)
+local function run(script)
     folder.write(place .. "/script.lua", script)
-    local words = table.concat({ QEMUNET, "run", "--allow-host", ... }, " ")
-    local told <close> = io.popen(("cd %s && timeout 100 %s script.lua --out run 2>&1; echo status $?"):format(place, words))
+    local told <close> = io.popen(("cd %s && timeout 100 %s run --allow-host script.lua --out run 2>&1; echo status $?"):format(
+        place, QEMUNET))
     local said = told:read("a")
     return tonumber(said:match("status (%d+)\n$")), said
 end
@@ -23,36 +23,39 @@ end
 local function result_is_there() return core.stat(place .. "/run/result.json") == "file" end
 
 -- So that a test need not wait as long as people do.
-local IMPATIENT = 'require "qemunet.core".stop_within(1, 3)\n'
+local IMPATIENT = 'local core = require "qemunet.core" core.stop_within(1, 3) '
+
+-- Begins the time limit when the script is where it counts.
+local LATE = 'core.time_limit(0.1)\n'
 
 test("a call that nothing can interrupt ends with the process", function()
-    local status, said = run(IMPATIENT .. 'string.find(("a"):rep(40), ("a-"):rep(30) .. "b")', "--timeout", "0.1")
+    local status, said = run(IMPATIENT .. LATE .. 'string.find(("a"):rep(40), ("a-"):rep(30) .. "b")')
     check.equal(status, 4)
     check.match(said, "killed: long after it was stopped, the script had not ended")
     check.is_true(not result_is_there())
 end)
 
 test("what computes without end while it tidies up is interrupted, and the run is recorded", function()
-    local status, said = run(IMPATIENT .. [[
+    local status, said = run(IMPATIENT .. LATE .. [[
 local stubborn <close> = setmetatable({}, { __close = function() while true do end end })
-sleep(1000)]], "--timeout", "0.1")
+sleep(1000)]])
     check.equal(status, 4)
     check.match(said, "timed out: the experiment's time limit has passed")
     check.is_true(result_is_there())
 end)
 
 test("tasks that start tasks and never wait end with their run", function()
-    local status, said = run([[
+    local status, said = run(IMPATIENT .. LATE .. [[
 local function twice() go(twice) go(twice) end
 twice()
-sleep(1000)]], "--timeout", "0.2")
+sleep(1000)]])
     check.equal(status, 4)
     check.match(said, "timed out: the experiment's time limit has passed")
 end)
 
 test("a stop comes between tasks that are ready, and those that had not begun do not", function()
-    local status, said = run([[
-local begun, root = 0, { os.clock() }
+    local status, said = run(IMPATIENT .. [[
+local begun = 0
 for i = 1, 1000 do
     go(function()
         begun = begun + 1
@@ -61,7 +64,8 @@ for i = 1, 1000 do
     end)
 end
 local told <close> = setmetatable({}, { __close = function() print("begun:", begun) end })
-sleep(1000)]], "--timeout", "0.3")
+core.time_limit(0.3)
+sleep(1000)]])
     check.equal(status, 4)
     check.less(tonumber(said:match("begun:\t(%d+)")), 500)
 end)

@@ -544,6 +544,15 @@ test("an error's trace has the task's own lines and where it was started, and by
     check.match(trace.trace, "in upvalue 'deep'.*in a task started at:.*in upvalue 'starter'.*in a task started at:.*joined at:")
 end)
 
+test("an error that says what another one said has a trace of its own", function()
+    local last
+    for _ = 1, 3 do
+        last = go(function() error("the same", 0) end)
+        pcall(last.join, last)
+    end
+    check.equal(select(2, last.failure.trace:gsub("joined at", "")), 0, last.failure.trace)
+end)
+
 test("tasks of one place share what is known of their start, and chains of them do not grow", function()
     local left, done = 200, event()
     local function again()

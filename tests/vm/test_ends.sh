@@ -129,6 +129,9 @@ result $? "parameters and arguments reach the script"
 run param.lua --param n=many
 [ "$status" = 1 ] && says err 'param\.lua:1: --param n=many: want a number' && ! says err 'never asks'
 result $? "a parameter of the wrong type: status 1"
+run param.lua --param n=1e999
+[ "$status" = 1 ] && says err 'param\.lua:1: --param n=1e999: want a number'
+result $? "a parameter that is too large for a number: status 1"
 
 # usage WHAT PATTERN ARGS... - a wrong command line.
 usage() {
