@@ -63,7 +63,7 @@ end
 -- The cable is there, and whoever wired it should know that pings through it find no way.
 local function tell_apart(a, b)
     if not (a.subnet and b.subnet and (a.subnet_is_automatic or b.subnet_is_automatic)) then return end
-    core.log(0, ("%s and %s: their nodes have addresses in two subnets, %s and %s: connect switches before their nodes, " ..
+    core.log(0, ("%s and %s: their nodes have addresses in two subnets, %s and %s: connect switches before their nodes boot, " ..
         "or give them one subnet="):format(a.name, b.name, tostring(a.subnet), tostring(b.subnet)))
 end
 

@@ -125,12 +125,14 @@ function computer.check_configuration(where, opts, level)
     end
 end
 
+-- What is no file may have no end.
 local function read_local(self, path)
-    local file, why = io.open(path, "rb")
-    local data = file and file:read("a")
-    if file then file:close() end
-    if not data then errors.raise(("%s: files: %s"):format(kind_and_name(self), why or path .. " is no file")) end
-    return data
+    local kind, why = core.stat(path)
+    local file, problem = nil, ("%s: %s"):format(path, kind and "this is no file" or why)
+    if kind == "file" then file, problem = io.open(path, "rb") end
+    if not file then errors.raise(("%s: files: %s"):format(kind_and_name(self), problem)) end
+    local close <close> = file
+    return file:read("a")
 end
 
 local function set_up(self)

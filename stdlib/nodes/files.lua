@@ -14,6 +14,7 @@ local files = {}
 local PIECE = 1 << 20
 local PENDING = 4 << 20 -- so much may be on its way
 local STDERR = 1 << 16
+local READ_MAX = 256 << 20 -- of node:read, which has it all in memory
 local POLL = 0.002 -- until the guest has taken some of that; 4 MiB take it some 100 ms
 
 local quote = text.quote
@@ -81,18 +82,23 @@ local function await(handle, done, moved, patience)
     end
 end
 
--- Runs `command`, giving it what `next_piece` returns until nil, and its output to `sink`. Returns its standard output if
--- there is no sink, or nil, why, code.
+-- Runs `command`, giving it what `next_piece` returns until nil, and its output to `sink`, which returns true when it wants no
+-- more. Returns its standard output if there is no sink, or nil, why, code.
 local function run(self, command, next_piece, sink)
     local machine, why = self:channel()
     if not machine then return nil, why, "down" end
     local patience, done, out, bytes = default_timeout(), core.future(), {}, 0
-    local handle, problem = machine:start {
+    local handle, problem
+    handle, problem = machine:start {
         command = command, stdin = next_piece ~= nil, max_output = STDERR,
         output = function(stream, data)
             bytes = bytes + #data
             if stream == "stdout" then
-                if sink then sink(data) else out[#out + 1] = data end
+                if not sink then
+                    out[#out + 1] = data
+                elseif sink(data) then
+                    handle:kill("KILL")
+                end
             end
         end,
         done = function(result) done:set(result) end,
@@ -269,6 +275,7 @@ function files.put(self, path, remote)
     path = paths.readable(path)
     local kind, mode = core.stat(path)
     if not kind then errors.raise(("put: %s: %s"):format(path, mode)) end
+    if kind == "other" then errors.raise(("put: %s is neither a file nor a folder"):format(path)) end -- it may have no end
     if kind == "folder" then return put_folder(self, path, remote) end
     return put_file(self, path, remote, mode)
 end
@@ -283,7 +290,7 @@ local function read_once(self, path, sink)
     local sum = core.sum()
     local ok, why, code = run(self, script("cat $PATH", { PATH = safe(path) }), nil, function(data)
         sum:add(data)
-        sink(data)
+        return sink(data)
     end)
     if not ok then return nil, why, code end
     local there, problem, kind = run(self, script(SUM, { PATH = safe(path) }))
@@ -306,7 +313,7 @@ local function read_checked(self, path, restart)
     return nil, ("%s did not come as it is there, %d times"):format(path, TRIES), "checksum"
 end
 
---- node:read(path) -> string: the bytes of a file of the node.
+--- node:read(path) -> string: the bytes of a file of the node, of 256 MiB at most.
 -- @param path  in the node
 -- @return  nil, why, "read" when it cannot be read
 -- @example vm
@@ -314,11 +321,18 @@ end
 --   print(a:read("/proc/net/dev"))
 function files.read(self, path)
     check_path(self, path, "read")
-    local parts
+    local parts, size
     local ok, why = read_checked(self, path, function()
-        parts = {}
-        return function(data) parts[#parts + 1] = data end
+        parts, size = {}, 0
+        return function(data)
+            size = size + #data
+            if size > READ_MAX then return true end
+            parts[#parts + 1] = data
+        end
     end)
+    if (size or 0) > READ_MAX then
+        return nil, ("%s is larger than %s: node:get copies it"):format(path, units.format_size(READ_MAX)), "read"
+    end
     if not ok then return nil, why, "read" end
     return table.concat(parts)
 end
@@ -403,6 +417,7 @@ function files.get(self, remote, path)
     local listed, why, code = run(self, script("ls -ldL $PATH", { PATH = safe(remote) }))
     if not listed then return nil, why, code end
     if listed:sub(1, 1) == "d" then return get_folder(self, remote, path) end
+    if listed:sub(1, 1) ~= "-" then return nil, remote .. " is neither a file nor a folder", "transfer" end -- it may have no end
     return get_file(self, remote, paths.writable(into_folder(path, base_name(remote)), "get"), listed)
 end
 

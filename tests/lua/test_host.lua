@@ -259,6 +259,8 @@ test("a file of its own in place of the machine's", function()
     check.is_true(not a:succeed("cat /etc/passwd"):find("more\n", 1, true), "the machine's file was written to")
     check.raises(function() host("none", { files = { ["/etc/no-such"] = "/etc/hostname" } }):boot() end,
         "host none: the copy of /etc/hostname failed: no such file on this machine")
+    check.raises(function() host("endless", { files = { ["/etc/passwd"] = "/dev/zero" } }):boot() end,
+        "host endless: files: /dev/zero: this is no file")
 end)
 
 test("a command's limit of files is the usual one; a setup command that fails is the machinery's failure", function()

@@ -17,6 +17,12 @@ assert(loadfile(folder .. "command_cases.lua", "t", _ENV))(commands, {
     pause = function(seconds) return ("sleep %g"):format(seconds) end,
 })
 
+test("read: what has no end is not read on and on", function()
+    local data, why, code = commands:read("/dev/zero")
+    check.equal({ data, why, code }, { nil, "/dev/zero is larger than 256 MiB: node:get copies it", "read" })
+    check.is_true(commands:ok("true"))
+end)
+
 test("a command longer than an argument can be", function()
     local long = ("x"):rep(300000)
     check.is_true(commands:succeed("echo '" .. long .. "'") == long .. "\n", "the bytes")
