@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "interp/json.h"
 
+#include "runtime/json_digits.h"
+
 #include <lauxlib.h>
 #include <math.h>
 #include <stdbool.h>
@@ -222,7 +224,7 @@ static int encode(lua_State *L)
         lua_pushstring(L, why);
         return 2;
     }
-    size_t flags = JSON_ENCODE_ANY | JSON_SORT_KEYS | JSON_REAL_PRECISION(15) |
+    size_t flags = JSON_ENCODE_ANY | JSON_SORT_KEYS | JSON_REAL_PRECISION(json_digits(value)) |
                    (lua_toboolean(L, 2) ? JSON_INDENT(2) : 0);
     char *text = json_dumps(value, flags);
     json_decref(value);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/record.h"
 
+#include "runtime/json_digits.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -118,7 +120,7 @@ int record_open(struct record **out, const char *folder, const char *name)
 static int write_event(FILE *events, const json_t *event)
 {
     errno = EIO; /* for a value that is no JSON */
-    if (json_dumpf(event, events, JSON_COMPACT | JSON_REAL_PRECISION(15)) ||
+    if (json_dumpf(event, events, JSON_COMPACT | JSON_REAL_PRECISION(json_digits(event))) ||
         fputc('\n', events) == EOF || fflush(events))
         return -errno;
     return 0;
@@ -161,7 +163,8 @@ int record_result(struct record *record, json_t *result)
     int err = path && part ? 0 : -ENOMEM;
     errno = EIO; /* for a value that is no JSON */
     if (!err &&
-        json_dump_file(result, part, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(15)))
+        json_dump_file(result, part,
+                       JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(json_digits(result))))
         err = -errno;
     if (!err && rename(part, path))
         err = -errno;

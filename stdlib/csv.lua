@@ -5,6 +5,7 @@ local errors = require "qemunet.errors"
 local inspect = require "qemunet.inspect"
 local options = require "qemunet.options"
 local paths = require "qemunet.paths"
+local exact = require("qemunet.text").exact
 
 local csv = {}
 
@@ -13,7 +14,7 @@ local function cell(value, row, column)
     if value == nil then return "" end
     local kind = type(value)
     if value ~= value then return "nan" end -- whatever its sign
-    if kind == "number" and math.type(value) == "float" then return (("%.15g"):format(value)) end
+    if kind == "number" and math.type(value) == "float" then return exact(value) end
     if kind == "number" or kind == "boolean" then return tostring(value) end
     if kind ~= "string" then
         errors.raise(("csv: row %d, column %s: want a text, number or boolean, not %s"):format(row, tostring(column), kind))

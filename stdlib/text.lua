@@ -138,6 +138,16 @@ function text.hex(bytes, separator)
     return table.concat(parts, separator)
 end
 
+--- A number with as many digits as give it back exactly: 15, 16 or 17.
+function text.exact(number)
+    local short
+    for digits = 15, 17 do
+        short = ("%%.%dg"):format(digits):format(number)
+        if tonumber(short) == number then break end
+    end
+    return short
+end
+
 --- A number of things: "1 machine", "2 machines".
 function text.count(n, noun) return ("%d %s%s"):format(n, noun, n == 1 and "" or "s") end
 

@@ -9,6 +9,7 @@ local inspect = require "qemunet.inspect"
 local options = require "qemunet.options"
 local recorder = require "qemunet.record.recorder"
 local tasks = require "qemunet.tasks"
+local exact = require("qemunet.text").exact
 local units = require "qemunet.units"
 
 local series = {}
@@ -73,7 +74,7 @@ function Series:add(value, t)
     self.least, self.most = math.min(self.least, value), math.max(self.most, value)
     if self.count <= series.KEPT then self.times[self.count], self.kept[self.count] = at, value end
     recorder.folder()
-    local written, why = core.sample(("%.6f,%s,%.15g\n"):format(at, self.head, value))
+    local written, why = core.sample(("%.6f,%s,%s\n"):format(at, self.head, exact(value)))
     if not written then errors.raise("series: cannot write series.csv: " .. why) end
     return self
 end

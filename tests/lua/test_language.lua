@@ -228,7 +228,9 @@ test("json: there and back", function()
     check.equal(json.encode { 0 / 0, 1 / 0 }, "[null, null]")
     check.raises(function() json.encode { ["a\0b"] = 1 } end, "zero byte")
     check.equal(json.decode "[0.1]", { 0.1 })
-    check.equal(json.encode(0.1), "0.1")
+    check.equal({ json.encode(0.1), json.encode { 0.1, { 0.5 } } }, { "0.1", "[0.1, [0.5]]" })
+    local exact = { 1 / 3, 0.1 + 0.2, 2.0 ^ 53 + 2, 1e300 / 3, math.pi, { math.exp(1) } }
+    check.equal(json.decode(json.encode(exact)), exact)
     check.equal(math.type(json.decode("[3]")[1]), "integer")
 end)
 
