@@ -82,9 +82,6 @@ local function check_disk(name, checked, prepared, level)
         end
     end
     login.check(checked, "vm " .. name, level + 1)
-    if checked.cloud_init and prepared and prepared.name:find("^tiny") then
-        error(("vm %s: cloud_init= is for a guest that has cloud-init (disk=); the tiny guest has none"):format(name), level + 1)
-    end
     if not checked.disk then
         if checked.persistent then error(("vm %s: persistent= goes with disk="):format(name), level + 1) end
         return

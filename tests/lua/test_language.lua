@@ -115,7 +115,6 @@ test("vm: unknown options, types and values", function()
     blames(function() vm("x", { persistent = true }) end, "^vm x: persistent= goes with disk=$")
     blames(function() vm("x", { disk = "/dev/null", persistent = true, template = true }) end,
         "^vm x: a machine with persistent=true has no template: its disk changes$")
-    blames(function() vm("x", { cloud_init = true }) end, "^vm x: cloud_init= is for a guest that has cloud%-init %(disk=%)")
     for _, words in ipairs { { ["-cpu"] = "max" }, { "-m", 5 }, { nil, "-cpu" } } do
         blames(function() vm("x", { qemu = words }) end, "^vm x: qemu: want a list of QEMU's words")
     end

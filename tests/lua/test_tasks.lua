@@ -395,18 +395,18 @@ test("eventually: until it is true", function()
 end)
 
 test("eventually: says the last value or error", function()
-    blames(function() eventually("3ms", function() return false end, { every = "1ms" }) end,
-        "not within 3 ms; last value: false")
-    check.raises(function() eventually("3ms", function() error("boom", 0) end, { every = "1ms" }) end,
-        "not within 3 ms; last error: boom$")
+    blames(function() eventually("0.3s", function() return false end, { every = "1ms" }) end,
+        "not within 300 ms; last value: false")
+    check.raises(function() eventually("0.3s", function() error("boom", 0) end, { every = "1ms" }) end,
+        "not within 300 ms; last error: boom$")
     check.raises(function() eventually("3ms", function() sleep(FOREVER) end) end, "not within 3 ms; the first call did not end$")
     local calls = 0
     check.raises(function()
-        eventually("20ms", function()
+        eventually("0.3s", function()
             calls = calls + 1
             return calls > 1 and sleep(FOREVER)
         end, { every = "1ms" })
-    end, "not within 20 ms; last value: false$")
+    end, "not within 300 ms; last value: false$")
     check.raises(function() eventually(1, function() end, { evry = 1 }) end, -- no check
         'unknown option "evry"; did you mean "every"?')
 end)

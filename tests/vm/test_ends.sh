@@ -168,7 +168,7 @@ print("ready")
 while true do coroutine.wrap(function() while true do end end)() end
 END
 for name in sleeper looper coroutines; do
-    run $name.lua --timeout 200ms
+    run $name.lua --timeout 2s
     [ "$status" = 4 ] && says err 'time limit has passed' "$name\.lua:2: in the file's main part"
     result $? "--timeout ends a $name: status 4, and where it was"
     start $name.lua
@@ -180,9 +180,10 @@ done
 
 script stuck <<'END'
 local stuck <close> = setmetatable({}, { __close = function() sleep(1000) end })
+require "qemunet.core".time_limit(0.1)
 sleep(1000)
 END
-run stuck.lua --timeout 200ms
+run --allow-host stuck.lua
 [ "$status" = 4 ] && says err 'its clean-up is cut off: it took more than' 'time limit has passed'
 result $? "a clean-up that does not end is cut off when the time has passed: status 4"
 
