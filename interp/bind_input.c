@@ -5,24 +5,19 @@
 
 #include "interp/bind.h"
 #include "interp/host.h"
+#include "runtime/input_watch.h"
 
-#include <errno.h>
 #include <lauxlib.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define INPUT "qemunet.input"
 
-/* The loop would make a descriptor that it watches non-blocking, for all who have it open: it
- * watches one of ours, which watches the standard input. */
 struct lua_input {
     struct host *host;
-    uv_poll_t *poll; /* NULL: closed */
-    int fd;
+    struct input_watch watch;
 };
 
 static void on_ready(uv_poll_t *poll, int status, int events)
@@ -36,45 +31,6 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     lua_getiuservalue(L, -1, 1);
     lua_remove(L, -2);
     host_call(self->host, 0);
-}
-
-static void on_freed(uv_handle_t *handle)
-{
-    free(handle);
-}
-
-/* Return: 0 or negative errno; -EPERM: what the standard input is cannot be watched, as a file. */
-static int watch_input(int *out)
-{
-    struct epoll_event event = {.events = EPOLLIN};
-    int fd = epoll_create1(EPOLL_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    if (epoll_ctl(fd, EPOLL_CTL_ADD, STDIN_FILENO, &event)) {
-        int err = -errno;
-        close(fd);
-        return err;
-    }
-    *out = fd;
-    return 0;
-}
-
-static int begin(struct lua_input *self)
-{
-    int err = watch_input(&self->fd);
-    if (err)
-        return err;
-    uv_poll_t *poll = malloc(sizeof(*poll));
-    err = poll ? uv_poll_init(&self->host->loop, poll, self->fd) : -ENOMEM;
-    if (err) {
-        free(poll);
-        close(self->fd);
-        return err;
-    }
-    poll->data = self;
-    self->poll = poll;
-    self->host->reading++;
-    return uv_poll_start(poll, UV_READABLE, on_ready);
 }
 
 static bool is_ready(void)
@@ -95,7 +51,11 @@ static int open_input(lua_State *L)
     luaL_setmetatable(L, INPUT);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, 1);
-    int err = begin(self);
+    int err = input_watch_open(&self->watch, &self->host->loop, self);
+    if (err)
+        return push_outcome(L, err);
+    self->host->reading++;
+    err = uv_poll_start(self->watch.poll, UV_READABLE, on_ready);
     if (err)
         return push_outcome(L, err);
     bind_anchor(L, -1, self);
@@ -106,12 +66,10 @@ static int open_input(lua_State *L)
 static int close_method(lua_State *L)
 {
     struct lua_input *self = luaL_checkudata(L, 1, INPUT);
-    if (!self->poll)
+    if (!self->watch.poll)
         return 0;
     self->host->reading--;
-    uv_close((uv_handle_t *)self->poll, on_freed);
-    close(self->fd);
-    self->poll = NULL;
+    input_watch_close(&self->watch);
     bind_unanchor(L, self);
     return 0;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/terminal.h"
 
+#include "runtime/input_watch.h"
+
 #include <errno.h>
 #include <histedit.h>
 #include <locale.h>
@@ -8,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -24,10 +25,8 @@ struct terminal {
     void *arg;
     EditLine *editor; /* NULL: plain lines */
     History *history;
-    int watch;        /* an epoll of standard input alone: libuv would make that non-blocking, and
-                         with it what else has the terminal open */
-    uv_poll_t *input; /* NULL: a file, which can always be read */
-    uv_idle_t *busy;  /* while it runs, the loop serves what is there and does not wait */
+    struct input_watch input; /* its poll is NULL: a file, which can always be read */
+    uv_idle_t *busy;          /* while it runs, the loop serves what is there and does not wait */
     uv_signal_t *resized, *suspended;
     const char *prompt;
     bool editing, hidden;
@@ -108,8 +107,8 @@ static void hurry(struct terminal *terminal)
 
 static void listen_to_keys(struct terminal *terminal)
 {
-    if (terminal->input) {
-        uv_poll_start(terminal->input, UV_READABLE, on_readable);
+    if (terminal->input.poll) {
+        uv_poll_start(terminal->input.poll, UV_READABLE, on_readable);
     } else {
         read_keys(terminal);
         hurry(terminal);
@@ -348,8 +347,8 @@ enum terminal_outcome terminal_edit(struct terminal *terminal, const char *promp
         leave_line(terminal);
     terminal->editing = false;
     uv_idle_stop(terminal->busy);
-    if (terminal->input)
-        uv_poll_stop(terminal->input);
+    if (terminal->input.poll)
+        uv_poll_stop(terminal->input.poll);
     return terminal->outcome;
 }
 
@@ -396,7 +395,7 @@ int terminal_take_keys(struct terminal *terminal)
     if (tcsetattr(INPUT, TCSADRAIN, &raw))
         return -errno;
     terminal->raw = true;
-    uv_poll_start(terminal->input, UV_READABLE, on_readable);
+    uv_poll_start(terminal->input.poll, UV_READABLE, on_readable);
     return 0;
 }
 
@@ -406,7 +405,7 @@ void terminal_give_keys(struct terminal *terminal)
         return;
     terminal->raw = false;
     if (!terminal->editing)
-        uv_poll_stop(terminal->input);
+        uv_poll_stop(terminal->input.poll);
     tcsetattr(INPUT, TCSADRAIN, &terminal->without_keys);
 }
 
@@ -479,21 +478,8 @@ static void close_handle(void *handle)
 
 static int open_input(struct terminal *terminal)
 {
-    struct epoll_event event = {.events = EPOLLIN};
-    terminal->watch = epoll_create1(EPOLL_CLOEXEC);
-    if (terminal->watch < 0)
-        return -errno;
-    if (epoll_ctl(terminal->watch, EPOLL_CTL_ADD, INPUT, &event))
-        return errno == EPERM ? 0 : -errno; /* EPERM: a plain file, of which there are no events */
-    uv_poll_t *poll = malloc(sizeof(*poll));
-    int err = poll ? uv_poll_init(terminal->loop, poll, terminal->watch) : -ENOMEM;
-    if (err) {
-        free(poll);
-        return err;
-    }
-    poll->data = terminal;
-    terminal->input = poll;
-    return 0;
+    int err = input_watch_open(&terminal->input, terminal->loop, terminal);
+    return err == -EPERM ? 0 : err; /* a plain file, of which there are no events */
 }
 
 static int open_busy(struct terminal *terminal)
@@ -511,7 +497,6 @@ int terminal_open(struct terminal **out, uv_loop_t *loop, const struct terminal_
     terminal->loop = loop;
     terminal->handler = handler;
     terminal->arg = arg;
-    terminal->watch = -1;
     int err = open_busy(terminal);
     if (!err)
         err = open_input(terminal);
@@ -530,11 +515,9 @@ void terminal_close(struct terminal *terminal)
     if (!terminal)
         return;
     close_handle(terminal->busy);
-    close_handle(terminal->input);
+    input_watch_close(&terminal->input);
     close_handle(terminal->resized);
     close_handle(terminal->suspended);
-    if (terminal->watch >= 0)
-        close(terminal->watch);
     if (terminal->editor)
         el_end(terminal->editor);
     if (terminal->history)
