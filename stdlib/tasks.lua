@@ -11,8 +11,8 @@ local units = require "qemunet.units"
 
 local tasks = {}
 
--- How long a cancelled task may take to clean up before the one that waits for it goes on without it.
-local CANCEL_GRACE = 5
+--- How long a cancelled task may take to clean up, in seconds, before the one that waits for it goes on without it.
+tasks.CANCEL_GRACE = 5
 
 -- The task whose waits are shown to the person at the terminal: the script's main part.
 local shown_thread
@@ -229,7 +229,7 @@ end
 
 --- Cancels all that still run, and waits until they have given back what they hold; forgets failures that nobody joined.
 function tasks.end_all()
-    local deadline = core.now() + CANCEL_GRACE
+    local deadline = core.now() + tasks.CANCEL_GRACE
     ending = true
     local list = {}
     for _, task in pairs(running) do list[#list + 1] = task end
@@ -437,7 +437,7 @@ function tasks.timeout(d, fn)
         return task:outcome()
     end
     task:cancel()
-    tasks.wait(task.done, CANCEL_GRACE)
+    tasks.wait(task.done, tasks.CANCEL_GRACE)
     error(("timed out after %s"):format(units.format_duration(seconds)), 2)
 end
 

@@ -140,11 +140,9 @@ end
 
 --- A number with as many digits as give it back exactly: 15, 16 or 17.
 function text.exact(number)
-    local short
-    for digits = 15, 17 do
-        short = ("%%.%dg"):format(digits):format(number)
-        if tonumber(short) == number then break end
-    end
+    local short = ("%.15g"):format(number)
+    if tonumber(short) ~= number then short = ("%.16g"):format(number) end
+    if tonumber(short) ~= number then short = ("%.17g"):format(number) end
     return short
 end
 

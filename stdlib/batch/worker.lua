@@ -3,10 +3,10 @@
 
 local core = require "qemunet.core"
 local errors = require "qemunet.errors"
-local limit = require "qemunet.suite.limit"
 local messages = require "qemunet.batch.messages"
 local status = require "qemunet.program.status"
 local tails = require "qemunet.batch.tails"
+local tasks = require "qemunet.tasks"
 local units = require "qemunet.units"
 
 local worker = {}
@@ -15,7 +15,7 @@ local PROGRAM, COMMAND = "/proc/self/exe", "test-file"
 
 -- A test that waits is ended at its limit by its own process, and then has a while to clean up; one that does not, so much
 -- later, with the process.
-local LATE = limit.GRACE + 2
+local LATE = tasks.CANCEL_GRACE + 2
 -- A process that was asked to end is killed after this: it should have seen to it itself.
 local GRACE = messages.GRACE + 2
 

@@ -125,19 +125,19 @@ function computer.check_configuration(where, opts, level)
     end
 end
 
--- What is no file may have no end.
+-- The bytes of a file of this machine, and its mode. What is no file may have no end.
 local function read_local(self, path)
-    local kind, why = core.stat(path)
-    local file, problem = nil, ("%s: %s"):format(path, kind and "this is no file" or why)
+    local kind, mode = core.stat(path) -- or nil and why
+    local file, problem = nil, ("%s: %s"):format(path, kind and "this is no file" or mode)
     if kind == "file" then file, problem = io.open(path, "rb") end
     if not file then errors.raise(("%s: files: %s"):format(kind_and_name(self), problem)) end
     local close <close> = file
-    return file:read("a")
+    return file:read("a"), mode
 end
 
 local function set_up(self)
     for guest_path, host_path in pairs(self.opts.files or {}) do
-        local data, _, mode = read_local(self, host_path), core.stat(host_path)
+        local data, mode = read_local(self, host_path)
         computer.internal(self, self:taking_file(guest_path, mode), "the copy of " .. host_path, data)
     end
     for _, cmd in ipairs(self.opts.setup or {}) do computer.internal(self, cmd, ("its setup command %q"):format(cmd)) end

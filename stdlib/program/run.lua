@@ -169,7 +169,7 @@ local function versions()
 end
 
 -- How long the main part may take to clean up when it is cancelled: longer than a test that it runs.
-local MAIN_GRACE = limit.GRACE + 2
+local MAIN_GRACE = tasks.CANCEL_GRACE + 2
 
 -- Waits for the end of the main part, or of what it does when the run is stopped or another task has failed. `watcher`: a task
 -- that waits for the same, and is cancelled then.

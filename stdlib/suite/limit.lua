@@ -6,9 +6,6 @@ local tasks = require "qemunet.tasks"
 
 local limit = {}
 
---- How long what is cancelled may take to clean up, in seconds.
-limit.GRACE = 5
-
 -- Seconds that did not count, and since when time does not.
 local excused, since = 0, nil
 
@@ -56,7 +53,7 @@ function limit.run(seconds, fn)
     local waited, ended = pcall(wait_for, task.done, seconds)
     if waited and ended then return true, seen.thrown end
     task:cancel()
-    pcall(core.wait, { task.done }, limit.GRACE)
+    pcall(core.wait, { task.done }, tasks.CANCEL_GRACE)
     if not waited and not task.done:is_set() then error(ended, 0) end
     return not waited, seen.thrown
 end
